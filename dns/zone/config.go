@@ -1,0 +1,178 @@
+package zone
+
+import "net/netip"
+
+// Config is everything the DNS server knows, as plain values. Build turns it into a Snapshot; a Store swaps snapshots.
+type Config struct {
+	// Serial is the version of this configuration and the SOA serial of every zone in it (RFC 1982 arithmetic).
+	// It grows with every published change and is the same on every replica that serves this configuration.
+	Serial uint32
+	// Seed feeds every hashed draw. Replicas with the same seed give the same answer to the same client at the same time.
+	Seed uint64
+	// Zones are served side by side; the longest origin that covers a question answers it.
+	Zones []Zone
+	// Networks tell where clients are, for services with the Nearest policy. The longest prefix wins.
+	Networks []Network
+}
+
+// Zone is one zone of authority.
+//
+// Names in Records, Services, NameServers and Targets are relative to Origin unless they end with a dot; "@" and "" are the origin.
+type Zone struct {
+	// Origin is the apex, absolute, with or without the closing dot: "global.example.com".
+	Origin string
+	SOA    SOA
+	// NameServers become the NS set of the apex, and A/AAAA of those names that lie in the zone.
+	NameServers []NameServer
+	// TTL, in seconds, of everything that does not say otherwise. 0 means DefaultTTL.
+	TTL uint32
+	// ClientSubnet lets answers of this zone depend on EDNS Client Subnet (RFC 7871). Off by default: it leaks and fragments caches.
+	ClientSubnet bool
+	Records      []Record
+	Services     []Service
+}
+
+// SOA holds the fields of the start-of-authority record that have no better source. Zero fields take the defaults of this package.
+type SOA struct {
+	// Primary is MNAME; empty means the first name server.
+	Primary string
+	// Mailbox is RNAME, written as a name ("hostmaster.example.com.") or as an address ("hostmaster@example.com").
+	Mailbox string
+	// Refresh, Retry, Expire and Minimum are in seconds. Minimum bounds negative caching (RFC 2308).
+	Refresh, Retry, Expire, Minimum uint32
+	// TTL of the SOA record itself, in seconds.
+	TTL uint32
+}
+
+// NameServer is one NS record of the apex.
+type NameServer struct {
+	Name string
+	// Addresses are published at Name if it lies in the zone; they must be empty otherwise.
+	Addresses []netip.Addr
+}
+
+// Record is one static record in presentation form. Records of the same name and type form one RRset with one TTL (RFC 2181).
+type Record struct {
+	Name string
+	// Type is a mnemonic: A, AAAA, CNAME, TXT, SRV, NS, PTR, MX, CAA, DS, TLSA, SSHFP, HTTPS, SVCB, NAPTR, URI.
+	Type string
+	// TTL in seconds; 0 means the zone's.
+	TTL uint32
+	// Data is the RDATA as a zone file has it: `10.0.0.1`, `10 5 443 www`, `"some text"`. Names in it are relative to the origin.
+	Data string
+}
+
+// Policy says which targets of a service may be in an answer.
+type Policy string
+
+const (
+	// Weighted is every eligible target, by weight; Tier is ignored. The default.
+	Weighted Policy = "Weighted"
+	// Failover is the first tier that has enough healthy weight.
+	Failover Policy = "Failover"
+	// Nearest prefers targets in the client's zone, then region, then all, each level only with enough healthy weight.
+	Nearest Policy = "Nearest"
+)
+
+// Answer says how many of the allowed targets one answer names.
+type Answer string
+
+const (
+	// Staircase answers nested sets of targets with probabilities that make the share of each exactly its weight, whatever order
+	// resolvers put the records in. The default.
+	Staircase Answer = "Staircase"
+	// Single answers one target, drawn by weight.
+	Single Answer = "Single"
+	// Sticky answers one target, the same for the same client network while the weights stay.
+	Sticky Answer = "Sticky"
+	// All answers every allowed target without regard to weight, eight addresses at most.
+	All Answer = "All"
+)
+
+// State is the health of a target, already damped by the caller.
+type State string
+
+const (
+	// Healthy targets are answered. The zero State means Healthy.
+	Healthy State = "Healthy"
+	// Unhealthy targets are known to be down: answered only when everything is (fail-open).
+	Unhealthy State = "Unhealthy"
+	// Unknown targets have not been heard of for longer than their grace: left out only while enough healthy weight remains elsewhere.
+	Unknown State = "Unknown"
+	// Draining targets are being emptied on purpose: never answered while anything else can be, and not counted as lost.
+	Draining State = "Draining"
+)
+
+// Service is a balanced name: what its A, AAAA (or CNAME) answer contains depends on targets, weights and the client.
+//
+// A service always exists: with no address to give its answer is empty (NODATA), never NXDOMAIN.
+type Service struct {
+	Name    string
+	Targets []Target
+	Policy  Policy
+	Answer  Answer
+	// TTL in seconds; 0 means the zone's. It is the same for every type of the name.
+	TTL uint32
+	// TTLDegraded, if not 0, bounds TTL while a target with weight is down or unknown.
+	TTLDegraded uint32
+	// MinHealthy is the percentage (0..100) of a tier's weight that must be healthy for the tier to be used. With no such tier the
+	// answer fails open: the first tier, as if all of it were up. 0 means one healthy target is enough.
+	MinHealthy int
+	// Ports are published as SRV records at _name._protocol.<service>: priority is the tier, weight the target's weight.
+	Ports []Port
+	// PortsAtName publishes the SRV records at the service's own name as well (multicluster DNS expects them there).
+	PortsAtName bool
+}
+
+// Port is a named port of a service.
+type Port struct {
+	// Name and Protocol without underscores: "http", "tcp".
+	Name, Protocol string
+	Port           uint16
+}
+
+// Target is where a service can be reached in one cluster.
+type Target struct {
+	// Cluster names the target; unique in a service.
+	Cluster string
+	// Addresses are the virtual addresses, IPv4 and IPv6 mixed. No addresses and no Hostname is allowed: nothing to answer yet.
+	Addresses []netip.Addr
+	// Hostname is for load balancers that have a name instead of addresses: the answer is a CNAME. Not allowed at the apex or beside
+	// other records. Ignored when there are Addresses.
+	Hostname string
+	// Weight, 0..MaxWeight; 0 keeps the target out of answers (unless they fail open).
+	Weight uint32
+	// Tier orders the Failover policy: 0 is first.
+	Tier  uint16
+	State State
+	// Name is an optional name of this target alone, the target of its SRV records. Empty: the service's name stands there.
+	Name string
+	// Region and Zone are the target's place, for the Nearest policy.
+	Region, Zone string
+}
+
+// Network places clients whose address lies in Prefix.
+type Network struct {
+	Prefix       netip.Prefix
+	Region, Zone string
+}
+
+// Change replaces all data at one name of one zone: its static records and its service. Neither means the name goes away.
+type Change struct {
+	Origin  string
+	Name    string
+	Records []Record
+	Service *Service
+}
+
+// Defaults of zero fields, in seconds, and limits.
+const (
+	DefaultTTL     = 30
+	DefaultRefresh = 3600
+	DefaultRetry   = 600
+	DefaultExpire  = 86400
+	DefaultMinimum = 30
+	DefaultSOATTL  = 3600
+	MaxTTL         = 1<<31 - 1
+	MaxWeight      = 1 << 20
+)
