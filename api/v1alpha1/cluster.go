@@ -1,0 +1,178 @@
+package v1alpha1
+
+import (
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// Cluster is a member: a Kubernetes cluster that joined the hub. Its name is a DNS label and serves as the
+// cluster id in clusterset names.
+//
+// +kubebuilder:object:root=true
+// +kubebuilder:subresource:status
+// +kubebuilder:resource:scope=Cluster,shortName=cl,categories=hanse
+// +kubebuilder:printcolumn:name=Ready,type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`
+// +kubebuilder:printcolumn:name=Reason,type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].reason`
+// +kubebuilder:printcolumn:name=Version,type=string,JSONPath=`.status.kubernetesVersion`
+// +kubebuilder:printcolumn:name=Nodes,type=integer,JSONPath=`.status.nodes.ready`
+// +kubebuilder:printcolumn:name=Region,type=string,JSONPath=`.spec.region`
+// +kubebuilder:printcolumn:name=Provider,type=string,priority=1,JSONPath=`.spec.provider`
+// +kubebuilder:printcolumn:name=Last Seen,type=date,JSONPath=`.status.lastSeen`
+// +kubebuilder:printcolumn:name=Age,type=date,JSONPath=`.metadata.creationTimestamp`
+// +kubebuilder:validation:XValidation:rule="self.metadata.name.matches('^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$')",message="metadata.name must be a DNS label (at most 63 of a-z, 0-9 and -): it becomes part of DNS names"
+type Cluster struct {
+	metav1.TypeMeta   `json:",inline"`
+	metav1.ObjectMeta `json:"metadata,omitempty"`
+
+	// Spec is what is known of the member and how it is reached.
+	Spec ClusterSpec `json:"spec,omitempty"`
+	// Status is what the hub sees of the member.
+	Status ClusterStatus `json:"status,omitempty"`
+}
+
+// ClusterSpec says what the member is and how it is reached.
+type ClusterSpec struct {
+	// Region the member runs in, for example eu-west-1. Optional everywhere.
+	// +kubebuilder:validation:MaxLength=63
+	Region string `json:"region,omitempty"`
+	// Zones the member's nodes run in.
+	// +listType=set
+	// +kubebuilder:validation:MaxItems=64
+	Zones []string `json:"zones,omitempty"`
+	// Provider of the member, for example aws.
+	// +kubebuilder:validation:MaxLength=63
+	Provider string `json:"provider,omitempty"`
+	// Location of the member, for answers by distance. Optional.
+	Location *Location `json:"location,omitempty"`
+	// Taints keep off, or evict, what does not tolerate them.
+	// +kubebuilder:validation:MaxItems=64
+	Taints []Taint `json:"taints,omitempty"`
+	// Connection says how the hub reaches the member.
+	Connection Connection `json:"connection,omitempty"`
+	// Paused: nothing is written to the member; it keeps what it has.
+	Paused bool `json:"paused,omitempty"`
+	// Unschedulable (cordoned): the member keeps what it has but is given nothing new.
+	Unschedulable bool `json:"unschedulable,omitempty"`
+}
+
+// Location is a point on the earth.
+type Location struct {
+	// Latitude in degrees, north positive.
+	// +kubebuilder:validation:Minimum=-90
+	// +kubebuilder:validation:Maximum=90
+	Latitude float64 `json:"latitude"`
+	// Longitude in degrees, east positive.
+	// +kubebuilder:validation:Minimum=-180
+	// +kubebuilder:validation:Maximum=180
+	Longitude float64 `json:"longitude"`
+}
+
+// Taint marks a member, as a node's taint marks a node.
+type Taint struct {
+	// Key of the taint.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=316
+	Key string `json:"key"`
+	// Value of the taint; may be empty.
+	// +kubebuilder:validation:MaxLength=63
+	Value string `json:"value,omitempty"`
+	// Effect: NoSchedule gives nothing new to the member, NoExecute also moves what is there.
+	// +kubebuilder:validation:Enum=NoSchedule;NoExecute
+	Effect corev1.TaintEffect `json:"effect"`
+	// TimeAdded is when the taint was set; tolerationSeconds count from it. The hub fills it in.
+	TimeAdded *metav1.Time `json:"timeAdded,omitempty"`
+}
+
+// Connection says how the hub reaches a member: it dials the member's API server (server), or the member's agent
+// dials the hub (tunnel).
+//
+// +kubebuilder:validation:XValidation:rule="!(has(self.server) && has(self.tunnel))",message="set either server or tunnel, not both"
+// +kubebuilder:validation:XValidation:rule="!(has(self.caBundle) && has(self.insecureSkipTLSVerify) && self.insecureSkipTLSVerify)",message="caBundle and insecureSkipTLSVerify exclude each other"
+type Connection struct {
+	// Server is the https URL of the member's API server.
+	// +kubebuilder:validation:Pattern=`^https?://`
+	// +kubebuilder:validation:MaxLength=2048
+	Server string `json:"server,omitempty"`
+	// Tunnel: the member's agent dials the hub.
+	Tunnel *Tunnel `json:"tunnel,omitempty"`
+	// CABundle (PEM) that signs the member's serving certificate; the system's roots if absent.
+	CABundle []byte `json:"caBundle,omitempty"`
+	// InsecureSkipTLSVerify accepts any serving certificate. The status says so loudly.
+	InsecureSkipTLSVerify bool `json:"insecureSkipTLSVerify,omitempty"`
+	// TLSServerName to verify the serving certificate against, when it is not the server's host name.
+	TLSServerName string `json:"tlsServerName,omitempty"`
+	// Credentials the hub shows to the member.
+	Credentials Credentials `json:"credentials,omitempty"`
+	// ProxyURL of an HTTP or SOCKS5 proxy between hub and member.
+	// +kubebuilder:validation:Pattern=`^(https?|socks5)://`
+	ProxyURL string `json:"proxyURL,omitempty"`
+}
+
+// Tunnel is a connection that the member's agent opens to the hub.
+type Tunnel struct{}
+
+// Credentials names the Secret with what the hub shows to the member.
+type Credentials struct {
+	// SecretName in the namespace hanse-system of the hub. Keys: token, or tls.crt and tls.key, or kubeconfig
+	// (for exec plugins).
+	// +kubebuilder:validation:MaxLength=253
+	SecretName string `json:"secretName,omitempty"`
+}
+
+// ClusterConditionReady is True while the member's API server answers and our account may work there.
+const ClusterConditionReady = "Ready"
+
+// ClusterStatus is what the hub sees of the member.
+type ClusterStatus struct {
+	// Conditions: Ready, with a reason and a message that a person can act on.
+	// +listType=map
+	// +listMapKey=type
+	Conditions []metav1.Condition `json:"conditions,omitempty"`
+	// UID of the member's kube-system namespace: the same cluster never joins twice.
+	UID string `json:"uid,omitempty"`
+	// KubernetesVersion of the member's API server.
+	KubernetesVersion string `json:"kubernetesVersion,omitempty"`
+	// LastSeen is when the member last answered; figures of the member are as old as this.
+	LastSeen *metav1.Time `json:"lastSeen,omitempty"`
+	// Nodes of the member.
+	Nodes *NodeSummary `json:"nodes,omitempty"`
+	// Resources of the member's ready nodes.
+	Resources *ResourceSummary `json:"resources,omitempty"`
+	// APIs of the member.
+	APIs *APISummary `json:"apis,omitempty"`
+}
+
+// NodeSummary counts nodes.
+type NodeSummary struct {
+	// Total number of nodes.
+	Total int32 `json:"total"`
+	// Ready nodes that may take pods.
+	Ready int32 `json:"ready"`
+}
+
+// ResourceSummary adds up the ready nodes of a member.
+type ResourceSummary struct {
+	// Allocatable of the nodes.
+	Allocatable corev1.ResourceList `json:"allocatable,omitempty"`
+	// Requested by the pods on the nodes.
+	Requested corev1.ResourceList `json:"requested,omitempty"`
+	// Available is what is left.
+	Available corev1.ResourceList `json:"available,omitempty"`
+}
+
+// APISummary identifies the set of APIs that a member serves.
+type APISummary struct {
+	// Hash over group, version and kind of all resources.
+	Hash string `json:"hash,omitempty"`
+	// Count of the resources.
+	Count int32 `json:"count,omitempty"`
+}
+
+// ClusterList is a list of Clusters.
+//
+// +kubebuilder:object:root=true
+type ClusterList struct {
+	metav1.TypeMeta `json:",inline"`
+	metav1.ListMeta `json:"metadata,omitempty"`
+	Items           []Cluster `json:"items"`
+}

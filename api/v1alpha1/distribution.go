@@ -1,0 +1,186 @@
+package v1alpha1
+
+import (
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
+)
+
+// Distribution is the stored decision for one template, and what became of it in each member. It is named after
+// its template (see DistributionName), lives beside it (that of a cluster-scoped template in hanse-system), and
+// is written by the hub only.
+//
+// +kubebuilder:object:root=true
+// +kubebuilder:subresource:status
+// +kubebuilder:resource:shortName=dist,categories=hanse
+// +kubebuilder:printcolumn:name=Kind,type=string,JSONPath=`.spec.template.kind`
+// +kubebuilder:printcolumn:name=Name,type=string,JSONPath=`.spec.template.name`
+// +kubebuilder:printcolumn:name=Clusters,type=string,JSONPath=`.status.summary`
+// +kubebuilder:printcolumn:name=Applied,type=string,JSONPath=`.status.conditions[?(@.type=="Applied")].status`
+// +kubebuilder:printcolumn:name=Ready,type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`
+// +kubebuilder:printcolumn:name=Unplaced,type=integer,JSONPath=`.spec.unplaced`
+// +kubebuilder:printcolumn:name=Placement,type=string,priority=1,JSONPath=`.spec.placement.name`
+// +kubebuilder:printcolumn:name=Age,type=date,JSONPath=`.metadata.creationTimestamp`
+type Distribution struct {
+	metav1.TypeMeta   `json:",inline"`
+	metav1.ObjectMeta `json:"metadata,omitempty"`
+
+	// Spec is the decision.
+	Spec DistributionSpec `json:"spec,omitempty"`
+	// Status is what became of it.
+	Status DistributionStatus `json:"status,omitempty"`
+}
+
+// TemplateReference names a template.
+type TemplateReference struct {
+	// APIVersion of the template.
+	APIVersion string `json:"apiVersion"`
+	// Kind of the template.
+	Kind string `json:"kind"`
+	// Name of the template; its namespace is the Distribution's, or none for cluster-scoped kinds.
+	Name string `json:"name"`
+	// Namespace of the template; empty for cluster-scoped kinds.
+	Namespace string `json:"namespace,omitempty"`
+	// UID of the template.
+	UID types.UID `json:"uid"`
+}
+
+// PlacementReference names what claimed the template: a Placement, a ClusterPlacement, the annotation of the
+// template itself, or (kind Dependency) the workloads that it follows.
+type PlacementReference struct {
+	// Kind: Placement, ClusterPlacement, Annotation or Dependency.
+	Kind string `json:"kind"`
+	// Name of the placement, or of the workload that is followed.
+	Name string `json:"name,omitempty"`
+	// Generation of the placement that was used.
+	Generation int64 `json:"generation,omitempty"`
+}
+
+// DistributionSpec is the decision for one template.
+type DistributionSpec struct {
+	// Template that was decided on.
+	Template TemplateReference `json:"template"`
+	// Placement that claimed it.
+	Placement PlacementReference `json:"placement"`
+	// Replicas of the template that were divided; absent for kinds without.
+	Replicas *int64 `json:"replicas,omitempty"`
+	// Clusters that were chosen.
+	// +listType=map
+	// +listMapKey=name
+	Clusters []DistributionCluster `json:"clusters,omitempty"`
+	// Unplaced replicas, with the reason in the condition Scheduled.
+	Unplaced int64 `json:"unplaced,omitempty"`
+	// UnplacedReason says why replicas are unplaced.
+	UnplacedReason string `json:"unplacedReason,omitempty"`
+	// Rejected members with the reason.
+	// +listType=map
+	// +listMapKey=name
+	Rejected []RejectedCluster `json:"rejected,omitempty"`
+	// Notes for people: named members that have not joined, selectors that match nothing, contested claims.
+	Notes []string `json:"notes,omitempty"`
+	// OnConflict as the placement says.
+	OnConflict OnConflict `json:"onConflict,omitempty"`
+	// OnDelete as the placement says.
+	OnDelete OnDelete `json:"onDelete,omitempty"`
+	// Paused as the placement says.
+	Paused bool `json:"paused,omitempty"`
+	// FollowedBy names the dependencies that go where this template goes, as kind.group/name.
+	FollowedBy []string `json:"followedBy,omitempty"`
+}
+
+// DistributionCluster is one member's part.
+type DistributionCluster struct {
+	// Name of the member.
+	Name string `json:"name"`
+	// Replicas of the member; absent for kinds without.
+	Replicas *int64 `json:"replicas,omitempty"`
+	// OrdinalStart of a StatefulSet's pods in this member, stable for the life of the share.
+	OrdinalStart *int32 `json:"ordinalStart,omitempty"`
+	// Numbers are other figures of the template divided for this member, by path.
+	Numbers map[string]int64 `json:"numbers,omitempty"`
+	// Ideal share as a fraction, for example 36/6.
+	Ideal string `json:"ideal,omitempty"`
+	// Reason why the member was chosen.
+	Reason string `json:"reason,omitempty"`
+	// Message for people.
+	Message string `json:"message,omitempty"`
+}
+
+// RejectedCluster is a member that was not chosen.
+type RejectedCluster struct {
+	// Name of the member.
+	Name string `json:"name"`
+	// Reason code.
+	Reason string `json:"reason"`
+	// Message for people.
+	Message string `json:"message,omitempty"`
+}
+
+// Verdict says what one apply did.
+// +kubebuilder:validation:Enum=Created;Configured;Unchanged;Conflict;Failed;Pending;Skipped;Deleted
+type Verdict string
+
+// DistributionStatus is what became of a decision.
+type DistributionStatus struct {
+	// ObservedGeneration is the generation of the decision that this status speaks of.
+	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
+	// TemplateGeneration is the generation of the template that this status speaks of.
+	TemplateGeneration int64 `json:"templateGeneration,omitempty"`
+	// Conditions: Scheduled, Applied, Ready.
+	// +listType=map
+	// +listMapKey=type
+	Conditions []metav1.Condition `json:"conditions,omitempty"`
+	// Summary for people: "east=4/4,west=2/2".
+	Summary string `json:"summary,omitempty"`
+	// Clusters: what each member has, those that are being left included.
+	// +listType=map
+	// +listMapKey=name
+	Clusters []ClusterOutcome `json:"clusters,omitempty"`
+	// Desired and Ready are the totals over the members.
+	Desired int64 `json:"desired,omitempty"`
+	// Ready total.
+	Ready int64 `json:"ready,omitempty"`
+}
+
+// ClusterOutcome is what became of a template in one member.
+type ClusterOutcome struct {
+	// Name of the member.
+	Name string `json:"name"`
+	// Verdict of the last apply.
+	Verdict Verdict `json:"verdict,omitempty"`
+	// Reason code of a verdict that is not good.
+	Reason string `json:"reason,omitempty"`
+	// Message for people.
+	Message string `json:"message,omitempty"`
+	// Revision (hash) of what was applied last.
+	Revision string `json:"revision,omitempty"`
+	// TemplateGeneration that was applied last.
+	TemplateGeneration int64 `json:"templateGeneration,omitempty"`
+	// Fingerprint of our part of the member's object right after the apply.
+	Fingerprint string `json:"fingerprint,omitempty"`
+	// Desired replicas in the member; absent for kinds without.
+	Desired *int64 `json:"desired,omitempty"`
+	// Ready replicas in the member; absent for kinds without.
+	Ready *int64 `json:"ready,omitempty"`
+	// Health: Healthy, Progressing, Degraded or Unknown.
+	Health string `json:"health,omitempty"`
+	// HealthMessage for people.
+	HealthMessage string `json:"healthMessage,omitempty"`
+	// Unknown: the member cannot be reached; the figures are those of LastSeen.
+	Unknown bool `json:"unknown,omitempty"`
+	// LastSeen is when the member last answered; set while Unknown.
+	LastSeen *metav1.Time `json:"lastSeen,omitempty"`
+	// Status of the member's object, trimmed.
+	// +kubebuilder:pruning:PreserveUnknownFields
+	// +kubebuilder:validation:Type=object
+	Status *runtime.RawExtension `json:"status,omitempty"`
+}
+
+// DistributionList is a list of Distributions.
+//
+// +kubebuilder:object:root=true
+type DistributionList struct {
+	metav1.TypeMeta `json:",inline"`
+	metav1.ListMeta `json:"metadata,omitempty"`
+	Items           []Distribution `json:"items"`
+}

@@ -1,0 +1,214 @@
+package v1alpha1
+
+import (
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
+)
+
+// GlobalService is one DNS name for a service of many members.
+//
+// +kubebuilder:object:root=true
+// +kubebuilder:subresource:status
+// +kubebuilder:resource:shortName=gs,categories=hanse
+// +kubebuilder:printcolumn:name=Hostname,type=string,JSONPath=`.status.hostnames[0]`
+// +kubebuilder:printcolumn:name=Policy,type=string,JSONPath=`.spec.policy`
+// +kubebuilder:printcolumn:name=Ready,type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`
+// +kubebuilder:printcolumn:name=Shares,type=string,JSONPath=`.status.summary`
+// +kubebuilder:printcolumn:name=Age,type=date,JSONPath=`.metadata.creationTimestamp`
+type GlobalService struct {
+	metav1.TypeMeta   `json:",inline"`
+	metav1.ObjectMeta `json:"metadata,omitempty"`
+
+	// Spec is the wish.
+	Spec GlobalServiceSpec `json:"spec,omitempty"`
+	// Status is what is answered.
+	Status GlobalServiceStatus `json:"status,omitempty"`
+}
+
+// GlobalServiceSpec says which addresses a name stands for, and in which shares they are answered.
+//
+// +kubebuilder:validation:XValidation:rule="[has(self.service), has(self.ingress), has(self.gateway), has(self.addresses)].exists_one(x, x)",message="set exactly one of service, ingress, gateway and addresses"
+type GlobalServiceSpec struct {
+	// Service (type LoadBalancer) of this namespace whose addresses are answered.
+	// +kubebuilder:validation:MinLength=1
+	Service string `json:"service,omitempty"`
+	// Ingress of this namespace whose addresses are answered.
+	// +kubebuilder:validation:MinLength=1
+	Ingress string `json:"ingress,omitempty"`
+	// Gateway of this namespace whose addresses are answered.
+	// +kubebuilder:validation:MinLength=1
+	Gateway string `json:"gateway,omitempty"`
+	// Addresses given by hand.
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=256
+	Addresses []ClusterAddresses `json:"addresses,omitempty"`
+	// Workload whose ready replicas are the weights and the health, as KIND/NAME. Default: what the Service
+	// selects.
+	Workload string `json:"workload,omitempty"`
+	// Hostnames to answer; each must lie in a Zone. Default: <name>.<namespace>.<default zone>.
+	// +kubebuilder:validation:MaxItems=64
+	// +listType=set
+	Hostnames []string `json:"hostnames,omitempty"`
+	// Policy chooses among the members.
+	// +kubebuilder:validation:Enum=Weighted;Failover;Nearest;All
+	// +kubebuilder:default=Weighted
+	Policy string `json:"policy,omitempty"`
+	// Weights: Replicas (shares follow ready replicas), Placement (they follow the placement's weights), or Fixed
+	// (those of fixedWeights).
+	// +kubebuilder:validation:Enum=Replicas;Placement;Fixed
+	// +kubebuilder:default=Replicas
+	Weights string `json:"weights,omitempty"`
+	// FixedWeights per member, for weights: Fixed. A member without an entry is not answered.
+	// +kubebuilder:validation:MaxItems=256
+	// +listType=map
+	// +listMapKey=cluster
+	FixedWeights []ClusterWeight `json:"fixedWeights,omitempty"`
+	// Answer: Staircase, Single, Sticky or All.
+	// +kubebuilder:validation:Enum=Staircase;Single;Sticky;All
+	// +kubebuilder:default=Staircase
+	Answer string `json:"answer,omitempty"`
+	// TTL of the answers in seconds.
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=86400
+	// +kubebuilder:default=30
+	TTL int32 `json:"ttl,omitempty"`
+	// MinHealthy: while less than this share of the configured weight is healthy, all members are answered as if
+	// they were (fail open).
+	// +kubebuilder:validation:Pattern=`^([0-9]|[1-9][0-9]|100)%$`
+	// +kubebuilder:default="50%"
+	MinHealthy string `json:"minHealthy,omitempty"`
+	// Tiers of members, for policy: Failover; a member without an entry is in tier 0.
+	// +kubebuilder:validation:MaxItems=256
+	// +listType=map
+	// +listMapKey=cluster
+	Tiers []ClusterTier `json:"tiers,omitempty"`
+	// Probe by the hub, beside readiness and the members' health.
+	Probe *Probe `json:"probe,omitempty"`
+}
+
+// ClusterAddresses are the addresses of one member.
+type ClusterAddresses struct {
+	// Cluster is the member's name.
+	// +kubebuilder:validation:MinLength=1
+	Cluster string `json:"cluster"`
+	// IPs of the member's load balancer.
+	// +kubebuilder:validation:MaxItems=64
+	IPs []string `json:"ips,omitempty"`
+	// Hostname of the member's load balancer.
+	// +kubebuilder:validation:MaxLength=253
+	Hostname string `json:"hostname,omitempty"`
+}
+
+// ClusterWeight is the weight of one member.
+type ClusterWeight struct {
+	// Cluster is the member's name.
+	Cluster string `json:"cluster"`
+	// Weight against the others; 0 = not answered.
+	// +kubebuilder:validation:Minimum=0
+	// +kubebuilder:validation:Maximum=2147483647
+	Weight int64 `json:"weight"`
+}
+
+// ClusterTier is the tier of one member.
+type ClusterTier struct {
+	// Cluster is the member's name.
+	Cluster string `json:"cluster"`
+	// Tier, 0 is answered first.
+	// +kubebuilder:validation:Minimum=0
+	// +kubebuilder:validation:Maximum=100
+	Tier int32 `json:"tier"`
+}
+
+// Probe asks each address from the hub.
+//
+// +kubebuilder:validation:XValidation:rule="has(self.http) != has(self.tcp)",message="set exactly one of http and tcp"
+type Probe struct {
+	// HTTP GET.
+	HTTP *HTTPProbe `json:"http,omitempty"`
+	// TCP connect.
+	TCP *TCPProbe `json:"tcp,omitempty"`
+	// Interval between probes. Default 10s.
+	Interval *metav1.Duration `json:"interval,omitempty"`
+	// Failures in a row until the member is unhealthy.
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:default=3
+	Failures int32 `json:"failures,omitempty"`
+	// Successes in a row until it is healthy again.
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:default=5
+	Successes int32 `json:"successes,omitempty"`
+}
+
+// HTTPProbe is an HTTP GET.
+type HTTPProbe struct {
+	// Port to ask.
+	Port intstr.IntOrString `json:"port"`
+	// Path to ask.
+	// +kubebuilder:default=/
+	Path string `json:"path,omitempty"`
+	// Host header to send; the first hostname if absent.
+	Host string `json:"host,omitempty"`
+	// Scheme: HTTP or HTTPS.
+	// +kubebuilder:validation:Enum=HTTP;HTTPS
+	// +kubebuilder:default=HTTP
+	Scheme string `json:"scheme,omitempty"`
+	// Expect lists the status codes that are good; absent = 200 to 399.
+	Expect []int32 `json:"expect,omitempty"`
+}
+
+// TCPProbe is a TCP connect.
+type TCPProbe struct {
+	// Port to connect to.
+	Port intstr.IntOrString `json:"port"`
+}
+
+// Conditions of a GlobalService.
+const (
+	// ConditionFailOpen is True while too few members are healthy and all are answered.
+	ConditionFailOpen = "FailOpen"
+)
+
+// GlobalServiceStatus is what is answered.
+type GlobalServiceStatus struct {
+	// ObservedGeneration is the generation of the spec that this status speaks of.
+	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
+	// Conditions: Ready, FailOpen.
+	// +listType=map
+	// +listMapKey=type
+	Conditions []metav1.Condition `json:"conditions,omitempty"`
+	// Hostnames that are answered.
+	Hostnames []string `json:"hostnames,omitempty"`
+	// Summary for people: "east=67%,west=33%".
+	Summary string `json:"summary,omitempty"`
+	// Clusters: what is answered of each member.
+	// +listType=map
+	// +listMapKey=name
+	Clusters []GlobalServiceCluster `json:"clusters,omitempty"`
+	// Version (SOA serial) that carries this status.
+	Version int64 `json:"version,omitempty"`
+}
+
+// GlobalServiceCluster is what is answered of one member.
+type GlobalServiceCluster struct {
+	// Name of the member.
+	Name string `json:"name"`
+	// Addresses of the member.
+	Addresses []string `json:"addresses,omitempty"`
+	// Weight of the member.
+	Weight int64 `json:"weight"`
+	// Share of the answers, for example 66.7%.
+	Share string `json:"share,omitempty"`
+	// Health: Healthy, Unhealthy, Unknown or Draining.
+	Health string `json:"health,omitempty"`
+	// Reason of the health.
+	Reason string `json:"reason,omitempty"`
+}
+
+// GlobalServiceList is a list of GlobalServices.
+//
+// +kubebuilder:object:root=true
+type GlobalServiceList struct {
+	metav1.TypeMeta `json:",inline"`
+	metav1.ListMeta `json:"metadata,omitempty"`
+	Items           []GlobalService `json:"items"`
+}
