@@ -68,6 +68,9 @@ type DistributionSpec struct {
 	// +listType=map
 	// +listMapKey=name
 	Clusters []DistributionCluster `json:"clusters,omitempty"`
+	// Leaving names members that were chosen before and may still hold a copy; each stays until its copy is gone.
+	// +listType=set
+	Leaving []string `json:"leaving,omitempty"`
 	// Unplaced replicas, with the reason in the condition Scheduled.
 	Unplaced int64 `json:"unplaced,omitempty"`
 	// UnplacedReason says why replicas are unplaced.

@@ -557,6 +557,11 @@ func (in *DistributionSpec) DeepCopyInto(out *DistributionSpec) {
 			(*in)[i].DeepCopyInto(&(*out)[i])
 		}
 	}
+	if in.Leaving != nil {
+		in, out := &in.Leaving, &out.Leaving
+		*out = make([]string, len(*in))
+		copy(*out, *in)
+	}
 	if in.Rejected != nil {
 		in, out := &in.Rejected, &out.Rejected
 		*out = make([]RejectedCluster, len(*in))

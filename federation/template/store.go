@@ -1,0 +1,328 @@
+package template
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"slices"
+	"sync"
+	"time"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/client-go/discovery"
+	"k8s.io/client-go/tools/cache"
+)
+
+// Kind is a kind of templates as the hub serves it.
+type Kind struct {
+	schema.GroupVersionKind
+	Resource   string
+	Namespaced bool
+	// HasStatus tells that the kind has a status subresource.
+	HasStatus bool
+}
+
+// GVR of the kind.
+func (k Kind) GVR() schema.GroupVersionResource { return k.GroupVersion().WithResource(k.Resource) }
+
+// Event tells of one template. Old is nil for a new one, New is nil for one that is gone.
+type Event struct {
+	Ref      Ref
+	Old, New *unstructured.Unstructured
+}
+
+// Options of a Store.
+type Options struct {
+	// Discovery asks the hub for its kinds.
+	Discovery discovery.DiscoveryInterface
+	// ListWatch reads the objects of a kind as unstructured.
+	ListWatch func(Kind) cache.ListerWatcher
+	// Logger for failures of single kinds.
+	Logger *slog.Logger
+	// Refresh is how often the kinds are looked up again. Default one minute. Changed kinds are also looked up when a
+	// CustomResourceDefinition changes.
+	Refresh time.Duration
+}
+
+// Store holds the templates of the hub.
+type Store struct {
+	options Options
+	refresh chan struct{}
+
+	mu       sync.RWMutex
+	kinds    map[schema.GroupKind]*watched
+	handlers []func(Event)
+	ready    bool
+}
+
+// watched is one kind's watch.
+type watched struct {
+	kind     Kind
+	informer cache.SharedIndexInformer
+	stop     context.CancelFunc
+}
+
+// NewStore returns a store that is empty until Run.
+func NewStore(options Options) *Store {
+	if options.Refresh == 0 {
+		options.Refresh = time.Minute
+	}
+	return &Store{
+		options: options,
+		refresh: make(chan struct{}, 1),
+		kinds:   map[schema.GroupKind]*watched{},
+	}
+}
+
+// Handle calls handle for every template, present and future. It must be called before Run.
+func (s *Store) Handle(handle func(Event)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.handlers = append(s.handlers, handle)
+}
+
+// Run watches until the context ends.
+func (s *Store) Run(ctx context.Context) error {
+	tick := time.NewTicker(s.options.Refresh)
+	defer tick.Stop()
+	for {
+		if err := s.follow(ctx); err != nil && ctx.Err() == nil {
+			s.options.Logger.Warn("looking up the kinds of templates", "error", err)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		case <-s.refresh:
+		}
+	}
+}
+
+// HasSynced tells that every kind known at the start has been read once.
+func (s *Store) HasSynced() bool {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	if !s.ready {
+		return false
+	}
+	for _, w := range s.kinds {
+		if !w.informer.HasSynced() {
+			return false
+		}
+	}
+	return true
+}
+
+// WaitForSync waits for HasSynced.
+func (s *Store) WaitForSync(ctx context.Context) error {
+	for !s.HasSynced() {
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("reading the templates: %w", ctx.Err())
+		case <-time.After(5 * time.Millisecond):
+		}
+	}
+	return nil
+}
+
+// Kind looks up how the hub serves a kind.
+func (s *Store) Kind(gk schema.GroupKind) (Kind, bool) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	w, ok := s.kinds[gk]
+	if !ok {
+		return Kind{}, false
+	}
+	return w.kind, true
+}
+
+// Get returns a template; it is shared and must not be changed.
+func (s *Store) Get(ref Ref) (*unstructured.Unstructured, bool) {
+	s.mu.RLock()
+	w, ok := s.kinds[ref.GroupKind()]
+	s.mu.RUnlock()
+	if !ok {
+		return nil, false
+	}
+	key := ref.Name
+	if ref.Namespace != "" {
+		key = ref.Namespace + "/" + ref.Name
+	}
+	found, exists, err := w.informer.GetIndexer().GetByKey(key)
+	if err != nil || !exists {
+		return nil, false
+	}
+	obj, ok := found.(*unstructured.Unstructured)
+	return obj, ok
+}
+
+// Each calls visit for the templates of a namespace, or for all if it is empty, until visit returns false. A zero
+// kind means every kind.
+func (s *Store) Each(gk schema.GroupKind, namespace string, visit func(*unstructured.Unstructured) bool) {
+	for _, w := range s.watchedKinds() {
+		if (gk != schema.GroupKind{}) && w.kind.GroupKind() != gk {
+			continue
+		}
+		var found []any
+		if namespace == "" {
+			found = w.informer.GetStore().List()
+		} else if w.kind.Namespaced {
+			found, _ = w.informer.GetIndexer().ByIndex(cache.NamespaceIndex, namespace)
+		}
+		for _, item := range found {
+			if obj, ok := item.(*unstructured.Unstructured); ok && !visit(obj) {
+				return
+			}
+		}
+	}
+}
+
+func (s *Store) watchedKinds() []*watched {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	all := make([]*watched, 0, len(s.kinds))
+	for _, w := range s.kinds {
+		all = append(all, w)
+	}
+	return all
+}
+
+// follow starts watches of new kinds and stops those of kinds that are gone.
+func (s *Store) follow(ctx context.Context) error {
+	served, err := s.served()
+	if err != nil {
+		return err
+	}
+	for _, gone := range s.update(ctx, served) {
+		for _, obj := range gone.informer.GetStore().List() {
+			s.dispatch(s.handlers, obj, nil)
+		}
+	}
+	return nil
+}
+
+// update makes the watches those of the served kinds and returns the ones that it ended.
+func (s *Store) update(ctx context.Context, served map[schema.GroupKind]Kind) []*watched {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var gone []*watched
+	for gk, w := range s.kinds {
+		if kind, still := served[gk]; !still || kind != w.kind {
+			w.stop()
+			delete(s.kinds, gk)
+			gone = append(gone, w)
+		}
+	}
+	for gk, kind := range served {
+		if _, known := s.kinds[gk]; !known {
+			s.kinds[gk] = s.watch(ctx, kind)
+		}
+	}
+	s.ready = true
+	return gone
+}
+
+// served asks the hub for the kinds that may travel, in the version that it prefers.
+func (s *Store) served() (map[schema.GroupKind]Kind, error) {
+	lists, err := s.options.Discovery.ServerPreferredResources()
+	if err != nil && len(lists) == 0 {
+		return nil, fmt.Errorf("asking the hub for its kinds: %w", err)
+	}
+	kinds := map[schema.GroupKind]Kind{}
+	status := map[schema.GroupVersionResource]bool{}
+	for _, list := range lists {
+		gv, err := schema.ParseGroupVersion(list.GroupVersion)
+		if err != nil {
+			return nil, fmt.Errorf("the hub serves a group version %q: %w", list.GroupVersion, err)
+		}
+		for _, r := range list.APIResources {
+			kind := Kind{GroupVersionKind: gv.WithKind(r.Kind), Resource: r.Name, Namespaced: r.Namespaced}
+			if r.Group != "" {
+				kind.Group = r.Group
+			}
+			if r.Version != "" {
+				kind.Version = r.Version
+			}
+			if parent, ok := cutSuffix(r.Name, "/status"); ok {
+				status[gv.WithResource(parent)] = true
+				continue
+			}
+			if _, local := IsLocal(kind.GroupKind()); local || !slices.Contains(r.Verbs, "watch") {
+				continue
+			}
+			kinds[kind.GroupKind()] = kind
+		}
+	}
+	for gk, kind := range kinds {
+		kind.HasStatus = status[kind.GVR()]
+		kinds[gk] = kind
+	}
+	return kinds, nil
+}
+
+func cutSuffix(name, suffix string) (string, bool) {
+	if len(name) > len(suffix) && name[len(name)-len(suffix):] == suffix {
+		return name[:len(name)-len(suffix)], true
+	}
+	return name, false
+}
+
+// watch starts the watch of one kind.
+func (s *Store) watch(ctx context.Context, kind Kind) *watched {
+	ctx, stop := context.WithCancel(ctx)
+	indexers := cache.Indexers{cache.NamespaceIndex: cache.MetaNamespaceIndexFunc}
+	informer := cache.NewSharedIndexInformer(s.options.ListWatch(kind), &unstructured.Unstructured{}, 0, indexers)
+	if err := informer.SetTransform(strip); err != nil {
+		s.options.Logger.Error("preparing the watch", "kind", kind.String(), "error", err)
+	}
+	handlers := slices.Clone(s.handlers)
+	_, err := informer.AddEventHandler(cache.ResourceEventHandlerFuncs{
+		AddFunc:    func(obj any) { s.dispatch(handlers, nil, obj) },
+		UpdateFunc: func(old, obj any) { s.dispatch(handlers, old, obj) },
+		DeleteFunc: func(obj any) { s.dispatch(handlers, obj, nil) },
+	})
+	if err != nil {
+		s.options.Logger.Error("preparing the watch", "kind", kind.String(), "error", err)
+	}
+	go informer.RunWithContext(ctx)
+	return &watched{kind: kind, informer: informer, stop: stop}
+}
+
+// strip drops what is never read.
+func strip(obj any) (any, error) {
+	if accessor, err := meta.Accessor(obj); err == nil {
+		accessor.SetManagedFields(nil)
+	}
+	return obj, nil
+}
+
+func (s *Store) dispatch(handlers []func(Event), old, now any) {
+	event := Event{Old: asObject(old), New: asObject(now)}
+	switch {
+	case event.New != nil:
+		event.Ref = RefOf(event.New)
+	case event.Old != nil:
+		event.Ref = RefOf(event.Old)
+	default:
+		return
+	}
+	if event.Ref.Kind == "CustomResourceDefinition" {
+		select {
+		case s.refresh <- struct{}{}:
+		default:
+		}
+	}
+	for _, handle := range handlers {
+		handle(event)
+	}
+}
+
+func asObject(item any) *unstructured.Unstructured {
+	if gone, ok := item.(cache.DeletedFinalStateUnknown); ok {
+		item = gone.Obj
+	}
+	obj, _ := item.(*unstructured.Unstructured)
+	return obj
+}
