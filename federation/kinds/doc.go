@@ -1,0 +1,47 @@
+// Package kinds is what the hub knows of a Kubernetes kind: how its numbers are divided over members, what it depends
+// on, which fields belong to the member, when it is healthy, and how the members' statuses add up to the template's own.
+//
+// # Use
+//
+// Everything hangs on a Rule, looked up by group and kind; an unknown kind gets the generic rule:
+//
+//	rule := kinds.For(gk)                       // or kinds.Of(obj)
+//	rule = rule.WithScale(kinds.Scale{...})     // a custom resource whose scale subresource says where replicas are
+//
+//	deciding     Mode, Replicas, Numbers, Requests, Dependencies, Follows
+//	propagating  Order, Render
+//	collecting   Trim, Fingerprint, Observe (= Ready, Health, Reflect), Aggregate
+//
+// Render makes the object for one member. The caller divides: Replicas by the decision, and each of Numbers (a Job's
+// completions, an autoscaler's bounds, a quota's limits …) in the same ratio with the floor that Number gives; both
+// come back in a Share. Numbers that the Share does not mention are copied whole, so a Duplicate needs only an empty
+// Share.
+//
+// Aggregate is given the template (with its previous status), what is known of each member, and the present time; it
+// returns the whole new .status, or nil when the kind's status is not the members' to write.
+//
+// # Guarantees
+//
+// Values in, values out: no client, no clock, no log. Nothing mutates its input, except Trim, which is an informer
+// transform and says so. Results that go on (Render, Reflect, Aggregate) share no memory with the input and
+// hold only JSON types (int64, float64, string, bool, map, slice, nil). The same input gives the same output, whatever
+// the order of the members.
+//
+// A malformed object (a string where a map belongs) never panics: the field counts as absent, and only Render, whose
+// output is written to a cluster, returns an error.
+//
+// # Considerations
+//
+// A member that is unknown keeps its last figures: they count, neither as zero nor as fresh. A Deployment's Available
+// therefore has three answers: True when the reachable members alone suffice, False when even the last figures do not,
+// Unknown between the two.
+//
+// observedGeneration on the hub advances only when every member has been sent the present template generation and its
+// controller has observed it. This is what makes `kubectl rollout status` tell the truth.
+//
+// A node port that a template names is the user's wish and travels; the hub never allocates one. Cluster IPs do not
+// travel, except "None".
+//
+// A number that cannot be divided below one (an autoscaler's bounds, maxSurge) can add up to more than the template
+// says when there are more members than units. One too many is a lesser surprise than a member that can never roll.
+package kinds

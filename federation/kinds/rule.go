@@ -1,0 +1,269 @@
+package kinds
+
+import (
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+)
+
+// Mode is how a kind is spread over the chosen members when the placement does not say.
+type Mode string
+
+// The modes.
+const (
+	// Divide splits Replicas and Numbers over the members; the sum is the template's.
+	Divide Mode = "Divide"
+	// Duplicate gives every chosen member the whole object.
+	Duplicate Mode = "Duplicate"
+	// One gives the whole object to exactly one member.
+	One Mode = "One"
+	// Follows places the object where its target, or the workload that refers to it, is.
+	Follows Mode = "Follows"
+	// Local objects are the business of one API server and never travel (events, leases, nodes, endpoints).
+	Local Mode = "Local"
+)
+
+// Health is the judgement over one object in one member.
+type Health string
+
+// The states of health.
+const (
+	Healthy     Health = "Healthy"
+	Progressing Health = "Progressing"
+	Degraded    Health = "Degraded"
+	// Unknown: the kind does not tell, or the member has not told.
+	Unknown Health = "Unknown"
+)
+
+// Ref names an object that another one needs or targets. Namespace is empty for cluster-scoped kinds.
+type Ref struct {
+	schema.GroupKind
+	Namespace, Name string
+	// Optional: the referring object works without it.
+	Optional bool
+}
+
+// Target is what an object follows: one object by name, or all workloads of its namespace whose pod labels match.
+// Exactly one of Ref and Selector is set.
+type Target struct {
+	Ref      *Ref
+	Selector *metav1.LabelSelector
+}
+
+// Number is a number of a template that is divided beside the replicas, in the same ratio.
+type Number struct {
+	// Key names it in Share.Numbers; for people it reads as the field's path.
+	Key string
+	// Value is what the template says, in a unit small enough for every member's share and never above MaxNumber.
+	Value int64
+	// Floor is the least a member may get, even if the sum then exceeds Value.
+	Floor int64
+
+	set func(obj map[string]any, share int64) error
+}
+
+// MaxNumber bounds Number.Value, so that a divisor may count in units.
+const MaxNumber = 1 << 20
+
+// Share is one member's part of a template. The zero Share means: the whole object.
+type Share struct {
+	// Cluster is the member's name, for error messages.
+	Cluster string
+	// Replicas is the member's part of Rule.Replicas; nil leaves the template's number.
+	Replicas *int64
+	// Autoscaled: an autoscaler in the member owns the replica count; Render leaves it out.
+	Autoscaled bool
+	// OrdinalStart is the first ordinal of a StatefulSet's block in this member; nil leaves the template's.
+	OrdinalStart *int32
+	// Numbers are the member's parts of Rule.Numbers by their key; what is missing is copied whole.
+	Numbers map[string]int64
+}
+
+// Requests is what one replica asks of a cluster.
+type Requests struct {
+	MilliCPU         int64
+	Memory           int64 // bytes
+	EphemeralStorage int64 // bytes
+	// Extended resources (nvidia.com/gpu …) in units.
+	Extended map[string]int64
+}
+
+// MemberStatus is what the hub knows of a template in one member.
+type MemberStatus struct {
+	Cluster string
+	// Known is false while the member cannot be reached; all other fields then hold the last known values.
+	Known    bool
+	LastSeen time.Time
+
+	// TemplateGeneration is the hub generation of the template that was last applied there.
+	TemplateGeneration int64
+	// Generation is the newest generation known of the member's object: from the answer of the apply or from the
+	// cache, whichever is higher, so that a cache that lags behind an apply cannot make it look observed.
+	Generation int64
+	// ObservedGeneration is what the member's controller says it has seen.
+	ObservedGeneration int64
+
+	// Ready and Desired count replicas; both are 0 for kinds without.
+	Ready, Desired int64
+	Health         Health
+	Message        string
+	// Status is the trimmed status, as Reflect gave it; nil when nothing has been collected.
+	Status map[string]any
+}
+
+// Scale says where a custom resource keeps its replicas, from its CustomResourceDefinition's scale subresource.
+// Paths are dotted, with or without the leading dot (".spec.replicas").
+type Scale struct {
+	SpecReplicas   string
+	StatusReplicas string
+}
+
+// Rule is what is known of one kind. Empty fields take the generic behaviour; the table in rules.go reads as
+// documentation because of it.
+type Rule struct {
+	step step
+	// mode is the default distribution; modeOf overrides it where the object decides.
+	mode   Mode
+	modeOf func(obj map[string]any) Mode
+
+	// replicas is the path of the divided number; unset counts as 1.
+	replicas []string
+	// podSpec is the path of the pod specification.
+	podSpec []string
+	numbers func(obj map[string]any) []Number
+
+	// allocated are fields that the member's API server or controllers own; they are not sent.
+	allocated [][]string
+	// clean removes what a list of paths cannot say.
+	clean func(obj map[string]any)
+	// fit mends an object after its shares are set, where numbers limit one another.
+	fit func(obj map[string]any, share Share) error
+
+	refs    func(obj map[string]any, namespace string) []Ref
+	follows func(obj map[string]any, namespace string) (Target, bool)
+
+	// status are the fields of .status that are reflected; nil means the generic choice.
+	status []string
+	// keep are paths outside .status that Ready and Health read.
+	keep   [][]string
+	ready  func(obj map[string]any) (ready, desired int64)
+	health func(obj map[string]any) (Health, string)
+
+	aggregate func(in aggregation) map[string]any
+	// scale of a custom resource: paths of replicas in spec and status.
+	statusReplicas []string
+}
+
+// For looks up the rule of a kind; kinds not in the table get the generic one.
+func For(gk schema.GroupKind) Rule {
+	if rule, known := rules[gk]; known {
+		return rule
+	}
+	return generic
+}
+
+// Of is For with the object's own group and kind.
+func Of(obj *unstructured.Unstructured) Rule { return For(obj.GroupVersionKind().GroupKind()) }
+
+// IsKnown tells whether the kind has a rule of its own.
+func IsKnown(gk schema.GroupKind) bool {
+	_, known := rules[gk]
+	return known
+}
+
+// WithScale returns the rule for a custom resource with a scale subresource: it is divided by that number. A kind
+// that has a rule of its own about its replicas keeps it.
+func (r Rule) WithScale(scale Scale) Rule {
+	path := splitPath(scale.SpecReplicas)
+	if len(path) == 0 || len(r.replicas) > 0 {
+		return r
+	}
+	r.mode, r.replicas, r.statusReplicas = Divide, path, splitPath(scale.StatusReplicas)
+	return r
+}
+
+// Mode is the default distribution of this object.
+func (r Rule) Mode(obj *unstructured.Unstructured) Mode {
+	switch {
+	case r.modeOf != nil:
+		return r.modeOf(obj.Object)
+	case r.mode == "":
+		return Duplicate
+	default:
+		return r.mode
+	}
+}
+
+// Replicas is the number that a Divide splits; has is false for kinds without one. A Divide kind without replicas
+// (ResourceQuota) has only Numbers, to be divided by the placement's weights.
+func (r Rule) Replicas(obj *unstructured.Unstructured) (n int64, has bool) {
+	if len(r.replicas) == 0 {
+		return 0, false
+	}
+	return max(0, intOr(obj.Object, 1, r.replicas...)), true
+}
+
+// Numbers are the template's other numbers that are divided in the ratio of the shares, in a stable order.
+func (r Rule) Numbers(template *unstructured.Unstructured) []Number {
+	if r.numbers == nil {
+		return nil
+	}
+	return r.numbers(template.Object)
+}
+
+// Follows tells what the object follows; false when it follows nothing by itself (a PersistentVolumeClaim has Mode
+// Follows but is found from the workload's side, by Dependencies).
+func (r Rule) Follows(obj *unstructured.Unstructured) (Target, bool) {
+	if r.follows == nil {
+		return Target{}, false
+	}
+	return r.follows(obj.Object, obj.GetNamespace())
+}
+
+// Ready counts a member object's replicas that serve and those that should; both are 0 for kinds without replicas.
+func (r Rule) Ready(member *unstructured.Unstructured) (ready, desired int64) {
+	if r.ready == nil {
+		return r.genericReady(member.Object)
+	}
+	return r.ready(member.Object)
+}
+
+// Health judges a member's object; the message says what is wrong or awaited, and is empty when healthy.
+func (r Rule) Health(member *unstructured.Unstructured) (Health, string) {
+	if member.GetDeletionTimestamp() != nil {
+		return Progressing, "is being deleted"
+	}
+	if r.health == nil {
+		return genericHealth(member.Object)
+	}
+	return r.health(member.Object)
+}
+
+// Observe collects what a member's object tells. The caller adds TemplateGeneration and LastSeen.
+func (r Rule) Observe(cluster string, member *unstructured.Unstructured) MemberStatus {
+	ready, desired := r.Ready(member)
+	health, message := r.Health(member)
+	return MemberStatus{
+		Cluster:            cluster,
+		Known:              true,
+		Generation:         member.GetGeneration(),
+		ObservedGeneration: intOr(member.Object, 0, "status", "observedGeneration"),
+		Ready:              ready,
+		Desired:            desired,
+		Health:             health,
+		Message:            message,
+		Status:             r.Reflect(member),
+	}
+}
+
+// Aggregate adds up the members' statuses to the template's own .status. It returns the whole new status, or nil when
+// this kind's status is not the members' to write, or nothing has been collected yet. The template's present
+// status is read so that a condition's lastTransitionTime moves only when the condition does.
+func (r Rule) Aggregate(template *unstructured.Unstructured, members []MemberStatus, now time.Time) map[string]any {
+	if r.aggregate == nil {
+		return nil
+	}
+	return r.aggregate(newAggregation(r, template, members, now))
+}

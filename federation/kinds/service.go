@@ -1,0 +1,71 @@
+package kinds
+
+import (
+	"slices"
+	"strings"
+)
+
+var serviceRule = Rule{
+	step:      services,
+	clean:     cleanService,
+	status:    []string{"loadBalancer", "conditions"},
+	keep:      [][]string{{"spec", "type"}},
+	health:    serviceHealth,
+	aggregate: aggregateService,
+}
+
+// cleanService leaves cluster addresses to the member, which has its own range; "None" is not an address but the wish
+// for a headless service. Node ports that the template names are a wish too: the hub allocates none.
+func cleanService(obj map[string]any) {
+	if stringAt(obj, "spec", "clusterIP") != "None" {
+		removeAt(obj, "spec", "clusterIP")
+		removeAt(obj, "spec", "clusterIPs")
+	}
+	removeAt(obj, "spec", "healthCheckNodePort")
+}
+
+func serviceHealth(obj map[string]any) (Health, string) {
+	if stringAt(obj, "spec", "type") == "LoadBalancer" && !hasAddress(mapAt(obj, "status")) {
+		return Progressing, "waits for a load balancer address"
+	}
+	return Healthy, ""
+}
+
+func hasAddress(status map[string]any) bool {
+	return len(mapsAt(status, "loadBalancer", "ingress")) > 0
+}
+
+func aggregateService(in aggregation) map[string]any {
+	if stringAt(in.template, "spec", "type") != "LoadBalancer" {
+		return nil
+	}
+	return in.unitedAddresses()
+}
+
+// unitedAddresses is the status of what has load balancer addresses, each once and sorted.
+func (in aggregation) unitedAddresses() map[string]any {
+	all := in.united(addressKey, "loadBalancer", "ingress")
+	if len(all) == 0 {
+		return map[string]any{"loadBalancer": map[string]any{}}
+	}
+	return map[string]any{"loadBalancer": map[string]any{"ingress": all}}
+}
+
+func addressKey(entry map[string]any) string {
+	return stringAt(entry, "ip") + "|" + stringAt(entry, "hostname")
+}
+
+// united joins lists of objects over the members: one of each key, sorted by it.
+func (in aggregation) united(key func(map[string]any) string, path ...string) []any {
+	var all []map[string]any
+	for _, member := range in.members {
+		all = append(all, mapsAt(member.Status, path...)...)
+	}
+	slices.SortStableFunc(all, func(a, b map[string]any) int { return strings.Compare(key(a), key(b)) })
+	all = slices.CompactFunc(all, func(a, b map[string]any) bool { return key(a) == key(b) })
+	united := make([]any, len(all))
+	for i, entry := range all {
+		united[i] = copied(entry)
+	}
+	return united
+}
