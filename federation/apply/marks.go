@@ -1,6 +1,8 @@
 package apply
 
 import (
+	"maps"
+
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
 )
@@ -60,4 +62,37 @@ func IsOurs(obj *unstructured.Unstructured, hub Hub) bool {
 // TemplateOf is the UID of the template that the object was made from; empty if it carries no such mark.
 func TemplateOf(obj *unstructured.Unstructured) types.UID {
 	return ownerOf(obj).template
+}
+
+// shallowMeta copies obj as far as its labels and annotations, which may then be set; all else is shared.
+func shallowMeta(obj *unstructured.Unstructured) *unstructured.Unstructured {
+	out := maps.Clone(obj.Object)
+	if metadata, ok := out["metadata"].(map[string]any); ok {
+		metadata = maps.Clone(metadata)
+		for _, system := range []string{"managedFields", "uid", "resourceVersion", "generation", "creationTimestamp"} {
+			delete(metadata, system)
+		}
+		out["metadata"] = metadata
+	}
+	return &unstructured.Unstructured{Object: out}
+}
+
+// setLabel sets one label on a copy of the labels.
+func setLabel(obj *unstructured.Unstructured, key, value string) {
+	labels := obj.GetLabels()
+	if labels == nil {
+		labels = map[string]string{}
+	}
+	labels[key] = value
+	obj.SetLabels(labels)
+}
+
+// setAnnotation sets one annotation on a copy of the annotations.
+func setAnnotation(obj *unstructured.Unstructured, key, value string) {
+	annotations := obj.GetAnnotations()
+	if annotations == nil {
+		annotations = map[string]string{}
+	}
+	annotations[key] = value
+	obj.SetAnnotations(annotations)
 }

@@ -1,14 +1,187 @@
 package apply
 
-import "context"
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
 
-// EnsureNamespace makes the namespace in the member if it is absent, with our mark; one that exists is used as it is.
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+)
+
+// Inventory is a Target that can name all its namespaced kinds. Removing a namespace needs it, to see what is inside.
+type Inventory interface {
+	Target
+	// NamespacedResources are all namespaced resources that can be listed, one version of each. An error says that the list
+	// is not complete.
+	NamespacedResources() ([]schema.GroupVersionResource, error)
+}
+
+// EnsureNamespace makes the namespace in the member if it is absent, with our mark; one that exists is used as it is, without a
+// mark. The verdict is Created, Unchanged, Pending (it is terminating) or Failed.
 func EnsureNamespace(ctx context.Context, target Target, hub Hub, name string) Result {
-	panic("follows in the next commit")
+	ref := Ref{GVK: namespaceGVK, Name: name}
+	client, err := clientFor(target, ref)
+	if err != nil {
+		return classify(ref, err)
+	}
+	live, err := look(ctx, client, name)
+	if err != nil {
+		return classify(ref, err)
+	}
+	if live != nil {
+		return existing(ref, live)
+	}
+	obj := &unstructured.Unstructured{Object: map[string]any{}}
+	obj.SetGroupVersionKind(namespaceGVK)
+	obj.SetName(name)
+	result := Apply(ctx, target, obj, Options{Hub: hub})
+	if result.Verdict != Conflict {
+		return result
+	}
+	return Result{Verdict: Unchanged, UID: result.UID, ResourceVersion: result.ResourceVersion} // made by others meanwhile
+}
+
+func existing(ref Ref, live *unstructured.Unstructured) Result {
+	if live.GetDeletionTimestamp() != nil {
+		return beingDeleted(ref, live)
+	}
+	return Result{Verdict: Unchanged, UID: live.GetUID(), ResourceVersion: live.GetResourceVersion()}
 }
 
 // RemoveNamespaceIfOursAndEmpty deletes a namespace that EnsureNamespace made, if nothing is in it but what Kubernetes
-// itself puts into every namespace.
-func RemoveNamespaceIfOursAndEmpty(ctx context.Context, target Target, hub Hub, name string) Result {
-	panic("follows in the next commit")
+// itself puts into every namespace. The verdict is Deleted, Pending (terminating, or something of ours is still inside), Skipped (not
+// ours, wanted by a template, or something foreign is inside) or Failed.
+//
+// The look and the delete are two steps: an object that a foreign client creates in the milliseconds between the two goes
+// with the namespace. Kubernetes has no operation that would exclude it.
+func RemoveNamespaceIfOursAndEmpty(ctx context.Context, target Inventory, hub Hub, name string) Result {
+	ref := Ref{GVK: namespaceGVK, Name: name}
+	client, err := clientFor(target, ref)
+	if err != nil {
+		return classify(ref, err)
+	}
+	live, err := look(ctx, client, name)
+	switch {
+	case err != nil:
+		return classify(ref, err)
+	case live == nil:
+		return Result{Verdict: Deleted}
+	case ownerOf(live).template != "":
+		return left(live, ReasonOtherTemplate, fmt.Sprintf("%s is wanted by a template", ref))
+	}
+	return Delete(ctx, target, ref, DeleteOptions{Hub: hub, Live: live})
+}
+
+// byItself is what a cluster puts into every namespace without being asked. Each row was seen in a fresh namespace of the
+// distribution named beside it.
+var byItself = []struct{ resource, group, name string }{
+	{"configmaps", "", "kube-root-ca.crt"},         // kube-controller-manager
+	{"serviceaccounts", "", "default"},             // kube-controller-manager
+	{"events", "", "*"},                            // anybody, and they end by themselves
+	{"events", "events.k8s.io", "*"},               // the same objects again
+	{"configmaps", "", "openshift-service-ca.crt"}, // OpenShift
+	{"serviceaccounts", "", "builder"},             // OpenShift
+	{"serviceaccounts", "", "deployer"},            // OpenShift
+	{"configmaps", "", "istio-ca-root-cert"},       // Istio
+}
+
+// virtual are groups whose objects are a view of others and cannot keep a namespace alive.
+var virtual = []string{"metrics.k8s.io", "custom.metrics.k8s.io", "external.metrics.k8s.io", "packages.operators.coreos.com"}
+
+func isByItself(gvr schema.GroupVersionResource, name string) bool {
+	for _, row := range byItself {
+		if row.resource == gvr.Resource && row.group == gvr.Group && (row.name == "*" || row.name == name) {
+			return true
+		}
+	}
+	return false
+}
+
+// contents says what keeps the namespace from being deleted; nothing if it is empty.
+func contents(ctx context.Context, target Target, hub Hub, namespace string) Result {
+	inventory, ok := target.(Inventory)
+	if !ok {
+		return Result{Verdict: Skipped, Reason: ReasonNotEmpty,
+			Message: fmt.Sprintf("Namespace %s stays: there is no way to see what is inside", namespace)}
+	}
+	resources, err := inventory.NamespacedResources()
+	if err != nil {
+		return pendingFor(10*time.Second, ReasonNotEmpty,
+			fmt.Sprintf("Namespace %s: cannot say yet whether it is empty: %v", namespace, err))
+	}
+	var ours string
+	for _, gvr := range resources {
+		if isVirtual(gvr.Group) {
+			continue
+		}
+		found := inside(ctx, target, hub, gvr, namespace)
+		switch {
+		case found.err != nil:
+			r := classify(Ref{GVK: namespaceGVK, Name: namespace}, found.err)
+			if r.Reason == ReasonForbidden {
+				return Result{Verdict: Skipped, Reason: ReasonNotEmpty,
+					Message: fmt.Sprintf("Namespace %s stays: we may not see the %s in it", namespace, gvr.Resource)}
+			}
+			return r
+		case found.foreign != "":
+			return Result{Verdict: Skipped, Reason: ReasonNotEmpty,
+				Message: fmt.Sprintf("Namespace %s stays: %s in it is not ours", namespace, found.foreign)}
+		case found.ours != "":
+			ours = found.ours
+		}
+	}
+	if ours != "" {
+		return pendingFor(time.Second, ReasonNotEmpty, fmt.Sprintf("Namespace %s still has %s of ours", namespace, ours))
+	}
+	return Result{}
+}
+
+func isVirtual(group string) bool {
+	for _, g := range virtual {
+		if g == group {
+			return true
+		}
+	}
+	return false
+}
+
+// occupant names one object in a namespace that is in the way.
+type occupant struct {
+	foreign string
+	ours    string // ours, or on its way out after something of ours
+	err     error
+}
+
+// inside looks for anything of one kind in the namespace, page by page, until it finds something foreign.
+func inside(ctx context.Context, target Target, hub Hub, gvr schema.GroupVersionResource, namespace string) occupant {
+	var found occupant
+	page := metav1.ListOptions{Limit: 100}
+	for {
+		list, err := target.Dynamic().Resource(gvr).Namespace(namespace).List(ctx, page)
+		if apierrors.IsNotFound(err) || apierrors.IsMethodNotSupported(err) {
+			return found // the kind has just gone, or is not stored
+		}
+		if err != nil {
+			return occupant{err: fmt.Errorf("list %s in namespace %s: %w", gvr.GroupResource(), namespace, err)}
+		}
+		for i := range list.Items {
+			item := &list.Items[i]
+			name := strings.TrimSuffix(gvr.Resource, "s") + " " + item.GetName()
+			switch {
+			case isByItself(gvr, item.GetName()):
+			case IsOurs(item, hub), item.GetDeletionTimestamp() != nil, len(item.GetOwnerReferences()) > 0:
+				// What has an owner goes with it; if the owner is foreign, the owner itself is found.
+				found.ours = name
+			default:
+				return occupant{foreign: name}
+			}
+		}
+		if page.Continue = list.GetContinue(); page.Continue == "" {
+			return found
+		}
+	}
 }

@@ -36,8 +36,8 @@ type Options struct {
 	Hub         Hub
 	TemplateUID types.UID
 	OnConflict  OnConflict
-	// Live is the object as the member's informer has it (it may be stripped, but keeps its labels, annotations, UID and
-	// resource version); nil when the cache has none.
+	// Live is the object as the member's informer has it (it may be stripped, but keeps its labels, annotations, UID,
+	// resource version, finalizers and deletion timestamp); nil when the cache has none.
 	Live *unstructured.Unstructured
 	// DryRun asks the member what would happen; nothing is written.
 	DryRun bool
@@ -70,6 +70,37 @@ type DeleteOptions struct {
 	TemplateUID types.UID
 	// Orphan leaves the object in place and takes our marks off it.
 	Orphan bool
-	// Live is the object as the member's informer has it; nil when the cache has none. It saves one request.
+	// Live is the object as the member's informer has it, with labels, annotations, UID, resource version, finalizers and
+	// deletion timestamp; nil when the cache has none. It saves one request.
 	Live *unstructured.Unstructured
 }
+
+// clientFor finds the member's endpoint for the object.
+func clientFor(target Target, ref Ref) (dynamic.ResourceInterface, error) {
+	if ref.Name == "" {
+		return nil, &unusable{ref: ref, why: "it has no name"}
+	}
+	mapping, err := target.Mapper().RESTMapping(ref.GVK.GroupKind(), ref.GVK.Version)
+	if err != nil {
+		return nil, err
+	}
+	resource := target.Dynamic().Resource(mapping.Resource)
+	isNamespaced := mapping.Scope.Name() == meta.RESTScopeNameNamespace
+	switch {
+	case isNamespaced && ref.Namespace == "":
+		return nil, &unusable{ref: ref, why: "the kind is namespaced in the member and it has no namespace"}
+	case !isNamespaced && ref.Namespace != "":
+		return nil, &unusable{ref: ref, why: "the kind is cluster-scoped in the member and it has a namespace"}
+	case isNamespaced:
+		return resource.Namespace(ref.Namespace), nil
+	}
+	return resource, nil
+}
+
+// unusable is an object that cannot be asked for at all.
+type unusable struct {
+	ref Ref
+	why string
+}
+
+func (e *unusable) Error() string { return e.ref.String() + ": " + e.why }
