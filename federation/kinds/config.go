@@ -6,7 +6,26 @@ func settled(map[string]any) (Health, string) { return Healthy, "" }
 // plain is a kind that every chosen member gets as it is and that has no status.
 func plain(at step) Rule { return Rule{step: at, health: settled, status: []string{}} }
 
-var secretRule = Rule{step: config, health: settled, status: []string{}, clean: cleanSecret}
+var configMapRule = Rule{step: config, health: settled, status: []string{}, modeOf: configMapMode}
+
+// configMapMode: every namespace of every cluster has its own root certificates.
+func configMapMode(obj map[string]any) Mode {
+	if stringAt(obj, "metadata", "name") == "kube-root-ca.crt" {
+		return Local
+	}
+	return Duplicate
+}
+
+var secretRule = Rule{step: config, health: settled, status: []string{}, modeOf: secretMode, clean: cleanSecret}
+
+// secretMode: a Helm release is the record of what was installed on the hub, with every value that was given; it is
+// of no use to a member.
+func secretMode(obj map[string]any) Mode {
+	if stringAt(obj, "type") == "helm.sh/release.v1" {
+		return Local
+	}
+	return Duplicate
+}
 
 // cleanSecret: a service account's token is the member's; it is made there anew and signed by that cluster.
 func cleanSecret(obj map[string]any) {

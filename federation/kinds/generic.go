@@ -89,7 +89,7 @@ func aggregateGeneric(in aggregation) map[string]any {
 		return nil
 	}
 	status := agreed(collected)
-	delete(status, Prefix+"cut")
+	delete(status, cutField)
 	delete(status, "conditions")
 	if united := in.unitedConditions(); len(united) > 0 {
 		status["conditions"] = in.conditions(noMoment, united...)

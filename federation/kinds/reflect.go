@@ -9,16 +9,22 @@ import (
 	"strings"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/hanse-federation/hanse/api/v1alpha1"
 )
 
 // FingerprintAnnotation holds the fingerprint of a trimmed object. It exists only in the hub's memory.
-const FingerprintAnnotation = Prefix + "fingerprint"
+const FingerprintAnnotation = v1alpha1.Prefix + "fingerprint"
 
 // Limits of what is reflected of a status whose shape is not known.
 const (
 	maxStatusBytes = 8 << 10
 	maxConditions  = 32
+	maxText        = 256
 )
+
+// cutField counts, in a reflected status, the fields that were too big for it.
+const cutField = v1alpha1.Prefix + "cut"
 
 // Trim strips a member's object, in place, to what the rest of this package and a fingerprint need: an informer's
 // transform. What stays of the specification are the few numbers that Ready and Health compare with. An object that
@@ -59,7 +65,7 @@ func (r Rule) kept() [][]string {
 func trimmedAnnotations(obj map[string]any, print string) map[string]any {
 	kept := map[string]any{FingerprintAnnotation: print}
 	for key, value := range mapAt(obj, "metadata", "annotations") {
-		if strings.HasPrefix(key, Prefix) {
+		if strings.HasPrefix(key, v1alpha1.Prefix) {
 			kept[key] = value
 		}
 	}
@@ -111,7 +117,7 @@ func (r Rule) Reflect(member *unstructured.Unstructured) map[string]any {
 }
 
 // genericReflect keeps a small status whole. Of a big one it keeps what people and rules read (scalars and
-// conditions) and counts what it cut in "hanse.io/cut".
+// conditions) and counts what it cut in the field cutField.
 func genericReflect(status map[string]any) map[string]any {
 	if encoded, err := json.Marshal(status); err == nil && len(encoded) <= maxStatusBytes {
 		return copied(status).(map[string]any)
@@ -134,12 +140,10 @@ func genericReflect(status map[string]any) map[string]any {
 		}
 	}
 	if cut > 0 {
-		kept[Prefix+"cut"] = cut
+		kept[cutField] = cut
 	}
 	return kept
 }
-
-const maxText = 256
 
 func shortConditions(conditions []any) []any {
 	short := copied(conditions).([]any)

@@ -5,11 +5,9 @@ import (
 	"strings"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-)
 
-// Prefix marks the hub's own labels and annotations. They stay on the hub; what a member's object needs to carry, the
-// package that applies adds.
-const Prefix = "hanse.io/"
+	"github.com/hanse-federation/hanse/api/v1alpha1"
+)
 
 // Render makes the object for one member: without what belongs to the hub or to the member (see the package doc),
 // and with the member's share set. The template is not changed.
@@ -93,7 +91,7 @@ var toolAnnotations = map[string]bool{
 func usersOwn(entries map[string]any) map[string]any {
 	kept := make(map[string]any, len(entries))
 	for key, value := range entries {
-		if !toolAnnotations[key] && !strings.HasPrefix(key, Prefix) {
+		if !toolAnnotations[key] && !strings.HasPrefix(key, v1alpha1.Prefix) {
 			kept[key] = value
 		}
 	}

@@ -6,6 +6,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"github.com/hanse-federation/hanse/api/v1alpha1"
 )
 
 // Mode is how a kind is spread over the chosen members when the placement does not say.
@@ -160,6 +162,9 @@ type Rule struct {
 func For(gk schema.GroupKind) Rule {
 	if rule, known := rules[gk]; known {
 		return rule
+	}
+	if gk.Group == v1alpha1.GroupVersion.Group {
+		return local // our own kinds are the hub's
 	}
 	return generic
 }
