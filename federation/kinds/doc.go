@@ -10,7 +10,7 @@
 //
 //	deciding     Mode, Replicas, Numbers, Requests, Dependencies, Follows
 //	propagating  Order, Render
-//	collecting   Trim, Fingerprint, Observe (= Ready, Health, Reflect), Aggregate
+//	collecting   Trim, Observe (= Ready, Health, Reflect), Aggregate
 //
 // Render makes the object for one member. The caller divides: Replicas by the decision, and each of Numbers (a Job's
 // completions, an autoscaler's bounds, a quota's limits …) in the same ratio with the floor that Number gives; both

@@ -2,9 +2,6 @@ package kinds
 
 import (
 	"encoding/json"
-	"fmt"
-	"hash/fnv"
-	"maps"
 	"slices"
 	"strings"
 
@@ -12,9 +9,6 @@ import (
 
 	"github.com/hanse-federation/hanse/api/v1alpha1"
 )
-
-// FingerprintAnnotation holds the fingerprint of a trimmed object. It exists only in the hub's memory.
-const FingerprintAnnotation = v1alpha1.Prefix + "fingerprint"
 
 // Limits of what is reflected of a status whose shape is not known.
 const (
@@ -26,30 +20,30 @@ const (
 // cutField counts, in a reflected status, the fields that were too big for it.
 const cutField = v1alpha1.Prefix + "cut"
 
-// Trim strips a member's object, in place, to what the rest of this package and a fingerprint need: an informer's
-// transform. What stays of the specification are the few numbers that Ready and Health compare with. An object that
-// was trimmed before is left as it is.
+// Trim strips a member's object, in place, to what the rest of this package needs: an informer's transform. Of the
+// specification the few numbers stay that Ready and Health compare with; of the annotations, the hub's own. The managed
+// fields go: whoever wants a digest of them takes it first and leaves it in an annotation. Trimming twice is trimming
+// once.
 func (r Rule) Trim(member *unstructured.Unstructured) {
-	if _, done := member.GetAnnotations()[FingerprintAnnotation]; done {
-		return
-	}
-	print := Fingerprint(member)
 	out := map[string]any{"apiVersion": member.GetAPIVersion(), "kind": member.GetKind()}
-	if status := r.Reflect(member); status != nil {
-		out["status"] = status
-	}
 	for _, path := range r.kept() {
 		if value, set := at(member.Object, path...); set {
-			// An unset parent cannot be in the way: the paths of a rule do not run through one another's values.
+			// Nothing can be in the way: no path of a rule runs through the value of another.
 			_ = setAt(out, copied(value), path...)
 		}
 	}
-	metadata := map[string]any{"annotations": trimmedAnnotations(member.Object, print)}
+	if status := r.Reflect(member); status != nil {
+		out["status"] = status
+	}
+	metadata := map[string]any{}
 	for _, key := range []string{"name", "namespace", "uid", "resourceVersion", "generation", "labels",
 		"creationTimestamp", "deletionTimestamp", "finalizers", "ownerReferences"} {
 		if value, set := at(member.Object, "metadata", key); set {
 			metadata[key] = copied(value)
 		}
+	}
+	if kept := hubsOwn(mapAt(member.Object, "metadata", "annotations")); len(kept) > 0 {
+		metadata["annotations"] = kept
 	}
 	out["metadata"] = metadata
 	member.Object = out
@@ -62,37 +56,14 @@ func (r Rule) kept() [][]string {
 	return append(slices.Clone(r.keep), r.replicas)
 }
 
-func trimmedAnnotations(obj map[string]any, print string) map[string]any {
-	kept := map[string]any{FingerprintAnnotation: print}
-	for key, value := range mapAt(obj, "metadata", "annotations") {
+func hubsOwn(annotations map[string]any) map[string]any {
+	kept := map[string]any{}
+	for key, value := range annotations {
 		if strings.HasPrefix(key, v1alpha1.Prefix) {
 			kept[key] = value
 		}
 	}
 	return kept
-}
-
-// Fingerprint is a short hash of what was asked for in a member's object: everything but its status and the
-// metadata that a server writes. It changes when somebody edits the object, be it a field without generation
-// such as a label or a ConfigMap's data, and does not change with the status. A trimmed object has the same
-// fingerprint as the whole one.
-func Fingerprint(member *unstructured.Unstructured) string {
-	if print := stringAt(member.Object, "metadata", "annotations", FingerprintAnnotation); print != "" {
-		return print
-	}
-	asked := maps.Clone(member.Object)
-	delete(asked, "status")
-	metadata := map[string]any{}
-	for _, key := range []string{"labels", "annotations", "finalizers", "ownerReferences", "deletionTimestamp"} {
-		if value, set := at(member.Object, "metadata", key); set {
-			metadata[key] = value
-		}
-	}
-	asked["metadata"] = metadata
-	hash := fnv.New128a()
-	// An object that came from JSON goes back to it; map keys are sorted by the encoder.
-	_ = json.NewEncoder(hash).Encode(asked)
-	return fmt.Sprintf("%x", hash.Sum(nil))
 }
 
 // Reflect is the part of a member's status that the Distribution stores for that member; nil when there is none yet.
