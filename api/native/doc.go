@@ -1,0 +1,26 @@
+// Package native is what the hub knows of Kubernetes' own kinds: their types, conversions, field selectors,
+// validation, printed columns, access rules (RBAC), ServiceAccount tokens, and the controllers that empty
+// namespaces, collect garbage and aggregate cluster roles.
+//
+// It is the ONE package of the hub that imports k8s.io/kubernetes, so that this dependency can be replaced in one
+// place. Everything it exports is spoken in versioned k8s.io/api types; no internal type leaves it.
+//
+// # Guarantees
+//
+//   - Validation, warnings, columns, escalation rules and controllers are upstream's own code of the release in
+//     go.mod; nothing is copied or re-told. A manifest refused here is refused by a member of that release too.
+//   - No function changes its argument: defaulting and conversion work on deep copies.
+//   - A kind this package does not know is neither refused nor completed.
+//
+// # Considerations
+//
+// A hub object is a template: it is stored as its user sent it. Validation therefore looks at a copy that upstream
+// has defaulted and prepared, never at the bare object, and the copy is thrown away. The only change made to what is
+// stored is Secret.stringData, which the API defines as write-only.
+//
+// Values that only a running cluster hands out (clusterIP, the selector of a Job, node ports) are absent in a
+// template; that never fails, because upstream's preparation step completes the copy first.
+//
+// The hub does not make a "default" ServiceAccount in each namespace. Every hub object is a template, so such an
+// account would be sent to members that have their own. Nothing on the hub runs as it either.
+package native
