@@ -69,6 +69,9 @@ type ports struct {
 }
 
 func (b *bare) Create(ctx context.Context, name string, opts Options) (Cluster, error) {
+	if err := checkName(name); err != nil {
+		return nil, err
+	}
 	lbRange, err := b.ranges.take(opts.LBRange)
 	if err != nil {
 		return nil, fmt.Errorf("creating cluster %s: %w", name, err)

@@ -6,8 +6,10 @@ import (
 	"io"
 	"net/netip"
 	"os"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/client-go/rest"
 )
 
@@ -121,4 +123,12 @@ func Default(ctx context.Context, progress io.Writer) (Provider, error) {
 	default:
 		return nil, fmt.Errorf("E2E_PROVIDER: no provider %q, there are bare and kind", name)
 	}
+}
+
+// checkName refuses names that cannot begin the name of a node.
+func checkName(name string) error {
+	if complaints := validation.IsDNS1123Label(name); len(complaints) > 0 {
+		return fmt.Errorf("cluster name %q: %s", name, strings.Join(complaints, "; "))
+	}
+	return nil
 }

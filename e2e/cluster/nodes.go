@@ -6,16 +6,29 @@ import (
 	"maps"
 
 	corev1 "k8s.io/api/core/v1"
+	storagev1 "k8s.io/api/storage/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/kubernetes"
 )
 
-// createNodes writes the nodes for kwok to play.
+// createNodes writes the nodes for kwok to play, and the storage class of the
+// volumes that it makes.
 func createNodes(ctx context.Context, client kubernetes.Interface, cluster string, opts Options) error {
+	if opts.Nodes == 0 {
+		return nil
+	}
+	server, err := client.Discovery().ServerVersion()
+	if err != nil {
+		return fmt.Errorf("asking for the server's version: %w", err)
+	}
+	if _, err := client.StorageV1().StorageClasses().Create(ctx, storageClass(), metav1.CreateOptions{}); err != nil {
+		return fmt.Errorf("creating the storage class: %w", err)
+	}
 	for i := range opts.Nodes {
 		node := nodeFor(cluster, i, opts)
+		node.Status.NodeInfo.KubeletVersion = server.GitVersion
 		if _, err := client.CoreV1().Nodes().Create(ctx, node, metav1.CreateOptions{}); err != nil {
 			return fmt.Errorf("creating node %s: %w", node.Name, err)
 		}
@@ -36,7 +49,27 @@ func nodeFor(cluster string, i int, opts Options) *corev1.Node {
 	capacity := capacityOf(opts)
 	return &corev1.Node{
 		ObjectMeta: metav1.ObjectMeta{Name: name, Labels: labels},
-		Status:     corev1.NodeStatus{Capacity: capacity, Allocatable: capacity},
+		Status: corev1.NodeStatus{
+			Capacity:    capacity,
+			Allocatable: capacity,
+			Addresses: []corev1.NodeAddress{
+				{Type: corev1.NodeInternalIP, Address: fmt.Sprintf("10.0.%d.%d", (i+1)/256, (i+1)%256)},
+				{Type: corev1.NodeHostName, Address: name},
+			},
+			NodeInfo: corev1.NodeSystemInfo{OperatingSystem: "linux", Architecture: "amd64", OSImage: "kwok"},
+		},
+	}
+}
+
+// storageClass is the default class, as a cloud has one. The provisioner is
+// kwok (see kwok.yaml).
+func storageClass() *storagev1.StorageClass {
+	return &storagev1.StorageClass{
+		ObjectMeta: metav1.ObjectMeta{
+			Name:        "standard",
+			Annotations: map[string]string{"storageclass.kubernetes.io/is-default-class": "true"},
+		},
+		Provisioner: "e2e.hanse.io/volumes",
 	}
 }
 

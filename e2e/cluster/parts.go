@@ -112,6 +112,8 @@ func (c *bareCluster) kwokArguments() []string {
 		"--kubeconfig=" + c.path("kwok.kubeconfig"),
 		"--config=" + c.path("kwok.yaml"),
 		"--manage-all-nodes=true",
+		"--node-lease-duration-seconds=0", // see the considerations in doc.go
+		"--cidr=10.244.0.1/16",
 	}
 }
 
