@@ -1,0 +1,336 @@
+package answer
+
+import (
+	"github.com/hanse-federation/hanse/dns/wire"
+	"github.com/hanse-federation/hanse/dns/zone"
+)
+
+// Extended errors (RFC 8914, RFC 9824 section 3.4).
+const (
+	NoExtendedError uint16 = 0xffff
+	NotReady        uint16 = 14
+	NotAuthorative  uint16 = 20
+	InvalidType     uint16 = 30
+)
+
+// maxLinks bounds a CNAME chain.
+const maxLinks = 12
+
+// Response is what Resolve found. It may be used again and again; Resolve starts it over.
+type Response struct {
+	Rcode         wire.Rcode
+	Authoritative bool
+	Answer        []Set
+	Authority     []Set
+	Additional    []Set
+	// ExtendedError is a code of RFC 8914, or NoExtendedError.
+	ExtendedError uint16
+	// Scope is the number of leading bits of the client's address that the answer depended on.
+	Scope uint8
+	// Zone is the one that answered, or nil.
+	Zone *zone.Tree
+}
+
+// Set is a record set under its owner.
+type Set struct {
+	// Owner is empty for the name of the question.
+	Owner wire.Name
+	RRset *wire.RRset
+	// IsRequired marks additional records without which the response would be useless: a response that has no room for them is
+	// truncated (RFC 9471).
+	IsRequired bool
+}
+
+func (r *Response) reset() {
+	*r = Response{
+		Answer: r.Answer[:0], Authority: r.Authority[:0], Additional: r.Additional[:0],
+		ExtendedError: NoExtendedError,
+	}
+}
+
+func (r *Response) fail(code wire.Rcode, extended uint16) {
+	r.Rcode, r.ExtendedError = code, extended
+}
+
+// Resolve answers q for client c out of s, which may be nil when nothing has been loaded yet.
+//
+// The rules, in their order:
+//   - Class IN is served; ANY like IN but without authority; others are refused (RFC 1035 section 3.2.5).
+//   - Types that are no data: NXNAME and OPT are FORMERR (RFC 9824 section 3.5), the other meta types NOTIMP, ANY is answered small.
+//   - Nothing loaded: SERVFAIL, so that resolvers try another server and cache nothing.
+//   - No zone of ours: REFUSED (RFC 8906 section 3.1.2), without a referral.
+func (r *Response) Resolve(s *zone.Snapshot, q *wire.Query, c *zone.Client) {
+	r.reset()
+	if q.Class != wire.ClassIN && q.Class != wire.ClassANY {
+		r.fail(wire.Refused, NoExtendedError)
+		return
+	}
+	if q.Type.IsMeta() && q.Type != wire.TypeANY {
+		r.refuseMeta(q.Type)
+		return
+	}
+	if s == nil {
+		r.fail(wire.ServFail, NotReady)
+		return
+	}
+	tree := findTree(s, q.Name(), q.Type)
+	if tree == nil {
+		r.fail(wire.Refused, NotAuthorative)
+		return
+	}
+	r.Zone = tree
+	r.Authoritative = true
+	l := lookup{Response: r, snapshot: s, tree: tree, client: c, qtype: q.Type}
+	l.follow(q.Name())
+	if q.Class == wire.ClassANY {
+		r.Authoritative = false
+	}
+}
+
+func (r *Response) refuseMeta(t wire.Type) {
+	switch t {
+	case wire.TypeNXNAME:
+		r.fail(wire.FormErr, InvalidType)
+	case wire.TypeOPT:
+		r.fail(wire.FormErr, NoExtendedError)
+	default:
+		r.fail(wire.NotImp, NoExtendedError)
+	}
+}
+
+// findTree is the zone to answer from: the longest origin, except that the DS set of a zone is data of its parent (RFC 4035 section 3.1.4.1).
+func findTree(s *zone.Snapshot, name []byte, t wire.Type) *zone.Tree {
+	tree := s.Find(name)
+	if t == wire.TypeDS && tree != nil && len(name) > 1 && string(tree.Origin) == string(name) {
+		if parent := s.Find(name[1+name[0]:]); parent != nil {
+			return parent
+		}
+	}
+	return tree
+}
+
+// lookup is one Resolve under way.
+type lookup struct {
+	*Response
+	snapshot *zone.Snapshot
+	tree     *zone.Tree
+	client   *zone.Client
+	qtype    wire.Type
+}
+
+// follow answers for name, and then for what it is an alias of, as long as that lies in the zone. The return code is that of the last
+// name (RFC 6604).
+func (l *lookup) follow(name []byte) {
+	var owner wire.Name // empty: the name of the question
+	for {
+		target, again := l.step(name, owner)
+		if !again {
+			return
+		}
+		next := []byte(target)
+		if l.snapshot.Find(next) != l.tree || len(l.Answer) > maxLinks || l.hasOwner(target, owner, name) {
+			return
+		}
+		owner, name = target, next
+	}
+}
+
+// hasOwner reports whether the chain has been at target before.
+func (l *lookup) hasOwner(target, owner wire.Name, name []byte) bool {
+	if string(name) == string(target) {
+		return true
+	}
+	for i := range l.Answer {
+		if l.Answer[i].Owner == target {
+			return true
+		}
+	}
+	return false
+}
+
+// step looks one name up. For an alias it returns the target.
+func (l *lookup) step(name []byte, owner wire.Name) (target wire.Name, again bool) {
+	if l.tree.HasDelegations() {
+		if cut, node := l.delegation(name); node != nil {
+			l.refer(cut, node)
+			return "", false
+		}
+	}
+	node := l.tree.Node(name)
+	if node == nil {
+		if node = l.wildcard(name); node == nil {
+			l.Rcode = wire.NXDomain
+			l.negative()
+			return "", false
+		}
+	}
+	set := l.data(node)
+	if set == nil {
+		l.negative() // no data of this type (RFC 2308 section 2.2), also at an empty non-terminal (RFC 8020)
+		return "", false
+	}
+	l.Answer = append(l.Answer, Set{Owner: owner, RRset: set})
+	if set.Type == wire.TypeCNAME && l.qtype != wire.TypeCNAME && l.qtype != wire.TypeANY {
+		for data := range set.All {
+			return wire.Target(wire.TypeCNAME, data)
+		}
+	}
+	l.addTargets(set)
+	return "", false
+}
+
+// wildcard is the node that answers for a name that does not exist: "*" below its closest encloser (RFC 4592 section 3.3.1), or nil. A
+// name that exists on the way, even without data, keeps wildcards above it out.
+func (l *lookup) wildcard(name []byte) *zone.Node {
+	for len(name) > len(l.tree.Origin) {
+		name = name[1+name[0]:]
+		encloser := l.tree.Node(name)
+		if encloser == nil {
+			continue
+		}
+		if !encloser.HasWildcard() {
+			return nil
+		}
+		var star [wire.MaxName + 2]byte
+		return l.tree.Node(append(append(star[:0], 1, '*'), name...))
+	}
+	return nil
+}
+
+// data is the record set at node that answers the question, possibly a CNAME, or nil.
+func (l *lookup) data(node *zone.Node) *wire.RRset {
+	if l.qtype == wire.TypeANY {
+		return l.any(node)
+	}
+	if node == l.tree.Apex() && l.qtype == wire.TypeSOA {
+		return &l.tree.SOA
+	}
+	if set := node.RRset(l.qtype); set != nil {
+		return set
+	}
+	if b := node.Balanced(); b != nil {
+		set, scope := b.Draw(l.snapshot, l.qtype, l.client)
+		l.Scope = max(l.Scope, scope)
+		return set
+	}
+	return node.RRset(wire.TypeCNAME)
+}
+
+// any is one record set of the node, the smallest: ANY must not be a way to get large answers (RFC 8482 section 4.1).
+func (l *lookup) any(node *zone.Node) *wire.RRset {
+	var best *wire.RRset
+	for i := range node.RRsets() {
+		if set := &node.RRsets()[i]; best == nil || len(set.Records) < len(best.Records) {
+			best = set
+		}
+	}
+	if b := node.Balanced(); b != nil && best == nil {
+		for _, t := range []wire.Type{wire.TypeA, wire.TypeAAAA} {
+			if set, _ := b.Draw(l.snapshot, t, l.client); set != nil {
+				return set
+			}
+		}
+	}
+	return best
+}
+
+// negative adds the SOA to a negative answer (RFC 2308 section 3).
+func (l *lookup) negative() {
+	l.Authority = append(l.Authority, Set{Owner: l.tree.Origin, RRset: &l.tree.Negative})
+}
+
+// delegation is the highest delegation at or above name, below the apex. DS at the delegation itself is our data (RFC 4035 section
+// 3.1.4.1).
+func (l *lookup) delegation(name []byte) (cut []byte, found *zone.Node) {
+	for at := name; len(at) > len(l.tree.Origin); at = at[1+at[0]:] {
+		if n := l.tree.Node(at); n != nil && l.tree.IsDelegation(n) {
+			cut, found = at, n
+		}
+	}
+	if l.qtype == wire.TypeDS && len(cut) == len(name) {
+		return nil, nil
+	}
+	return cut, found
+}
+
+// refer answers with the servers of a delegated zone (RFC 1034 section 4.3.2, step 3b). It is not authoritative, unless an alias led here.
+func (l *lookup) refer(cut []byte, node *zone.Node) {
+	l.Authoritative = len(l.Answer) > 0
+	origin := wire.Name(cut)
+	ns := node.RRset(wire.TypeNS)
+	l.Authority = append(l.Authority, Set{Owner: origin, RRset: ns})
+	for data := range ns.All {
+		host, ok := wire.Target(wire.TypeNS, data)
+		if !ok || !host.IsAtOrBelow(l.tree.Origin) {
+			continue
+		}
+		// Servers inside the delegated zone cannot be found without these addresses (RFC 9471 section 2.1).
+		l.addAddresses(host, host.IsAtOrBelow(origin))
+	}
+}
+
+// addTargets adds the addresses of the hosts that an answer refers to.
+func (l *lookup) addTargets(set *wire.RRset) {
+	switch set.Type {
+	case wire.TypeNS, wire.TypeSRV, wire.TypeHTTPS, wire.TypeSVCB:
+	default:
+		return
+	}
+	for data := range set.All {
+		if host, ok := wire.Target(set.Type, data); ok && host.IsAtOrBelow(l.tree.Origin) && !l.hasAdditional(host) {
+			l.addAddresses(host, false)
+		}
+	}
+}
+
+func (l *lookup) hasAdditional(host wire.Name) bool {
+	for i := range l.Additional {
+		if l.Additional[i].Owner == host {
+			return true
+		}
+	}
+	return false
+}
+
+func (l *lookup) addAddresses(host wire.Name, isRequired bool) {
+	node := l.tree.Node([]byte(host))
+	if node == nil {
+		return
+	}
+	for _, t := range []wire.Type{wire.TypeA, wire.TypeAAAA} {
+		set := node.RRset(t)
+		if b := node.Balanced(); b != nil {
+			set, _ = b.Draw(l.snapshot, t, l.client)
+		}
+		if set != nil && set.Type == t {
+			l.Additional = append(l.Additional, Set{Owner: host, RRset: set, IsRequired: isRequired})
+		}
+	}
+}
+
+// Write puts the response into w, which has been begun. What must be there and does not fit leads to truncation of everything (RFC 2181
+// section 9); additional records that do not fit are left out.
+func (r *Response) Write(w *wire.Writer) {
+	if r.Authoritative {
+		w.Authoritative()
+	}
+	for i := range r.Answer {
+		if !w.Append(wire.AnswerSection, r.Answer[i].Owner, r.Answer[i].RRset) {
+			w.Truncate()
+			return
+		}
+	}
+	for i := range r.Authority {
+		if !w.Append(wire.AuthoritySection, r.Authority[i].Owner, r.Authority[i].RRset) {
+			w.Truncate()
+			return
+		}
+	}
+	for i := range r.Additional {
+		a := &r.Additional[i]
+		if !w.Append(wire.AdditionalSection, a.Owner, a.RRset) && a.IsRequired {
+			w.Truncate()
+			return
+		}
+	}
+}

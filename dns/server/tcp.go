@@ -1,0 +1,208 @@
+package server
+
+import (
+	"bufio"
+	"encoding/binary"
+	"errors"
+	"io"
+	"net"
+	"net/netip"
+	"sync"
+	"time"
+)
+
+// queryTimeout bounds the time between the first octet of a query over TCP and its last, and the time to send a response.
+const queryTimeout = 5 * time.Second
+
+// connections are the open ones, so that their number can be bounded.
+type connections struct {
+	max, maxPerClient int
+
+	mu       sync.Mutex
+	open     map[*connection]struct{}
+	byClient map[netip.Addr]int
+	closed   bool
+}
+
+// connection is one TCP or TLS connection.
+type connection struct {
+	net.Conn
+	client netip.AddrPort
+	// idleSince is zero while a query is being answered; guarded by connections.mu.
+	idleSince time.Time
+}
+
+func newConnections(all, perClient int) *connections {
+	return &connections{
+		max: all, maxPerClient: perClient,
+		open: map[*connection]struct{}{}, byClient: map[netip.Addr]int{},
+	}
+}
+
+// admit takes a connection in, or reports false: too many of its client, or too many at all and none idle. Of too many, the one idle
+// longest is closed to make room (RFC 7766 section 6.2.3, RFC 9210 section 4.2).
+func (cs *connections) admit(c *connection, now time.Time) bool {
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	addr := c.client.Addr()
+	if cs.closed || cs.byClient[addr] >= cs.maxPerClient {
+		return false
+	}
+	if len(cs.open) >= cs.max {
+		oldest := cs.longestIdle()
+		if oldest == nil {
+			return false
+		}
+		cs.forget(oldest)
+		oldest.Close()
+	}
+	c.idleSince = now
+	cs.open[c] = struct{}{}
+	cs.byClient[addr]++
+	return true
+}
+
+func (cs *connections) longestIdle() *connection {
+	var oldest *connection
+	for c := range cs.open {
+		if !c.idleSince.IsZero() && (oldest == nil || c.idleSince.Before(oldest.idleSince)) {
+			oldest = c
+		}
+	}
+	return oldest
+}
+
+// forget must be called with the lock held.
+func (cs *connections) forget(c *connection) {
+	if _, ok := cs.open[c]; !ok {
+		return
+	}
+	delete(cs.open, c)
+	addr := c.client.Addr()
+	if cs.byClient[addr]--; cs.byClient[addr] == 0 {
+		delete(cs.byClient, addr)
+	}
+}
+
+func (cs *connections) leave(c *connection) {
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	cs.forget(c)
+}
+
+// setIdle notes since when c has been idle; the zero time says that it is not.
+func (cs *connections) setIdle(c *connection, since time.Time) {
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	c.idleSince = since
+}
+
+func (cs *connections) closeAll() {
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	cs.closed = true
+	for c := range cs.open {
+		c.Close()
+	}
+}
+
+// serveConnections starts to accept.
+func (s *Server) serveConnections(l net.Listener, by transport) {
+	counts := s.newCounters()
+	s.running.Go(func() {
+		for {
+			conn, err := l.Accept()
+			if errors.Is(err, net.ErrClosed) {
+				return
+			}
+			if err != nil {
+				time.Sleep(10 * time.Millisecond) // out of descriptors: connections will end
+				continue
+			}
+			s.serveConnection(conn, by, counts)
+		}
+	})
+}
+
+func (s *Server) serveConnection(conn net.Conn, by transport, counts *counters) {
+	c := &connection{Conn: conn}
+	if a, ok := conn.RemoteAddr().(*net.TCPAddr); ok {
+		c.client = netip.AddrPortFrom(a.AddrPort().Addr().Unmap(), a.AddrPort().Port())
+	}
+	if !s.conns.admit(c, s.now()) {
+		counts.dropped.Add(1)
+		conn.Close()
+		return
+	}
+	s.running.Go(func() {
+		defer c.Close()
+		defer s.conns.leave(c)
+		s.converse(c, by, counts)
+	})
+}
+
+// converse answers the queries of one connection in their order. Answers to queries that have arrived together leave together.
+func (s *Server) converse(c *connection, by transport, counts *counters) {
+	r := newResponder(s.settings, counts)
+	in := bufio.NewReaderSize(c, 2048)
+	var query, response, out []byte
+	for {
+		if in.Buffered() == 0 {
+			s.conns.setIdle(c, s.now())
+			c.SetReadDeadline(time.Now().Add(s.idle))
+			if _, err := in.Peek(1); err != nil {
+				return
+			}
+			s.conns.setIdle(c, time.Time{})
+			c.SetReadDeadline(time.Now().Add(queryTimeout))
+		}
+		var err error
+		if query, err = readMessage(in, query); err != nil {
+			return
+		}
+		r.tick(s.now())
+		response = r.respond(response, query, c.client, by)
+		if len(response) == 0 {
+			return // not a query: nothing sensible will follow
+		}
+		out = binary.BigEndian.AppendUint16(out, uint16(len(response)))
+		out = append(out, response...)
+		if hasMessage(in) && len(out) < maxTCPSize {
+			continue
+		}
+		c.SetWriteDeadline(time.Now().Add(queryTimeout))
+		if _, err := c.Write(out); err != nil {
+			return
+		}
+		out = out[:0]
+	}
+}
+
+// readMessage reads one message with its length before it (RFC 1035 section 4.2.2) into buf. It makes room as octets arrive, not as the
+// length promises.
+func readMessage(in *bufio.Reader, buf []byte) ([]byte, error) {
+	var head [2]byte
+	if _, err := io.ReadFull(in, head[:]); err != nil {
+		return nil, err
+	}
+	length := int(binary.BigEndian.Uint16(head[:]))
+	buf = buf[:0]
+	for len(buf) < length {
+		n := min(length-len(buf), 2048)
+		start := len(buf)
+		buf = append(buf, make([]byte, n)...)
+		if _, err := io.ReadFull(in, buf[start:]); err != nil {
+			return nil, err
+		}
+	}
+	return buf, nil
+}
+
+// hasMessage reports whether a whole message has arrived already.
+func hasMessage(in *bufio.Reader) bool {
+	if in.Buffered() < 2 {
+		return false
+	}
+	head, err := in.Peek(2)
+	return err == nil && in.Buffered() >= 2+int(binary.BigEndian.Uint16(head))
+}

@@ -1,0 +1,98 @@
+package wire
+
+import "encoding/binary"
+
+// RRset is a record set in the form in which it is written: its records one after another, each with an owner that points to the
+// question (offset 12), class IN and the TTL. Names in the data are not compressed.
+type RRset struct {
+	Type  Type
+	Count uint16
+	// TTL in seconds, the same in every record (RFC 2181 section 5.2).
+	TTL     uint32
+	Records []byte
+}
+
+// recordHead is the length of what stands before the data of a record in an RRset: pointer, type, class, TTL, length.
+const recordHead = 12
+
+// ownerPointer is a compression pointer to the name of the question.
+const ownerPointer = 0xc000 | HeaderSize
+
+// NewRRset builds a set from the data of its records.
+func NewRRset(t Type, ttl uint32, data ...[]byte) RRset {
+	size := 0
+	for _, d := range data {
+		size += recordHead + len(d)
+	}
+	records := make([]byte, 0, size)
+	for _, d := range data {
+		records = AppendRecord(records, t, ttl, d)
+	}
+	return RRset{Type: t, Count: uint16(len(data)), TTL: ttl, Records: records}
+}
+
+// AppendRecord appends one record in the form of RRset.Records.
+func AppendRecord(dst []byte, t Type, ttl uint32, data []byte) []byte {
+	dst = binary.BigEndian.AppendUint16(dst, ownerPointer)
+	dst = binary.BigEndian.AppendUint16(dst, uint16(t))
+	dst = binary.BigEndian.AppendUint16(dst, uint16(ClassIN))
+	dst = binary.BigEndian.AppendUint32(dst, ttl)
+	dst = binary.BigEndian.AppendUint16(dst, uint16(len(data)))
+	return append(dst, data...)
+}
+
+// All yields the data of each record.
+func (s *RRset) All(yield func(data []byte) bool) {
+	for rest := s.Records; len(rest) >= recordHead; {
+		end := recordHead + int(binary.BigEndian.Uint16(rest[recordHead-2:]))
+		if !yield(rest[recordHead:end]) {
+			return
+		}
+		rest = rest[end:]
+	}
+}
+
+// layout says where names stand in the data of a type: after skip octets, count of them. Only the types of RFC 1035 may be compressed
+// (RFC 3597 section 4); SRV has a name that must stand in full (RFC 2782).
+type layout struct{ skip, count int }
+
+func compressible(t Type) (layout, bool) {
+	switch t {
+	case TypeNS, TypeCNAME, TypePTR:
+		return layout{0, 1}, true
+	case TypeMX:
+		return layout{2, 1}, true
+	case TypeSOA:
+		return layout{0, 2}, true
+	}
+	return layout{}, false
+}
+
+// IsPlain reports whether a set of type t is written exactly as it is stored: no name in its data is compressed.
+func IsPlain(t Type) bool {
+	_, ok := compressible(t)
+	return !ok
+}
+
+// Target is the name that the data of a record refers to, for the types that have one: NS, CNAME, PTR, MX, SRV, SVCB and HTTPS.
+func Target(t Type, data []byte) (Name, bool) {
+	skip := 0
+	switch t {
+	case TypeNS, TypeCNAME, TypePTR:
+	case TypeMX, TypeSVCB, TypeHTTPS:
+		skip = 2
+	case TypeSRV:
+		skip = 6
+	default:
+		return "", false
+	}
+	if len(data) < skip {
+		return "", false
+	}
+	end, ok := skipName(data, skip)
+	if !ok {
+		return "", false
+	}
+	var buf [MaxName]byte
+	return Name(Lower(buf[:0], data[skip:end])), true
+}

@@ -1,0 +1,430 @@
+package zone
+
+import (
+	"encoding/binary"
+	"net/netip"
+	"slices"
+
+	"github.com/hanse-federation/hanse/dns/balance"
+	"github.com/hanse-federation/hanse/dns/wire"
+)
+
+// MaxAddresses is the most addresses one balanced answer has, unless more targets than that must each be named.
+const MaxAddresses = 8
+
+// maxVariants bounds how many rotations of addresses are kept for one set of targets.
+const maxVariants = 64
+
+// Balanced is a compiled Service: every answer it can give, ready to be written, and how to draw one.
+type Balanced struct {
+	// Service as it was given.
+	Service *Service
+	// Degraded and FailOpen are those of the selection without regard to the client's place.
+	Degraded, FailOpen bool
+	// TTL is the one in effect, in seconds.
+	TTL uint32
+
+	key      uint64 // hash of the name, with the snapshot's seed
+	isJoint  bool   // the draws for different types must agree
+	isSticky bool
+	plan     families
+	near     []nearPlan
+}
+
+// families has one choice per family: A, AAAA, and every other type (which only a CNAME can answer).
+type families [3]choice
+
+const (
+	familyA = iota
+	familyAAAA
+	familyOther
+)
+
+// nearPlan is the plan for clients in one place.
+type nearPlan struct {
+	region, zone string
+	plan         families
+}
+
+// choice is a list of possible answers and their weights.
+type choice struct {
+	plan    balance.Plan
+	keys    []uint64       // for sticky draws, one for each set
+	answers [][]wire.RRset // one for each set: its variants, drawn evenly
+}
+
+// Client is what an answer may depend on.
+type Client struct {
+	// Addr is the address the query came from, or that of its EDNS Client Subnet option.
+	Addr netip.Addr
+	// Random is a fresh number for each query, spread evenly over all 64-bit numbers.
+	Random uint64
+	// Window numbers the current two-second window: A, AAAA and HTTPS queries of one lookup fall into the same one, nearly always.
+	Window uint64
+}
+
+// WindowSeconds is the length of a Client.Window.
+const WindowSeconds = 2
+
+// Widths of the client network that draws depend on, in bits: hosts of one site should agree.
+const (
+	PrefixV4 = 24
+	PrefixV6 = 56
+)
+
+// networkKey hashes the network of the client.
+func (c *Client) networkKey() uint64 {
+	addr := c.Addr.Unmap()
+	if addr.Is4() {
+		b := addr.As4()
+		return balance.Mix(uint64(binary.BigEndian.Uint32(b[:]) >> (32 - PrefixV4)))
+	}
+	b := addr.As16()
+	return balance.Mix(1<<63 | binary.BigEndian.Uint64(b[:8])>>(64-PrefixV6))
+}
+
+// Draw is the answer of the service for a client: a set of type t, or a CNAME, or nil if there is nothing of that type (NODATA). scope
+// is the number of leading bits of the client's address that it depended on, in the sense of RFC 7871.
+func (b *Balanced) Draw(s *Snapshot, t wire.Type, c *Client) (set *wire.RRset, scope uint8) {
+	plan := &b.plan
+	if b.near != nil {
+		var region, zone string
+		region, zone, scope = s.Place(c.Addr)
+		plan = b.planFor(region, zone)
+	}
+	ch := &plan[familyOf(t)]
+	if len(ch.answers) == 0 {
+		return nil, scope
+	}
+	draw, at := c.Random, 0
+	switch {
+	case b.isSticky:
+		client := balance.Combine(b.key, c.networkKey())
+		draw, at = client, ch.plan.Sticky(client, ch.keys)
+		scope = max(scope, stickyScope(c.Addr))
+	case len(ch.answers) == 1:
+	default:
+		if b.isJoint {
+			draw = balance.Combine(balance.Combine(b.key, c.networkKey()), c.Window)
+		}
+		at = ch.plan.Pick(draw)
+	}
+	variants := ch.answers[at]
+	switch len(variants) {
+	case 0:
+		return nil, scope
+	case 1:
+		return &variants[0], scope
+	}
+	return &variants[balance.Scale(balance.Mix(draw), uint64(len(variants)))], scope
+}
+
+func familyOf(t wire.Type) int {
+	switch t {
+	case wire.TypeA:
+		return familyA
+	case wire.TypeAAAA:
+		return familyAAAA
+	}
+	return familyOther
+}
+
+func stickyScope(addr netip.Addr) uint8 {
+	if addr.Unmap().Is4() {
+		return PrefixV4
+	}
+	return PrefixV6
+}
+
+func (b *Balanced) planFor(region, zone string) *families {
+	best := &b.plan
+	for i := range b.near {
+		n := &b.near[i]
+		if n.region == region && (n.zone == "" || n.zone == zone) {
+			best = &n.plan // places with a zone come after the one of their region
+		}
+	}
+	return best
+}
+
+// compile works out every answer of a service. The service has been checked.
+func compile(s *Service, name wire.Name, origin wire.Name, seed uint64, zoneTTL uint32) *Balanced {
+	b := &Balanced{Service: s, key: balance.HashString(seed, string(name)), isSticky: s.Answer == Sticky, TTL: zoneTTL}
+	if s.TTL != 0 {
+		b.TTL = s.TTL
+	}
+	selection := s.Select("", "")
+	b.Degraded, b.FailOpen = selection.Degraded, selection.FailOpen
+	if b.Degraded && s.TTLDegraded != 0 {
+		b.TTL = min(b.TTL, s.TTLDegraded)
+	}
+	b.isJoint = s.hasBothFamilies() || s.hasHostname()
+	c := compiler{service: s, origin: origin, ttl: b.TTL, key: b.key}
+	b.plan = c.families(selection)
+	if s.Policy != Nearest {
+		return b
+	}
+	for _, p := range s.places() {
+		b.near = append(b.near, nearPlan{region: p[0], zone: p[1], plan: c.families(s.Select(p[0], p[1]))})
+	}
+	return b
+}
+
+// Select says which targets may be answered to clients in a place; the place matters for the Nearest policy only.
+func (s *Service) Select(region, zone string) balance.Selection {
+	targets := make([]balance.Target, len(s.Targets))
+	for i := range s.Targets {
+		t := &s.Targets[i]
+		targets[i] = balance.Target{
+			ID:     t.Cluster,
+			Weight: t.Weight,
+			State:  t.State.balance(),
+			Absent: len(t.Addresses) == 0 && t.Hostname == "",
+		}
+		switch s.Policy {
+		case Failover:
+			targets[i].Tier = t.Tier
+		case Nearest:
+			targets[i].Tier = distance(t, region, zone)
+		}
+	}
+	return balance.Select(targets, s.MinHealthy)
+}
+
+// distance orders targets for a client in a place: same zone, same region, elsewhere. A client of unknown place is equally far from all.
+func distance(t *Target, region, zone string) uint16 {
+	switch {
+	case region == "":
+		return 0
+	case t.Region == region && t.Zone == zone && zone != "":
+		return 0
+	case t.Region == region:
+		return 1
+	}
+	return 2
+}
+
+func (s State) balance() balance.State {
+	switch s {
+	case Unhealthy:
+		return balance.Unhealthy
+	case Unknown:
+		return balance.Unknown
+	case Draining:
+		return balance.Draining
+	}
+	return balance.Healthy
+}
+
+// places are the distinct regions of the targets, and then their distinct zones.
+func (s *Service) places() [][2]string {
+	seen := map[[2]string]bool{}
+	var regions, zones [][2]string
+	for i := range s.Targets {
+		t := &s.Targets[i]
+		if r := [2]string{t.Region, ""}; t.Region != "" && !seen[r] {
+			seen[r] = true
+			regions = append(regions, r)
+		}
+		if z := [2]string{t.Region, t.Zone}; t.Region != "" && t.Zone != "" && !seen[z] {
+			seen[z] = true
+			zones = append(zones, z)
+		}
+	}
+	return append(regions, zones...)
+}
+
+func (s *Service) hasBothFamilies() bool {
+	var has [2]bool
+	for i := range s.Targets {
+		for _, a := range s.Targets[i].Addresses {
+			has[addressFamily(a)] = true
+		}
+	}
+	return has[familyA] && has[familyAAAA]
+}
+
+func (s *Service) hasHostname() bool {
+	for i := range s.Targets {
+		if s.Targets[i].isHost() {
+			return true
+		}
+	}
+	return false
+}
+
+func (t *Target) isHost() bool { return len(t.Addresses) == 0 && t.Hostname != "" }
+
+func addressFamily(a netip.Addr) int {
+	if a.Unmap().Is4() {
+		return familyA
+	}
+	return familyAAAA
+}
+
+// Plan is the list of sets of targets that an answer of type A or AAAA is drawn from.
+func (s *Service) Plan(selection balance.Selection, t wire.Type) balance.Plan {
+	return compiler{service: s}.plan(selection, familyOf(t))
+}
+
+// compiler turns selections into answers.
+type compiler struct {
+	service *Service
+	origin  wire.Name
+	ttl     uint32
+	key     uint64
+}
+
+func (c compiler) families(selection balance.Selection) (f families) {
+	for family := range f {
+		plan := c.plan(selection, family)
+		ch := choice{plan: plan}
+		for _, set := range plan.Sets {
+			ch.answers = append(ch.answers, c.variants(set.Members, family))
+			if c.service.Answer == Sticky {
+				ch.keys = append(ch.keys, balance.HashString(c.key, c.service.Targets[set.Members[0]].Cluster))
+			}
+		}
+		f[family] = ch
+	}
+	return f
+}
+
+// plan lists the sets of targets for one family.
+//
+// When one of the eligible targets only has a host name, its CNAME must stand alone and be the answer for every type; then one target is
+// drawn, the same for every type. Otherwise a family is drawn among those eligible targets that have addresses of it: the tier has been
+// decided for both families together, so that a client never leaves it for an address of the other family.
+func (c compiler) plan(selection balance.Selection, family int) balance.Plan {
+	if c.anyHost(selection) {
+		return balance.Single(selection)
+	}
+	if family == familyOther {
+		return balance.Plan{}
+	}
+	var own balance.Selection
+	for k, i := range selection.Eligible {
+		if len(c.addresses(i, family)) > 0 {
+			own.Eligible = append(own.Eligible, i)
+			own.Weights = append(own.Weights, selection.Weights[k])
+		}
+	}
+	switch c.service.Answer {
+	case Single, Sticky:
+		return balance.Single(own)
+	case All:
+		return balance.All(own)
+	}
+	return balance.Staircase(own)
+}
+
+func (c compiler) anyHost(selection balance.Selection) bool {
+	for _, i := range selection.Eligible {
+		if c.service.Targets[i].isHost() {
+			return true
+		}
+	}
+	return false
+}
+
+func (c compiler) addresses(target, family int) []netip.Addr {
+	var out []netip.Addr
+	for _, a := range c.service.Targets[target].Addresses {
+		if addressFamily(a) == family {
+			out = append(out, a.Unmap())
+		}
+	}
+	return out
+}
+
+// variants are the record sets that a set of targets is answered with.
+//
+// Each target gets the same number of records, because a client picks among records, not among targets. Targets with more addresses than
+// that take turns with them over the variants. Records of one target stay together.
+func (c compiler) variants(members []int, family int) []wire.RRset {
+	if t := &c.service.Targets[members[0]]; t.isHost() {
+		name, _ := wire.ParseName(t.Hostname, wire.Root)
+		return []wire.RRset{wire.NewRRset(wire.TypeCNAME, c.ttl, []byte(name))}
+	}
+	if family == familyOther {
+		return nil
+	}
+	lists := make([][]netip.Addr, 0, len(members))
+	for _, i := range members {
+		if l := c.addresses(i, family); len(l) > 0 {
+			lists = append(lists, l)
+		}
+	}
+	if len(lists) == 0 {
+		return nil
+	}
+	if c.service.Answer == All {
+		return c.windows(lists)
+	}
+	each := max(1, MaxAddresses/len(lists))
+	for _, l := range lists {
+		each = min(each, len(l))
+	}
+	turns := 1
+	for _, l := range lists {
+		if len(l) > each {
+			turns = min(lcm(turns, len(l)), maxVariants)
+		}
+	}
+	out := make([]wire.RRset, turns)
+	for v := range out {
+		var chosen []netip.Addr
+		for _, l := range lists {
+			for j := range each {
+				chosen = append(chosen, l[(v*each+j)%len(l)])
+			}
+		}
+		out[v] = c.addressSet(chosen)
+	}
+	return out
+}
+
+// windows are the variants without weights: all addresses, or, where there are too many, MaxAddresses at a time.
+func (c compiler) windows(lists [][]netip.Addr) []wire.RRset {
+	var all []netip.Addr
+	for _, l := range lists {
+		all = append(all, l...)
+	}
+	if len(all) <= MaxAddresses {
+		return []wire.RRset{c.addressSet(all)}
+	}
+	turns := min(len(all), maxVariants)
+	out := make([]wire.RRset, turns)
+	for v := range out {
+		start := v * len(all) / turns
+		chosen := make([]netip.Addr, MaxAddresses)
+		for j := range chosen {
+			chosen[j] = all[(start+j)%len(all)]
+		}
+		out[v] = c.addressSet(chosen)
+	}
+	return out
+}
+
+func (c compiler) addressSet(addrs []netip.Addr) wire.RRset {
+	t := wire.TypeAAAA
+	if addrs[0].Is4() {
+		t = wire.TypeA
+	}
+	set := wire.RRset{Type: t, TTL: c.ttl}
+	for i, a := range addrs {
+		if !slices.Contains(addrs[:i], a) { // two targets may share an address (RFC 2181 section 5: no duplicates)
+			set.Records = wire.AppendRecord(set.Records, t, c.ttl, a.AsSlice())
+			set.Count++
+		}
+	}
+	return set
+}
+
+func lcm(a, b int) int {
+	x, y := a, b
+	for y != 0 {
+		x, y = y, x%y
+	}
+	return a / x * b
+}

@@ -1,0 +1,62 @@
+package zone
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+)
+
+// Store publishes snapshots. Readers never wait; writers take turns.
+type Store struct {
+	current atomic.Pointer[Snapshot]
+	writing sync.Mutex
+}
+
+// NewStore is a store without a snapshot: servers answer SERVFAIL until the first Set.
+func NewStore() *Store { return &Store{} }
+
+// Snapshot is the one published last, or nil.
+func (s *Store) Snapshot() *Snapshot { return s.current.Load() }
+
+// Set builds and publishes a whole configuration. On an error the snapshot stays what it was. A serial lower than the published one
+// (RFC 1982) is refused with ErrSerial; secondaries would never take it.
+func (s *Store) Set(c Config) error {
+	s.writing.Lock()
+	defer s.writing.Unlock()
+	previous := s.current.Load()
+	if previous != nil && isBefore(c.Serial, previous.serial) {
+		return fmt.Errorf("publishing serial %d after %d: %w", c.Serial, previous.serial, ErrSerial)
+	}
+	next, err := Build(c)
+	if err != nil {
+		return fmt.Errorf("building serial %d: %w", c.Serial, err)
+	}
+	s.current.Store(next)
+	return nil
+}
+
+// Update publishes the current snapshot with some names changed: the cost is that of the changed names, not of the zone. All changes
+// are made, or, on an error, none.
+func (s *Store) Update(serial uint32, changes ...Change) error {
+	s.writing.Lock()
+	defer s.writing.Unlock()
+	previous := s.current.Load()
+	if previous == nil {
+		return fmt.Errorf("publishing serial %d: %w", serial, errNothingToUpdate)
+	}
+	if isBefore(serial, previous.serial) {
+		return fmt.Errorf("publishing serial %d after %d: %w", serial, previous.serial, ErrSerial)
+	}
+	next, err := previous.Update(serial, changes...)
+	if err != nil {
+		return fmt.Errorf("building serial %d: %w", serial, err)
+	}
+	s.current.Store(next)
+	return nil
+}
+
+var errNothingToUpdate = errors.New("nothing has been published yet")
+
+// isBefore compares serials by RFC 1982 section 3.2.
+func isBefore(a, b uint32) bool { return int32(a-b) < 0 }

@@ -1,0 +1,215 @@
+package zone
+
+import (
+	"hash/maphash"
+	"maps"
+
+	"github.com/hanse-federation/hanse/dns/wire"
+)
+
+// Tree is one compiled zone of a Snapshot.
+type Tree struct {
+	// Origin is the apex.
+	Origin wire.Name
+	// SOA is the record set of the apex.
+	SOA wire.RRset
+	// Negative is the SOA set as it goes into the authority section of negative answers: its TTL is the smaller of the record's TTL and
+	// MINIMUM (RFC 2308 section 5).
+	Negative wire.RRset
+	// ClientSubnet allows answers to depend on EDNS Client Subnet.
+	ClientSubnet bool
+
+	header Zone // the zone as given, without records and services
+	apex   *Node
+	cuts   int // delegations in the zone
+	names  index
+}
+
+// Node is a name that exists: because it has data, or because a name below it has (an empty non-terminal).
+type Node struct {
+	generation uint64
+	children   uint32 // nodes one label below
+	wildcard   bool   // one of them is "*"
+	static     uint16 // how many of sets come from Records; the others are derived from name servers and services
+	sets       []wire.RRset
+	service    *Balanced
+}
+
+// RRset is the static record set of a type, or nil. The SOA of an apex is the Tree's.
+func (n *Node) RRset(t wire.Type) *wire.RRset {
+	for i := range n.sets {
+		if n.sets[i].Type == t {
+			return &n.sets[i]
+		}
+	}
+	return nil
+}
+
+// RRsets are all static record sets of the name. They must not be changed.
+func (n *Node) RRsets() []wire.RRset { return n.sets }
+
+// Balanced is the service at this name, or nil.
+func (n *Node) Balanced() *Balanced { return n.service }
+
+// HasWildcard reports whether "*" exists one label below.
+func (n *Node) HasWildcard() bool { return n.wildcard }
+
+// Apex is the node of the origin.
+func (t *Tree) Apex() *Node { return t.apex }
+
+// Serial is the SOA serial.
+func (t *Tree) Serial() uint32 {
+	for data := range t.SOA.All {
+		d := data[len(data)-20:]
+		return uint32(d[0])<<24 | uint32(d[1])<<16 | uint32(d[2])<<8 | uint32(d[3])
+	}
+	return 0
+}
+
+// Node is the node of a name in wire form and lower case, or nil if the name does not exist in this zone.
+func (t *Tree) Node(name []byte) *Node {
+	return t.names.shards[t.names.slot(name)].nodes[wire.Name(name)]
+}
+
+// HasDelegations reports whether there is any name with NS records below the apex.
+func (t *Tree) HasDelegations() bool { return t.cuts > 0 }
+
+// IsDelegation reports whether n, a node of this zone, hands the names at and below it to other servers.
+func (t *Tree) IsDelegation(n *Node) bool {
+	return t.cuts > 0 && n != t.apex && n.RRset(wire.TypeNS) != nil
+}
+
+// Names yields every name that exists, in no particular order.
+func (t *Tree) Names(yield func(wire.Name, *Node) bool) {
+	for _, s := range t.names.shards {
+		for name, n := range s.nodes {
+			if !yield(name, n) {
+				return
+			}
+		}
+	}
+}
+
+// Len is the number of names that exist.
+func (t *Tree) Len() int { return t.names.len }
+
+// index maps names to nodes in shards that are copied when they are first changed, so that a change costs what its shard holds.
+type index struct {
+	seed   maphash.Seed
+	shards []*shard
+	len    int
+}
+
+type shard struct {
+	generation uint64
+	nodes      map[wire.Name]*Node
+}
+
+// Sizes of the index: names per shard aimed at, and the most shards.
+const (
+	shardLoad = 64
+	maxShards = 4096
+)
+
+func newIndex(names int) index {
+	n := 1
+	for n < maxShards && n*shardLoad < names {
+		n *= 2
+	}
+	x := index{seed: maphash.MakeSeed(), shards: make([]*shard, n)}
+	for i := range x.shards {
+		x.shards[i] = &shard{nodes: map[wire.Name]*Node{}}
+	}
+	return x
+}
+
+func (x *index) slot(name []byte) uint64 {
+	return maphash.Bytes(x.seed, name) & uint64(len(x.shards)-1)
+}
+
+// draft is a Tree that is being changed. It copies what it changes: nodes and shards of another generation are shared with a Snapshot.
+type draft struct {
+	*Tree
+	generation uint64
+}
+
+// edit starts a draft that shares everything with base.
+func edit(base *Tree, generation uint64) draft {
+	t := *base
+	t.names.shards = append([]*shard(nil), base.names.shards...)
+	if len(t.names.shards) < maxShards && t.names.len > 8*shardLoad*len(t.names.shards) {
+		t.names = t.names.grown()
+	}
+	return draft{Tree: &t, generation: generation}
+}
+
+// grown is the same index spread over more shards.
+func (x *index) grown() index {
+	next := newIndex(x.len)
+	next.len = x.len
+	for _, s := range x.shards {
+		for name, n := range s.nodes {
+			next.shards[next.slot([]byte(name))].nodes[name] = n
+		}
+	}
+	return next
+}
+
+// writable is the shard of a name, ours to change.
+func (d draft) writable(name wire.Name) map[wire.Name]*Node {
+	slot := d.names.slot([]byte(name))
+	s := d.names.shards[slot]
+	if s.generation != d.generation {
+		s = &shard{generation: d.generation, nodes: maps.Clone(s.nodes)}
+		d.names.shards[slot] = s
+	}
+	return s.nodes
+}
+
+// node is the node of a name, ours to change, made if it did not exist; its ancestors up to the apex exist then, too.
+func (d draft) node(name wire.Name) *Node {
+	nodes := d.writable(name)
+	n := nodes[name]
+	if n != nil && n.generation == d.generation {
+		return n
+	}
+	if n != nil {
+		fresh := *n
+		fresh.generation = d.generation
+		fresh.sets = append([]wire.RRset(nil), n.sets...)
+		nodes[name] = &fresh
+		if name == d.Origin {
+			d.apex = &fresh
+		}
+		return &fresh
+	}
+	n = &Node{generation: d.generation}
+	nodes[name] = n
+	d.names.len++
+	if name == d.Origin {
+		d.apex = n
+		return n
+	}
+	parent := d.node(name.Parent())
+	parent.children++
+	parent.wildcard = parent.wildcard || name.IsWildcard()
+	return n
+}
+
+// prune removes the node of name if it has neither data nor children, and then its parents likewise.
+func (d draft) prune(name wire.Name) {
+	for name != d.Origin {
+		n := d.Node([]byte(name))
+		if n == nil || n.children > 0 || len(n.sets) > 0 || n.service != nil {
+			return
+		}
+		delete(d.writable(name), name)
+		d.names.len--
+		parent := d.node(name.Parent())
+		parent.children--
+		if name.IsWildcard() {
+			parent.wildcard = false
+		}
+		name = name.Parent()
+	}
+}
