@@ -71,6 +71,9 @@ type DistributionSpec struct {
 	// Leaving names members that were chosen before and may still hold a copy; each stays until its copy is gone.
 	// +listType=set
 	Leaving []string `json:"leaving,omitempty"`
+	// Away names members that lost their replicas by failover and have not got their share back.
+	// +listType=set
+	Away []string `json:"away,omitempty"`
 	// Unplaced replicas, with the reason in the condition Scheduled.
 	Unplaced int64 `json:"unplaced,omitempty"`
 	// UnplacedReason says why replicas are unplaced.

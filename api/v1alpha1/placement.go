@@ -97,8 +97,8 @@ type PlacementSpec struct {
 	// Replicas: Divide splits the number of replicas over the members, Duplicate gives each the whole number.
 	// Default: Divide for what has replicas, otherwise the rule of the kind.
 	Replicas ReplicasMode `json:"replicas,omitempty"`
-	// By: shares follow the weights, or the free capacity of the members.
-	// +kubebuilder:validation:Enum=Weight;Capacity
+	// By: shares follow the weights, the free capacity of the members, or the product of both.
+	// +kubebuilder:validation:Enum=Weight;Capacity;WeightAndCapacity
 	// +kubebuilder:default=Weight
 	By string `json:"by,omitempty"`
 	// Pack: Spread over all chosen members, or Fill as few as possible.
@@ -213,9 +213,9 @@ type SpreadTerm struct {
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=10000
 	Max *int32 `json:"max,omitempty"`
-	// WhenUnsatisfiable: do as far as possible (BestEffort), or place nothing new (Block).
-	// +kubebuilder:validation:Enum=BestEffort;Block
-	// +kubebuilder:default=BestEffort
+	// WhenUnsatisfiable: place nothing new (DoNotSchedule), or do as far as possible (ScheduleAnyway).
+	// +kubebuilder:validation:Enum=DoNotSchedule;ScheduleAnyway
+	// +kubebuilder:default=DoNotSchedule
 	WhenUnsatisfiable string `json:"whenUnsatisfiable,omitempty"`
 }
 

@@ -562,6 +562,11 @@ func (in *DistributionSpec) DeepCopyInto(out *DistributionSpec) {
 		*out = make([]string, len(*in))
 		copy(*out, *in)
 	}
+	if in.Away != nil {
+		in, out := &in.Away, &out.Away
+		*out = make([]string, len(*in))
+		copy(*out, *in)
+	}
 	if in.Rejected != nil {
 		in, out := &in.Rejected, &out.Rejected
 		*out = make([]RejectedCluster, len(*in))

@@ -54,3 +54,19 @@ func (r Ref) String() string {
 	}
 	return kind + "/" + r.Namespace + "/" + r.Name
 }
+
+// ParseRef reads what String printed.
+func ParseRef(text string) (Ref, bool) {
+	kind, rest, ok := strings.Cut(text, "/")
+	if !ok || rest == "" {
+		return Ref{}, false
+	}
+	var ref Ref
+	ref.Kind, ref.Group, _ = strings.Cut(kind, ".")
+	if namespace, name, namespaced := strings.Cut(rest, "/"); namespaced {
+		ref.Namespace, ref.Name = namespace, name
+	} else {
+		ref.Name = rest
+	}
+	return ref, true
+}

@@ -1,0 +1,65 @@
+package claim
+
+import (
+	"errors"
+	"fmt"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"github.com/hanse-federation/hanse/api/v1alpha1"
+)
+
+// Validate says what is wrong with a spec that the schema lets pass: selectors and expressions that do not parse.
+func Validate(spec *v1alpha1.PlacementSpec) error {
+	_, err := compile(Key{}, v1alpha1.PlacementReference{}, metav1.ObjectMeta{}, spec)
+	return err
+}
+
+func compile(
+	key Key, source v1alpha1.PlacementReference, meta metav1.ObjectMeta, spec *v1alpha1.PlacementSpec,
+) (*rule, error) {
+	policy, err := Policy(spec)
+	problems := []error{err}
+	compiled := &rule{
+		key:     key,
+		created: meta.CreationTimestamp,
+		uid:     meta.UID,
+		claim: Claim{
+			Source:     source,
+			Policy:     policy,
+			OnConflict: spec.OnConflict,
+			OnDelete:   spec.OnDelete,
+			Paused:     spec.Paused,
+			Follow:     spec.Dependencies != "Ignore",
+			Overrides:  spec.Overrides,
+		},
+	}
+	for i, selector := range spec.Resources {
+		r, err := compileResource(selector)
+		if err != nil {
+			problems = append(problems, fmt.Errorf("spec.resources[%d]%w", i, err))
+		}
+		compiled.resources = append(compiled.resources, r)
+	}
+	return compiled, errors.Join(problems...)
+}
+
+func compileResource(s v1alpha1.ResourceSelector) (resource, error) {
+	compiled := resource{kind: s.Kind, name: s.Name}
+	if s.APIVersion != "" {
+		gv, err := schema.ParseGroupVersion(s.APIVersion)
+		if err != nil {
+			return compiled, fmt.Errorf(".apiVersion: %w", err)
+		}
+		compiled.group, compiled.hasGroup = gv.Group, true
+	}
+	if s.Selector != nil {
+		selector, err := metav1.LabelSelectorAsSelector(s.Selector)
+		if err != nil {
+			return compiled, fmt.Errorf(".selector: %w", err)
+		}
+		compiled.selector = selector
+	}
+	return compiled, nil
+}

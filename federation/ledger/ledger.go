@@ -1,0 +1,143 @@
+package ledger
+
+import (
+	"maps"
+	"sync"
+
+	"github.com/hanse-federation/hanse/api/v1alpha1"
+	"github.com/hanse-federation/hanse/federation/member"
+	"github.com/hanse-federation/hanse/federation/template"
+)
+
+// Entry is what the last apply of a template in a member did.
+type Entry struct {
+	// Verdict, with Reason and Message when it is not a good one.
+	Verdict v1alpha1.Verdict
+	Reason  string
+	Message string
+	// Revision is the hash of what was applied last; it stays when a later apply fails.
+	Revision string
+	// TemplateGeneration that was applied last.
+	TemplateGeneration int64
+	// Fingerprint of our part of the member's object right after that.
+	Fingerprint string
+	// Generation of the member's object right after that.
+	Generation int64
+}
+
+// Good tells that the member is as asked.
+func (e Entry) Good() bool {
+	switch e.Verdict {
+	case "Created", "Configured", "Unchanged", "Skipped", "Deleted":
+		return true
+	}
+	return false
+}
+
+// Settled tells that the apply has ended, well or badly.
+func (e Entry) Settled() bool { return e.Verdict != "" && e.Verdict != "Pending" }
+
+// Listener hears that a template's entries changed.
+type Listener func(template.Ref)
+
+// Ledger holds the entries. The zero value is an empty book.
+type Ledger struct {
+	mu        sync.RWMutex
+	entries   map[template.Ref]map[member.Name]Entry
+	listeners []Listener
+}
+
+// Listen calls listener after every change. It must be called before the first change.
+func (l *Ledger) Listen(listener Listener) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.listeners = append(l.listeners, listener)
+}
+
+// Load fills in the entries of a Distribution that the book does not have yet, as they were when its status was
+// written.
+func (l *Ledger) Load(ref template.Ref, status v1alpha1.DistributionStatus) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, outcome := range status.Clusters {
+		name := member.Name(outcome.Name)
+		if _, known := l.entries[ref][name]; known || outcome.Verdict == "" {
+			continue
+		}
+		l.put(ref, name, Entry{
+			Verdict:            outcome.Verdict,
+			Reason:             outcome.Reason,
+			Message:            outcome.Message,
+			Revision:           outcome.Revision,
+			TemplateGeneration: outcome.TemplateGeneration,
+			Fingerprint:        outcome.Fingerprint,
+		})
+	}
+}
+
+// Get returns the entry of a template in a member.
+func (l *Ledger) Get(ref template.Ref, name member.Name) (Entry, bool) {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	entry, ok := l.entries[ref][name]
+	return entry, ok
+}
+
+// Of returns the entries of a template.
+func (l *Ledger) Of(ref template.Ref) map[member.Name]Entry {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	return maps.Clone(l.entries[ref])
+}
+
+// Record enters what an apply did.
+func (l *Ledger) Record(ref template.Ref, name member.Name, entry Entry) {
+	l.mu.Lock()
+	old, known := l.entries[ref][name]
+	if known && old == entry {
+		l.mu.Unlock()
+		return
+	}
+	l.put(ref, name, entry)
+	listeners := l.listeners
+	l.mu.Unlock()
+	for _, tell := range listeners {
+		tell(ref)
+	}
+}
+
+// Forget drops what is known of a template in a member.
+func (l *Ledger) Forget(ref template.Ref, name member.Name) {
+	l.mu.Lock()
+	_, known := l.entries[ref][name]
+	delete(l.entries[ref], name)
+	if len(l.entries[ref]) == 0 {
+		delete(l.entries, ref)
+	}
+	listeners := l.listeners
+	l.mu.Unlock()
+	if !known {
+		return
+	}
+	for _, tell := range listeners {
+		tell(ref)
+	}
+}
+
+// Close drops a template.
+func (l *Ledger) Close(ref template.Ref) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	delete(l.entries, ref)
+}
+
+// put needs the lock.
+func (l *Ledger) put(ref template.Ref, name member.Name, entry Entry) {
+	if l.entries == nil {
+		l.entries = map[template.Ref]map[member.Name]Entry{}
+	}
+	if l.entries[ref] == nil {
+		l.entries[ref] = map[member.Name]Entry{}
+	}
+	l.entries[ref][name] = entry
+}

@@ -1,0 +1,231 @@
+package schedule
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/hanse-federation/hanse/api/v1alpha1"
+	"github.com/hanse-federation/hanse/federation/claim"
+	"github.com/hanse-federation/hanse/federation/kinds"
+	"github.com/hanse-federation/hanse/federation/template"
+	"github.com/hanse-federation/hanse/placement"
+)
+
+// facts is everything that one decision depends on.
+type facts struct {
+	ref      template.Ref
+	template *unstructured.Unstructured // nil: gone
+	rule     kinds.Rule
+	claim    *claim.Claim // nil: nothing claims it
+	trouble  error        // why the claim cannot be read
+	// followed are the Distributions of what the template follows, or of what refers to it, in a stable order.
+	followed []*v1alpha1.Distribution
+	clusters []placement.Cluster
+	// joined names every Cluster there is, those that are being removed included.
+	joined map[string]bool
+	// brings is the template's own CustomResourceDefinition, which goes ahead of it.
+	brings   *template.Ref
+	previous *v1alpha1.Distribution // nil: none
+	now      time.Time
+}
+
+// outcome is what is to be stored.
+type outcome struct {
+	// spec of the Distribution; nil: there is to be none.
+	spec *v1alpha1.DistributionSpec
+	// recheck is when time alone may change the decision; 0 means never.
+	recheck time.Duration
+}
+
+// decide is pure: facts in, outcome out.
+func decide(f facts) outcome {
+	wanted := f.template != nil && f.template.GetDeletionTimestamp() == nil
+	switch {
+	case wanted && f.trouble != nil:
+		return refuse(f)
+	case wanted && f.claim != nil:
+		return place(f)
+	case wanted && len(f.followed) > 0:
+		return follow(f)
+	}
+	return leave(f)
+}
+
+// refuse keeps what is and says why nothing changes.
+func refuse(f facts) outcome {
+	spec := v1alpha1.DistributionSpec{Template: reference(f)}
+	if f.previous != nil {
+		spec = *f.previous.Spec.DeepCopy()
+	}
+	spec.Notes = []string{f.trouble.Error()}
+	return outcome{spec: &spec}
+}
+
+// place asks the engine.
+func place(f facts) outcome {
+	input := engineInput(f)
+	decision := placement.Decide(input)
+	spec := &v1alpha1.DistributionSpec{
+		Template:   reference(f),
+		Placement:  f.claim.Source,
+		OnConflict: f.claim.OnConflict,
+		OnDelete:   f.claim.OnDelete,
+		Paused:     f.claim.Paused,
+		Unplaced:   decision.Unplaced,
+		Away:       decision.Away,
+	}
+	if decision.Unplaced > 0 {
+		spec.UnplacedReason = decision.Cause.Message
+	}
+	if input.Object.HasReplicas {
+		spec.Replicas = &input.Object.Replicas
+	}
+	for _, share := range decision.Clusters {
+		chosen := v1alpha1.DistributionCluster{
+			Name:    share.Name,
+			Reason:  string(share.Code),
+			Message: share.Message,
+		}
+		if input.Object.HasReplicas {
+			chosen.Replicas = &share.Replicas
+		}
+		if decision.Mode == placement.ModeDivide {
+			chosen.Ideal = share.Ideal.String()
+		}
+		spec.Clusters = append(spec.Clusters, chosen)
+	}
+	for _, rejection := range decision.Rejected {
+		spec.Rejected = append(spec.Rejected, v1alpha1.RejectedCluster{
+			Name: rejection.Name, Reason: string(rejection.Code), Message: rejection.Message,
+		})
+	}
+	for _, note := range decision.Notes {
+		spec.Notes = append(spec.Notes, note.Message)
+	}
+	for _, other := range f.claim.Contested {
+		spec.Notes = append(spec.Notes, fmt.Sprintf("%s %s claims the object as well and is ignored, since %s %s is older;"+
+			" delete one of them or give them different resources", other.Kind, other.Name,
+			f.claim.Source.Kind, f.claim.Source.Name))
+	}
+	if f.claim.Follow {
+		spec.FollowedBy = needs(f)
+	}
+	union(spec, f.followed)
+	divideNumbers(f, spec, decision.Mode)
+	spec.Leaving = leaving(f, spec.Clusters)
+	return outcome{spec: spec, recheck: decision.RecheckAfter}
+}
+
+// follow sends a dependency where those that need it are.
+func follow(f facts) outcome {
+	first := f.followed[0].Spec
+	spec := &v1alpha1.DistributionSpec{
+		Template:   reference(f),
+		Placement:  v1alpha1.PlacementReference{Kind: "Dependency", Name: first.Template.Kind + "/" + first.Template.Name},
+		OnConflict: v1alpha1.ConflictFail,
+		OnDelete:   v1alpha1.DeleteCopies,
+		FollowedBy: needs(f),
+	}
+	union(spec, f.followed)
+	divideNumbers(f, spec, placement.ModeDivide)
+	spec.Leaving = leaving(f, spec.Clusters)
+	return outcome{spec: spec}
+}
+
+// leave empties the members; when nothing is left there is no Distribution any more.
+func leave(f facts) outcome {
+	if f.previous == nil {
+		return outcome{}
+	}
+	spec := f.previous.Spec.DeepCopy()
+	spec.Leaving = leaving(f, nil)
+	spec.Clusters, spec.FollowedBy, spec.Rejected, spec.Notes, spec.Away = nil, nil, nil, nil, nil
+	spec.Replicas, spec.Unplaced, spec.UnplacedReason, spec.Paused = nil, 0, "", false
+	if len(spec.Leaving) == 0 {
+		return outcome{}
+	}
+	return outcome{spec: spec}
+}
+
+// leaving names the members of the previous decision that are not chosen any more and may still hold a copy.
+func leaving(f facts, chosen []v1alpha1.DistributionCluster) []string {
+	previous := f.previous
+	if previous == nil {
+		return nil
+	}
+	may := slices.Clone(previous.Spec.Leaving)
+	for _, c := range previous.Spec.Clusters {
+		may = append(may, c.Name)
+	}
+	slices.Sort(may)
+	may = slices.DeleteFunc(slices.Compact(may), func(name string) bool {
+		isChosen := slices.ContainsFunc(chosen, func(c v1alpha1.DistributionCluster) bool { return c.Name == name })
+		return isChosen || !f.joined[name] || isGone(previous, name)
+	})
+	if len(may) == 0 {
+		return nil
+	}
+	return may
+}
+
+// isGone tells that the status, of the very decision that a member leaves, says that its copy is gone.
+func isGone(d *v1alpha1.Distribution, name string) bool {
+	if !slices.Contains(d.Spec.Leaving, name) || d.Status.ObservedGeneration != d.Generation {
+		return false
+	}
+	for _, c := range d.Status.Clusters {
+		if c.Name == name {
+			return c.Verdict == "Deleted" || c.Verdict == "Skipped"
+		}
+	}
+	return true
+}
+
+// union adds the clusters of what is followed.
+func union(spec *v1alpha1.DistributionSpec, followed []*v1alpha1.Distribution) {
+	for _, d := range followed {
+		for _, c := range d.Spec.Clusters {
+			known := slices.ContainsFunc(spec.Clusters, func(k v1alpha1.DistributionCluster) bool { return k.Name == c.Name })
+			if known {
+				continue
+			}
+			spec.Clusters = append(spec.Clusters, v1alpha1.DistributionCluster{
+				Name:    c.Name,
+				Reason:  "Follows",
+				Message: fmt.Sprintf("needed by %s %s", d.Spec.Template.Kind, d.Spec.Template.Name),
+			})
+		}
+	}
+	slices.SortFunc(spec.Clusters, func(a, b v1alpha1.DistributionCluster) int { return strings.Compare(a.Name, b.Name) })
+}
+
+// reference names the template in its Distribution.
+func reference(f facts) v1alpha1.TemplateReference {
+	return v1alpha1.TemplateReference{
+		APIVersion: f.template.GetAPIVersion(),
+		Kind:       f.ref.Kind,
+		Namespace:  f.ref.Namespace,
+		Name:       f.ref.Name,
+		UID:        f.template.GetUID(),
+	}
+}
+
+// needs lists what goes where the template goes, as template.Ref prints it.
+func needs(f facts) []string {
+	var all []string
+	if f.brings != nil {
+		all = append(all, f.brings.String())
+	}
+	for _, dependency := range f.rule.Dependencies(f.template) {
+		ref := template.Ref{
+			Group: dependency.Group, Kind: dependency.Kind, Namespace: dependency.Namespace, Name: dependency.Name,
+		}
+		all = append(all, ref.String())
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
+}

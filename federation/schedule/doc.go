@@ -1,0 +1,21 @@
+// Package schedule decides where templates go: template + placement + clusters -> Distribution.spec.
+//
+// A reconcile gathers facts from caches without a single request, asks the pure engine (package placement), and
+// writes the Distribution only when the decision differs from the stored one.
+//
+// # Guarantees
+//
+// Schedule is the only writer of Distribution.spec, and the only one that makes and removes Distributions and the
+// finalizer hanse.io/copies. A member that was chosen once is named in spec.clusters or spec.leaving until the status
+// says that its copy is gone, so no copy is ever forgotten, whenever the hub is killed. A template goes, and its
+// Distribution with it, when nothing is wanted and nothing is left.
+//
+// # Considerations
+//
+// Dependencies are templates like all others: what a workload refers to gets a Distribution of its own, with the
+// union of the clusters of all that refer to it (and of its own placement, if it has one), and leaves a member with
+// the last of them. The Distribution of the workload names what it needs in spec.followedBy, which is also the index.
+//
+// Facts about a member are those that its Cluster's status holds, not those of the connection: the same on every
+// replica of the hub, and there before the first connection is.
+package schedule

@@ -1,0 +1,174 @@
+package schedule
+
+import (
+	"slices"
+
+	"github.com/hanse-federation/hanse/api/v1alpha1"
+	"github.com/hanse-federation/hanse/federation/kinds"
+	"github.com/hanse-federation/hanse/placement"
+)
+
+// engineInput puts the question to the engine in its own words.
+func engineInput(f facts) placement.Input {
+	policy := f.claim.Policy
+	object := engineObject(f, policy.Replicas)
+	policy.Replicas = "" // engineObject has seen to it
+	return placement.Input{
+		Object:   object,
+		Policy:   policy,
+		Clusters: f.clusters,
+		Previous: enginePrevious(f.previous),
+		Now:      f.now,
+	}
+}
+
+func engineObject(f facts, wish placement.Mode) placement.Object {
+	gvk := f.template.GroupVersionKind()
+	requests := f.rule.Requests(f.template)
+	object := placement.Object{
+		Key: f.ref.String(),
+		API: placement.API{Group: gvk.Group, Version: gvk.Version, Kind: gvk.Kind},
+		Requests: placement.Resources{
+			MilliCPU: requests.MilliCPU,
+			Memory:   requests.Memory,
+			Extended: requests.Extended,
+		},
+	}
+	object.Replicas, object.HasReplicas = f.rule.Replicas(f.template)
+	object.Mode = engineMode(f.rule.Mode(f.template), object.HasReplicas, wish)
+	object.ReadyAtOnce = !object.HasReplicas
+	return object
+}
+
+// engineMode is the kind's own mode, unless the placement asks for another one that the kind can have.
+func engineMode(own kinds.Mode, hasReplicas bool, wish placement.Mode) placement.Mode {
+	switch {
+	case wish == placement.ModeDuplicate && hasReplicas:
+		return placement.ModeDuplicate
+	case wish == placement.ModeDuplicate:
+		return placement.ModeAll
+	case own == kinds.One:
+		return placement.ModeOne
+	case own == kinds.Divide && hasReplicas, wish == placement.ModeDivide && hasReplicas:
+		return placement.ModeDivide
+	}
+	return placement.ModeAll
+}
+
+// enginePrevious is the stored decision, with what became of it.
+func enginePrevious(d *v1alpha1.Distribution) *placement.Previous {
+	if d == nil {
+		return nil
+	}
+	previous := &placement.Previous{Away: d.Spec.Away}
+	for _, c := range d.Spec.Clusters {
+		if c.Reason == "Follows" {
+			continue
+		}
+		assignment := placement.Assignment{Name: c.Name}
+		if c.Replicas != nil {
+			assignment.Replicas = *c.Replicas
+		}
+		for _, o := range d.Status.Clusters {
+			if o.Name == c.Name && o.Ready != nil {
+				assignment.Ready = *o.Ready
+			}
+		}
+		previous.Clusters = append(previous.Clusters, assignment)
+	}
+	return previous
+}
+
+// wholeRatio is what stands for the whole when numbers are divided by weights alone.
+const wholeRatio = 1 << 20
+
+// divideNumbers divides the template's other numbers in the ratio of the shares.
+func divideNumbers(f facts, spec *v1alpha1.DistributionSpec, mode placement.Mode) {
+	numbers := f.rule.Numbers(f.template)
+	if len(numbers) == 0 || len(spec.Clusters) == 0 || !divides(f, mode) {
+		return
+	}
+	parties := make([]placement.Party, len(spec.Clusters))
+	for i, weight := range ratio(f, spec) {
+		parties[i] = placement.Party{
+			Weight: weight,
+			Max:    placement.Unlimited,
+			Tie:    placement.TieHash(f.ref.String(), spec.Clusters[i].Name),
+		}
+	}
+	for _, number := range numbers {
+		for i := range parties {
+			parties[i].Min = number.Floor
+		}
+		total := max(number.Value, number.Floor*int64(len(parties)))
+		for i, share := range placement.Apportion(total, parties) {
+			if spec.Clusters[i].Numbers == nil {
+				spec.Clusters[i].Numbers = map[string]int64{}
+			}
+			spec.Clusters[i].Numbers[number.Key] = share
+		}
+	}
+}
+
+// divides tells whether the template's numbers are split at all.
+func divides(f facts, mode placement.Mode) bool {
+	own := f.rule.Mode(f.template)
+	if f.claim != nil && f.claim.Policy.Replicas == placement.ModeDuplicate {
+		return false
+	}
+	return mode == placement.ModeDivide || own == kinds.Divide || own == kinds.Follows
+}
+
+// ratio is each chosen cluster's part: its replicas, those of what is followed, or its weight.
+func ratio(f facts, spec *v1alpha1.DistributionSpec) []int64 {
+	parts := make([]int64, len(spec.Clusters))
+	known := false
+	for i, c := range spec.Clusters {
+		if c.Replicas != nil {
+			parts[i], known = *c.Replicas, true
+		}
+		for _, d := range f.followed {
+			if r := replicasIn(d, c.Name); r > 0 {
+				parts[i], known = parts[i]+r, true
+			}
+		}
+	}
+	if known {
+		return parts
+	}
+	byWeight := engineInputByWeight(f)
+	for _, share := range placement.Decide(byWeight).Clusters {
+		for i, c := range spec.Clusters {
+			if c.Name == share.Name {
+				parts[i] = share.Replicas
+			}
+		}
+	}
+	return parts
+}
+
+// engineInputByWeight asks for the shares of a whole by weight alone, for kinds that count no replicas.
+func engineInputByWeight(f facts) placement.Input {
+	input := placement.Input{
+		Object:   placement.Object{Key: f.ref.String(), Mode: placement.ModeDivide, Replicas: wholeRatio, HasReplicas: true},
+		Clusters: f.clusters,
+		Now:      f.now,
+	}
+	if f.claim != nil {
+		input.Policy.Terms = slices.Clone(f.claim.Policy.Terms)
+		input.Policy.Tolerations = f.claim.Policy.Tolerations
+	}
+	for i := range input.Policy.Terms {
+		input.Policy.Terms[i].Min, input.Policy.Terms[i].Max = nil, nil
+	}
+	return input
+}
+
+func replicasIn(d *v1alpha1.Distribution, cluster string) int64 {
+	for _, c := range d.Spec.Clusters {
+		if c.Name == cluster && c.Replicas != nil {
+			return *c.Replicas
+		}
+	}
+	return 0
+}

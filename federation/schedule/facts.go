@@ -1,0 +1,117 @@
+package schedule
+
+import (
+	"maps"
+	"slices"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/hanse-federation/hanse/api/v1alpha1"
+	"github.com/hanse-federation/hanse/placement"
+)
+
+// Labels that every cluster has for selectors, beside its own.
+const (
+	labelName     = "hanse.io/cluster"
+	labelRegion   = "topology.kubernetes.io/region"
+	labelProvider = "hanse.io/provider"
+)
+
+// factsOf is what the engine knows of one member. A Cluster that is being deleted is none.
+func factsOf(c *v1alpha1.Cluster) placement.Cluster {
+	facts := placement.Cluster{
+		Name:     c.Name,
+		Labels:   labelsOf(c),
+		Region:   c.Spec.Region,
+		Zones:    c.Spec.Zones,
+		Provider: c.Spec.Provider,
+		Cordoned: c.Spec.Unschedulable,
+		Paused:   c.Spec.Paused,
+		Free:     freeOf(c.Status),
+	}
+	if ready := meta.FindStatusCondition(c.Status.Conditions, v1alpha1.ClusterConditionReady); ready != nil {
+		facts.Ready = ready.Status == metav1.ConditionTrue
+		facts.Since = ready.LastTransitionTime.Time
+	}
+	for _, taint := range c.Spec.Taints {
+		t := placement.Taint{Key: taint.Key, Value: taint.Value, Effect: placement.Effect(taint.Effect)}
+		if taint.TimeAdded != nil {
+			t.TimeAdded = taint.TimeAdded.Time
+		}
+		facts.Taints = append(facts.Taints, t)
+	}
+	return facts
+}
+
+func labelsOf(c *v1alpha1.Cluster) map[string]string {
+	all := maps.Clone(c.Labels)
+	if all == nil {
+		all = map[string]string{}
+	}
+	for key, value := range map[string]string{
+		labelName: c.Name, labelRegion: c.Spec.Region, labelProvider: c.Spec.Provider,
+	} {
+		if _, own := all[key]; !own && value != "" {
+			all[key] = value
+		}
+	}
+	return all
+}
+
+// freeOf is the member's free room, as one; nil when it is not known. A member without any node (a virtual one, or
+// one that starts nodes on demand) has no figure to go by.
+func freeOf(status v1alpha1.ClusterStatus) []placement.Room {
+	if status.Resources == nil || status.Nodes == nil || status.Nodes.Total == 0 {
+		return nil
+	}
+	room := placement.Room{Nodes: 1}
+	for name, quantity := range status.Resources.Available {
+		switch name {
+		case corev1.ResourceCPU:
+			room.MilliCPU = quantity.MilliValue()
+		case corev1.ResourceMemory:
+			room.Memory = quantity.Value()
+		case corev1.ResourcePods:
+			room.Pods = quantity.Value()
+		case corev1.ResourceEphemeralStorage, corev1.ResourceStorage:
+		default:
+			if room.Extended == nil {
+				room.Extended = map[string]int64{}
+			}
+			room.Extended[string(name)] = quantity.Value()
+		}
+	}
+	return []placement.Room{room}
+}
+
+// fleetFacts are the facts of all members, sorted by name.
+func fleetFacts(clusters []v1alpha1.Cluster) []placement.Cluster {
+	facts := make([]placement.Cluster, 0, len(clusters))
+	for i := range clusters {
+		if clusters[i].DeletionTimestamp == nil {
+			facts = append(facts, factsOf(&clusters[i]))
+		}
+	}
+	slices.SortFunc(facts, func(a, b placement.Cluster) int { return strings.Compare(a.Name, b.Name) })
+	return facts
+}
+
+// changesDecisions tells whether a change of a Cluster can change a decision. Free room is left out: it changes all
+// the time, and is looked at when something else asks for a decision.
+func changesDecisions(old, now *v1alpha1.Cluster) bool {
+	a, b := factsOf(old), factsOf(now)
+	return a.Region != b.Region || a.Provider != b.Provider || a.Cordoned != b.Cordoned || a.Paused != b.Paused ||
+		a.Ready != b.Ready || (a.Free == nil) != (b.Free == nil) ||
+		!maps.Equal(a.Labels, b.Labels) || !slices.Equal(a.Zones, b.Zones) || !slices.Equal(a.Taints, b.Taints) ||
+		(old.DeletionTimestamp == nil) != (now.DeletionTimestamp == nil) || apisHash(old) != apisHash(now)
+}
+
+func apisHash(c *v1alpha1.Cluster) string {
+	if c.Status.APIs == nil {
+		return ""
+	}
+	return c.Status.APIs.Hash
+}

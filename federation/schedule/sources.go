@@ -1,0 +1,225 @@
+package schedule
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"sync/atomic"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	toolscache "k8s.io/client-go/tools/cache"
+	"k8s.io/client-go/util/workqueue"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/hanse-federation/hanse/api/v1alpha1"
+	"github.com/hanse-federation/hanse/federation/claim"
+	"github.com/hanse-federation/hanse/federation/kinds"
+	"github.com/hanse-federation/hanse/federation/template"
+)
+
+// Source tells a Reconciler's controller which templates to look at again.
+type Source struct {
+	Cache     cache.Cache
+	Templates *template.Store
+	Claims    *claim.Index
+
+	queue  atomic.Pointer[workqueue.TypedRateLimitingInterface[template.Ref]]
+	synced []toolscache.ResourceEventHandlerRegistration
+}
+
+// add looks again at a template, once there is a queue; what was before is all looked at when the queue starts.
+func (s *Source) add(ref template.Ref) {
+	if queue := s.queue.Load(); queue != nil {
+		(*queue).Add(ref)
+	}
+}
+
+// followers are the kinds that find their target by themselves.
+var followers = []schema.GroupKind{
+	{Group: "autoscaling", Kind: "HorizontalPodAutoscaler"},
+	{Group: "policy", Kind: "PodDisruptionBudget"},
+}
+
+// IndexFields prepares the cache's indexes; it must be called before the cache starts.
+func IndexFields(ctx context.Context, indexer client.FieldIndexer) error {
+	err := indexer.IndexField(ctx, &v1alpha1.Distribution{}, IndexFollowedBy, func(obj client.Object) []string {
+		d, ok := obj.(*v1alpha1.Distribution)
+		if !ok {
+			return nil
+		}
+		return d.Spec.FollowedBy
+	})
+	if err != nil {
+		return fmt.Errorf("indexing distributions by what follows them: %w", err)
+	}
+	return nil
+}
+
+// HandleTemplate looks again at a template that was written. It is a handler of template.Store.
+func (s *Source) HandleTemplate(e template.Event) {
+	if e.Old != nil && e.New != nil && !isWritten(e.Old, e.New) {
+		return
+	}
+	s.add(e.Ref)
+}
+
+// isWritten tells that more than the status of a template changed.
+func isWritten(old, now *unstructured.Unstructured) bool {
+	return old.GetUID() != now.GetUID() || old.GetGeneration() != now.GetGeneration() ||
+		(old.GetDeletionTimestamp() == nil) != (now.GetDeletionTimestamp() == nil) ||
+		!maps.Equal(old.GetLabels(), now.GetLabels()) || !maps.Equal(old.GetAnnotations(), now.GetAnnotations()) ||
+		!slices.Equal(old.GetFinalizers(), now.GetFinalizers()) ||
+		now.GetGeneration() == 0 // kinds without generation tell nothing of what changed
+}
+
+// Start implements source.TypedSource.
+func (s *Source) Start(ctx context.Context, queue workqueue.TypedRateLimitingInterface[template.Ref]) error {
+	s.queue.Store(&queue)
+	handlers := []struct {
+		of      client.Object
+		changed func(old, now any)
+	}{
+		{&v1alpha1.Distribution{}, s.distribution},
+		{&v1alpha1.Cluster{}, s.cluster},
+	}
+	for _, h := range handlers {
+		informer, err := s.Cache.GetInformer(ctx, h.of)
+		if err != nil {
+			return fmt.Errorf("watching %T: %w", h.of, err)
+		}
+		registration, err := informer.AddEventHandler(toolscache.ResourceEventHandlerFuncs{
+			AddFunc:    func(now any) { h.changed(nil, now) },
+			UpdateFunc: func(old, now any) { h.changed(old, now) },
+			DeleteFunc: func(old any) { h.changed(last(old), nil) },
+		})
+		if err != nil {
+			return fmt.Errorf("watching %T: %w", h.of, err)
+		}
+		s.synced = append(s.synced, registration)
+	}
+	return nil
+}
+
+// WaitForSync implements source.TypedSyncingSource: no decision is taken before all facts are there.
+func (s *Source) WaitForSync(ctx context.Context) error {
+	for _, registration := range s.synced {
+		if !toolscache.WaitForCacheSync(ctx.Done(), registration.HasSynced) {
+			return fmt.Errorf("reading the facts for decisions: %w", ctx.Err())
+		}
+	}
+	if err := s.Templates.WaitForSync(ctx); err != nil {
+		return err
+	}
+	s.Templates.Each(schema.GroupKind{}, "", func(obj *unstructured.Unstructured) bool {
+		s.add(template.RefOf(obj))
+		return true
+	})
+	return nil
+}
+
+func last(obj any) any {
+	if gone, ok := obj.(toolscache.DeletedFinalStateUnknown); ok {
+		return gone.Obj
+	}
+	return obj
+}
+
+// distribution looks again at the template, at what follows it, and at the autoscalers and budgets beside it.
+func (s *Source) distribution(old, now any) {
+	before, _ := old.(*v1alpha1.Distribution)
+	after, _ := now.(*v1alpha1.Distribution)
+	if before != nil && after != nil && before.Generation == after.Generation {
+		if !leavingChanged(before, after) {
+			return
+		}
+		s.add(template.RefOfDistribution(after))
+		return
+	}
+	var namespace string
+	var isWorkload bool
+	for _, d := range []*v1alpha1.Distribution{before, after} {
+		if d == nil {
+			continue
+		}
+		ref := template.RefOfDistribution(d)
+		s.add(ref)
+		for _, name := range d.Spec.FollowedBy {
+			if needed, ok := template.ParseRef(name); ok {
+				s.add(needed)
+			}
+		}
+		namespace = ref.Namespace
+		isWorkload = isWorkload || isFollowed(ref.GroupKind())
+	}
+	if !isWorkload || namespace == "" {
+		return
+	}
+	for _, kind := range followers {
+		s.Templates.Each(kind, namespace, func(obj *unstructured.Unstructured) bool {
+			s.add(template.RefOf(obj))
+			return true
+		})
+	}
+}
+
+// isFollowed tells that autoscalers and budgets may follow objects of the kind: it runs pods.
+func isFollowed(gk schema.GroupKind) bool {
+	return gk.Group == "apps" || !kinds.IsKnown(gk)
+}
+
+// leavingChanged tells that the status has news of members that are being left.
+func leavingChanged(before, after *v1alpha1.Distribution) bool {
+	return len(after.Spec.Leaving) > 0 && after.Status.ObservedGeneration == after.Generation &&
+		(before.Status.ObservedGeneration != after.Status.ObservedGeneration ||
+			!slices.EqualFunc(before.Status.Clusters, after.Status.Clusters, func(a, b v1alpha1.ClusterOutcome) bool {
+				return a.Name == b.Name && a.Verdict == b.Verdict
+			}))
+}
+
+// cluster looks again at every template that has a decision, if the change can matter.
+func (s *Source) cluster(old, now any) {
+	before, _ := old.(*v1alpha1.Cluster)
+	after, _ := now.(*v1alpha1.Cluster)
+	if before != nil && after != nil && !changesDecisions(before, after) {
+		return
+	}
+	s.Again()
+}
+
+// Again looks again at every template that has a decision.
+func (s *Source) Again() {
+	var all v1alpha1.DistributionList
+	if s.Cache.List(context.Background(), &all, client.UnsafeDisableDeepCopy) != nil {
+		return
+	}
+	for i := range all.Items {
+		s.add(template.RefOfDistribution(&all.Items[i]))
+	}
+}
+
+// HandlePlacement looks again at every template that a placement claims or claimed.
+func (s *Source) HandlePlacement(key claim.Key, claims func(*unstructured.Unstructured) bool) {
+	s.Templates.Each(schema.GroupKind{}, key.Namespace, func(obj *unstructured.Unstructured) bool {
+		if claims(obj) {
+			s.add(template.RefOf(obj))
+		}
+		return true
+	})
+	// What is claimed no longer still has a decision that names the placement.
+	var all v1alpha1.DistributionList
+	var where []client.ListOption
+	if key.Namespace != "" {
+		where = append(where, client.InNamespace(key.Namespace))
+	}
+	if s.Cache.List(context.Background(), &all, append(where, client.UnsafeDisableDeepCopy)...) != nil {
+		return
+	}
+	for i := range all.Items {
+		if all.Items[i].Spec.Placement.Name == key.Name {
+			s.add(template.RefOfDistribution(&all.Items[i]))
+		}
+	}
+}
