@@ -1,0 +1,64 @@
+// Package placement is the pure engine that decides in which clusters an object lives and with how many replicas.
+//
+// Decide takes values and returns values: no client, clock, log, context, goroutine or global state. What is random is
+// a hash seeded by the object's key, so every hub replica decides alike, before and after a restart.
+//
+// # How a decision is made
+//
+// In this order, each step a file of its own:
+//
+//  1. gather.go: every cluster meets the placement's terms, and what the previous decision left there.
+//  2. filter.go: an ordered list of filters says for each cluster: may get more, keeps what it has, is frozen, or
+//     must be left, always with a code and a sentence.
+//  3. capacity.go: how many replicas fit, and the vote each cluster has in the division.
+//  4. spread.go: which groups (clusters, regions, zones, providers, labels) are used, and which must be.
+//  5. share.go: the bounds that stability leaves, then the division: tier by tier, by Webster's method (divide.go) or
+//     packed into few clusters (fill.go); then what does not fit.
+//  6. walk.go: from what runs to what is wanted, in steps that never take away a ready replica before its successor
+//     is ready.
+//  7. decision.go and describe.go: the answer with its reasons, and the same for people.
+//
+// # Which clusters: terms
+//
+// No terms at all means every cluster with weight 1. A term names clusters, or selects them by labels or by a CEL
+// expression over the cluster's facts, or (with none of these) means every cluster. Each matching cluster gets the
+// term's weight, bounds and tier for itself: a selector with weight 2 that matches three clusters gives each of them
+// 2. A cluster that several terms match takes the first term that names it; else the first that selects it; else
+// the first that means every cluster. Weight 0 chooses a cluster for nothing: it gets no replica, and what it had
+// leaves; this is how one cluster is taken out of a wide selector. A name that no cluster bears and a selector that
+// matches nothing are not errors (the cluster may come later); Decision.Notes says them.
+//
+// # How many: division
+//
+// Replicas are divided as parliaments divide seats, by Webster's method: the next one always goes to the cluster with
+// the largest weight/(2·has+1). A minimum is where a cluster starts from, so it counts towards its share and does not
+// distort the others'; nobody goes above its maximum or its capacity, and what is cut there goes to the others by
+// weight. Adding a replica never takes one from anybody.
+//
+// # What stays: stability
+//
+// Rebalance Scale (the default): scaling up adds where a cluster is most behind its share, scaling down takes where
+// one is most ahead, a broken rule (a maximum, a drained cluster, a spread) is repaired with as few moves as
+// possible, and nothing else moves. Never: what runs in a reachable cluster that the placement still chooses stays
+// there, even when it is drained or tainted; only a scale-down takes it. Always: walks to the ideal division.
+// Every voluntary move starts the new replica first and takes the old one away when the new one is ready, at most
+// MaxMoves at once; meanwhile the sum is above the wanted one, said as Decision.Surge.
+// Objects that must live in exactly one cluster move the other way round: never two at a time.
+//
+// # Guarantees
+//
+//   - The sum over the clusters, plus Unplaced, minus Surge, is the wanted number.
+//   - The order of clusters does not matter; deciding again from the result changes nothing.
+//   - A cluster out of reach for less than Failover.After keeps what it has (unknown is not zero). After that its
+//     replicas go to the others by weight; those that nobody else can take stay assigned to it, so a hub that lost
+//     sight of everything takes nothing away.
+//   - A cluster that came back is trusted with new replicas after it stayed ready for Failover.After; it pulls back
+//     what it had only with Failover.ComeBack.
+//   - Integers only; products are compared in 128 bits; every sum saturates instead of wrapping.
+//
+// # Considerations
+//
+// Spread with minima and maxima over keys that do not nest (say, provider and a free label) is a set-cover problem; the
+// choice here is a polynomial search by swaps, exact for one key and for nested keys (cluster in zone in region), and
+// good, not always best, for the rest. It never answers "satisfied" when it is not.
+package placement

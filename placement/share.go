@@ -1,0 +1,332 @@
+package placement
+
+import (
+	"cmp"
+	"slices"
+)
+
+// share divides the wanted replicas: candidate.goal of everybody.
+func (d *deciding) share() {
+	d.bound()
+	d.lowest = d.lowestTier()
+	d.votes = d.idealVotes()
+	switch {
+	case d.replicas == 0:
+		d.holdEmpty()
+		return
+	case d.blocked():
+		for i := range d.list {
+			c := &d.list[i]
+			c.floor, c.ceiling = 0, min(c.ceiling, c.replicas)
+		}
+	case d.in.Policy.Failover.ComeBack:
+		d.pullBack()
+	}
+	rest := d.shareFrozen(d.replicas)
+	d.settle(rest)
+	rest -= d.shareTiers(rest)
+	if rest > 0 && d.in.Policy.Overflow == OverflowPending {
+		rest -= d.overflow(rest)
+	}
+	if rest > 0 {
+		rest -= d.standIn(rest)
+	}
+	for i := range d.list {
+		d.list[i].goal = d.list[i].seats
+	}
+}
+
+// bound sets what each candidate may have at most and, from its minimum and the spread, should have at least.
+func (d *deciding) bound() {
+	growing := d.replicas > d.heldReplicas()
+	for i := range d.list {
+		c := &d.list[i]
+		running := c.replicas - c.stuck
+		switch c.standing {
+		case welcome:
+			c.ceiling = min(c.max, c.fit)
+		case keeps:
+			c.ceiling = min(c.max, c.replicas)
+			if c.stuck > 0 && d.in.Policy.Overflow != OverflowPending {
+				c.ceiling = min(c.ceiling, running)
+			}
+		case frozen:
+			c.ceiling = c.replicas
+		default:
+			c.ceiling = 0
+		}
+		if d.in.Policy.Rebalance == RebalanceNever && c.standing <= keeps {
+			c.ceiling = max(c.ceiling, running)
+		}
+		if c.standing == welcome {
+			c.floor = min(max(c.must, c.min), c.ceiling)
+		}
+		returned := c.standing == welcome && len(d.away) > 0 && d.isAway(c)
+		if returned && !d.in.Policy.Failover.ComeBack && !growing {
+			c.ceiling = min(c.ceiling, max(c.replicas, c.floor))
+		}
+	}
+}
+
+func (d *deciding) heldReplicas() int64 {
+	var sum int64
+	for i := range d.list {
+		sum = addUpTo(sum, d.list[i].replicas)
+	}
+	return sum
+}
+
+// holdEmpty keeps an object scaled to zero where it is, or puts it where the first replica would go, so that it
+// exists somewhere.
+func (d *deciding) holdEmpty() {
+	anywhere := false
+	for i := range d.list {
+		c := &d.list[i]
+		c.held = c.held && (c.standing <= keeps || c.standing == frozen)
+		anywhere = anywhere || c.held
+	}
+	if !anywhere {
+		if c := d.best(); c != nil {
+			c.held = true
+		}
+	}
+}
+
+// shareFrozen sets aside what cannot be changed and returns how many replicas are left for the others.
+func (d *deciding) shareFrozen(total int64) int64 {
+	var sum int64
+	var parties []Party
+	for i := range d.list {
+		if c := &d.list[i]; c.standing == frozen && c.replicas > 0 {
+			sum = addUpTo(sum, c.replicas)
+			c.seats = c.replicas
+			parties = append(parties, Party{Weight: c.replicas, Max: c.replicas, Tie: c.tie})
+		}
+	}
+	if sum <= total {
+		return total - sum
+	}
+	seats := Apportion(total, parties)
+	for i := range d.list {
+		if c := &d.list[i]; c.standing == frozen && c.replicas > 0 {
+			c.seats, seats = seats[0], seats[1:]
+		}
+	}
+	return 0
+}
+
+// settle narrows floors and ceilings to what stability allows: growing takes from nobody, shrinking gives to nobody.
+func (d *deciding) settle(total int64) {
+	if d.in.Policy.Rebalance == RebalanceAlways {
+		return
+	}
+	if d.in.Policy.Rebalance == RebalanceNever {
+		d.softenFloors(total)
+	}
+	lowest := d.lowest
+	base := func(c *candidate) int64 {
+		floor := c.floor
+		if c.term != nil && c.term.Tier > lowest {
+			floor = min(c.must, c.ceiling) // a minimum counts once the tier is used
+		}
+		return min(max(c.replicas, floor), c.ceiling)
+	}
+	var sum int64
+	for i := range d.list {
+		if c := &d.list[i]; c.standing <= keeps {
+			sum = addUpTo(sum, base(c))
+		}
+	}
+	for i := range d.list {
+		c := &d.list[i]
+		if c.standing > keeps {
+			continue
+		}
+		if sum <= total {
+			c.must = base(c)
+			c.floor = max(c.floor, c.must)
+		} else {
+			c.ceiling = base(c)
+			c.floor = min(c.floor, c.ceiling)
+			c.must = min(c.must, c.floor)
+		}
+	}
+}
+
+// softenFloors lowers the floors to what can be reached without moving a replica that runs.
+func (d *deciding) softenFloors(total int64) {
+	var held int64
+	var parties []Party
+	for i := range d.list {
+		c := &d.list[i]
+		if c.standing > keeps {
+			continue
+		}
+		held = addUpTo(held, min(c.replicas, c.ceiling))
+		behind := max(c.floor-c.replicas, 0)
+		parties = append(parties, Party{Weight: behind, Max: behind, Tie: c.tie})
+	}
+	extra := Apportion(max(total-held, 0), parties)
+	for i := range d.list {
+		c := &d.list[i]
+		if c.standing > keeps {
+			continue
+		}
+		if c.floor > c.replicas {
+			c.floor = c.replicas + extra[0]
+			c.must = min(c.must, c.floor)
+		}
+		extra = extra[1:]
+	}
+}
+
+func (d *deciding) lowestTier() int {
+	lowest, found := 0, false
+	for i := range d.list {
+		c := &d.list[i]
+		if c.standing == welcome && c.ceiling > 0 && (!found || c.term.Tier < lowest) {
+			lowest, found = c.term.Tier, true
+		}
+	}
+	return lowest
+}
+
+// shareTiers divides total tier by tier, each getting what the later ones do not hold, and returns what was placed.
+func (d *deciding) shareTiers(total int64) int64 {
+	tiers := d.tiers()
+	later := make([]int64, len(tiers)+1) // what the tiers from here on hold already
+	for t := len(tiers) - 1; t > 0; t-- {
+		later[t] = later[t+1]
+		for _, c := range tiers[t] {
+			later[t] = addUpTo(later[t], c.must)
+		}
+	}
+	placed := int64(0)
+	for t, tier := range tiers {
+		if turn := total - placed - later[t+1]; turn > 0 {
+			if d.in.Policy.Pack == PackFill {
+				placed += fill(turn, tier)
+			} else {
+				placed += apportionCandidates(turn, tier)
+			}
+		}
+	}
+	return placed
+}
+
+// tiers groups the candidates that take part, lowest tier first.
+func (d *deciding) tiers() [][]*candidate {
+	list := make([]*candidate, 0, len(d.list))
+	sorted := true
+	for i := range d.list {
+		if c := &d.list[i]; c.standing <= keeps && c.ceiling > 0 {
+			list = append(list, c)
+			sorted = sorted && tierOf(list[0]) <= tierOf(c) && tierOf(list[len(list)-1]) == tierOf(c)
+		}
+	}
+	if len(list) == 0 {
+		return nil
+	}
+	slices.SortStableFunc(list, func(a, b *candidate) int { return cmp.Compare(tierOf(a), tierOf(b)) })
+	var tiers [][]*candidate
+	for from, i := 0, 1; i <= len(list); i++ {
+		if i == len(list) || tierOf(list[i]) != tierOf(list[from]) {
+			tiers = append(tiers, list[from:i])
+			from = i
+		}
+	}
+	return tiers
+}
+
+func tierOf(c *candidate) int {
+	if c.term == nil {
+		return 0
+	}
+	return c.term.Tier
+}
+
+// apportionCandidates divides total within the candidates' bounds and returns what was placed.
+func apportionCandidates(total int64, list []*candidate) int64 {
+	parties := make([]Party, len(list))
+	seats := make([]int64, len(list))
+	for i, c := range list {
+		parties[i] = Party{Weight: c.vote, Min: c.floor, Max: c.ceiling, Tie: c.tie}
+	}
+	apportion(total, parties, seats)
+	placed := int64(0)
+	for i, c := range list {
+		c.seats = seats[i]
+		placed += seats[i]
+	}
+	return placed
+}
+
+// overflow divides what fits nowhere by weight, above capacity but within the maxima.
+func (d *deciding) overflow(rest int64) int64 {
+	var list []*candidate
+	sum := int64(0)
+	for i := range d.list {
+		if c := &d.list[i]; c.standing == welcome {
+			c.vote, c.floor, c.ceiling = c.weight, c.seats, max(c.max, c.seats)
+			sum = addUpTo(sum, c.seats)
+			list = append(list, c)
+		}
+	}
+	before := sum
+	placed := apportionCandidates(addUpTo(sum, rest), list) - before
+	for _, c := range list {
+		if c.seats > c.floor && c.seats > c.fit {
+			c.clamps |= ClampOverflow
+		}
+	}
+	return placed
+}
+
+// standIn leaves with lost and drained clusters what nobody else can take: taking it away would help nobody, and a
+// hub that lost sight of its members must not empty them.
+func (d *deciding) standIn(rest int64) int64 {
+	var parties []Party
+	for i := range d.list {
+		if c := &d.list[i]; c.mayStandIn() {
+			parties = append(parties, Party{Weight: c.replicas, Max: c.replicas, Tie: c.tie})
+		}
+	}
+	seats := Apportion(rest, parties)
+	placed := int64(0)
+	for i := range d.list {
+		if c := &d.list[i]; c.mayStandIn() {
+			c.seats, seats = seats[0], seats[1:]
+			placed += c.seats
+		}
+	}
+	return placed
+}
+
+// mayStandIn is not for taints and missing APIs: there the replicas must go, or cannot be.
+func (c *candidate) mayStandIn() bool {
+	if c.replicas == 0 {
+		return false
+	}
+	return c.standing == lost || c.standing == leaves && c.why.Code == CodeDraining
+}
+
+// pullBack raises the floors of clusters that returned from a failover to their ideal number.
+func (d *deciding) pullBack() {
+	if len(d.away) == 0 {
+		return
+	}
+	parties := make([]Party, len(d.list))
+	for i := range d.list {
+		c := &d.list[i]
+		if c.standing <= keeps {
+			parties[i] = Party{Weight: c.vote, Min: c.floor, Max: c.ceiling, Tie: c.tie}
+		}
+	}
+	for i, seats := range Apportion(d.replicas, parties) {
+		c := &d.list[i]
+		if c.standing == welcome && d.isAway(c) {
+			c.must = max(c.must, seats)
+			c.floor = max(c.floor, seats)
+		}
+	}
+}
