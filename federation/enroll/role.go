@@ -1,0 +1,97 @@
+package enroll
+
+import (
+	"slices"
+
+	rbacv1 "k8s.io/api/rbac/v1"
+)
+
+// The verbs that applying needs: a server-side apply is a patch, and a create where there is nothing yet; informers
+// list and watch; pruning deletes. There is no deletecollection: the hub deletes objects one by one, after a look at
+// each.
+var (
+	write = []string{"get", "list", "watch", "create", "update", "patch", "delete"}
+	read  = []string{"get", "list", "watch"}
+)
+
+// grants is the least that the hub needs to keep native objects in a member, one row a reason. What is not in the
+// list, the hub cannot do: custom resources, admission webhooks and policies, APIServices, certificate requests, node
+// changes, impersonation, and RBAC objects that grant more than this list does. JoinRequest.APIGroups adds whole
+// groups.
+var grants = []struct {
+	reason string
+	rule   rbacv1.PolicyRule
+}{
+	{"namespaces are made where something is placed, and go with the last of it; kube-system identifies the member",
+		rbacv1.PolicyRule{APIGroups: []string{""}, Resources: []string{"namespaces"}, Verbs: write}},
+	{"configuration and accounts that workloads refer to",
+		rbacv1.PolicyRule{APIGroups: []string{""}, Verbs: write, Resources: []string{
+			"configmaps", "secrets", "serviceaccounts"}}},
+	{"workloads; pods are also read to know what capacity is left",
+		rbacv1.PolicyRule{APIGroups: []string{""}, Verbs: write, Resources: []string{
+			"pods", "podtemplates", "replicationcontrollers", "services", "endpoints",
+			"persistentvolumeclaims", "persistentvolumes", "limitranges", "resourcequotas"}}},
+	{"workloads",
+		rbacv1.PolicyRule{APIGroups: []string{"apps"}, Verbs: write, Resources: []string{
+			"deployments", "replicasets", "statefulsets", "daemonsets", "controllerrevisions"}}},
+	{"workloads",
+		rbacv1.PolicyRule{APIGroups: []string{"batch"}, Resources: []string{"jobs", "cronjobs"}, Verbs: write}},
+	{"autoscalers and budgets follow their workloads",
+		rbacv1.PolicyRule{APIGroups: []string{"autoscaling"}, Resources: []string{"horizontalpodautoscalers"}, Verbs: write}},
+	{"autoscalers and budgets follow their workloads",
+		rbacv1.PolicyRule{APIGroups: []string{"policy"}, Resources: []string{"poddisruptionbudgets"}, Verbs: write}},
+	{"routes and network policy",
+		rbacv1.PolicyRule{APIGroups: []string{"networking.k8s.io"}, Verbs: write, Resources: []string{
+			"ingresses", "ingressclasses", "networkpolicies"}}},
+	{"routes",
+		rbacv1.PolicyRule{APIGroups: []string{"gateway.networking.k8s.io"}, Resources: []string{"*"}, Verbs: write}},
+	{"routes of Services without a selector",
+		rbacv1.PolicyRule{APIGroups: []string{"discovery.k8s.io"}, Resources: []string{"endpointslices"}, Verbs: write}},
+	{"classes that workloads and claims refer to",
+		rbacv1.PolicyRule{APIGroups: []string{"scheduling.k8s.io"}, Resources: []string{"priorityclasses"}, Verbs: write}},
+	{"classes that workloads and claims refer to",
+		rbacv1.PolicyRule{APIGroups: []string{"storage.k8s.io"}, Resources: []string{"storageclasses"}, Verbs: write}},
+	{"classes that workloads and claims refer to",
+		rbacv1.PolicyRule{APIGroups: []string{"node.k8s.io"}, Resources: []string{"runtimeclasses"}, Verbs: write}},
+	{"RBAC objects; without escalate and bind the member refuses those that grant more than this role does",
+		rbacv1.PolicyRule{APIGroups: []string{"rbac.authorization.k8s.io"}, Verbs: write, Resources: []string{
+			"roles", "rolebindings", "clusterroles", "clusterrolebindings"}}},
+	{"definitions come before their objects; also watched to learn of new kinds",
+		rbacv1.PolicyRule{APIGroups: []string{"apiextensions.k8s.io"}, Verbs: write,
+			Resources: []string{"customresourcedefinitions"}}},
+	{"Leases that a template brings along",
+		rbacv1.PolicyRule{APIGroups: []string{"coordination.k8s.io"}, Resources: []string{"leases"}, Verbs: write}},
+	{"capacity and readiness of the member",
+		rbacv1.PolicyRule{APIGroups: []string{""}, Resources: []string{"nodes"}, Verbs: read}},
+	{"health, version and the kinds that the member serves, also where the default roles for it were removed",
+		rbacv1.PolicyRule{Verbs: []string{"get"}, NonResourceURLs: []string{
+			"/healthz", "/livez", "/readyz", "/version", "/api", "/api/*", "/apis", "/apis/*", "/openapi", "/openapi/*"}}},
+}
+
+// everything is what cluster-admin may do.
+var everything = []rbacv1.PolicyRule{
+	{APIGroups: []string{"*"}, Resources: []string{"*"}, Verbs: []string{"*"}},
+	{NonResourceURLs: []string{"*"}, Verbs: []string{"*"}},
+}
+
+// Rules is what the hub may do in a member: the least that applying native objects needs, with all resources of the
+// given API groups besides (for custom resources), or everything.
+func Rules(clusterAdmin bool, apiGroups []string) []rbacv1.PolicyRule {
+	if clusterAdmin {
+		return slices.Clone(everything)
+	}
+	rules := make([]rbacv1.PolicyRule, 0, len(grants)+len(apiGroups))
+	for _, g := range grants {
+		rules = append(rules, *g.rule.DeepCopy())
+	}
+	for _, group := range apiGroups {
+		rules = append(rules, rbacv1.PolicyRule{APIGroups: []string{group}, Resources: []string{"*"}, Verbs: write})
+	}
+	return rules
+}
+
+// tokenRules lets the account renew its own token.
+var tokenRules = []rbacv1.PolicyRule{{
+	APIGroups: []string{""}, Resources: []string{"serviceaccounts/token"},
+	ResourceNames: []string{AccountName}, Verbs: []string{"create"},
+}}
