@@ -78,7 +78,7 @@ func clusterTerm(term v1alpha1.ClusterTerm) (placement.Term, error) {
 		if err != nil {
 			return compiled, fmt.Errorf(".expression: %w", err)
 		}
-		compiled.Expression = &program
+		compiled.Expression = program
 	}
 	return compiled, nil
 }

@@ -6,14 +6,18 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/hanse-federation/hanse/api/v1alpha1"
+	"github.com/hanse-federation/hanse/federation/override"
 )
 
-// Validate says what is wrong with a spec that the schema lets pass: selectors and expressions that do not parse.
+// Validate says what is wrong with a spec that the schema lets pass: selectors, expressions and overrides
+// that cannot be read.
 func Validate(spec *v1alpha1.PlacementSpec) error {
 	_, err := compile(Key{}, v1alpha1.PlacementReference{}, metav1.ObjectMeta{}, spec)
-	return err
+	overrides := override.Validate(spec.Overrides, field.NewPath("spec", "overrides"))
+	return errors.Join(err, overrides.ToAggregate())
 }
 
 func compile(

@@ -23,6 +23,8 @@ type Entry struct {
 	Fingerprint string
 	// Generation of the member's object right after that.
 	Generation int64
+	// Decision is the generation of the Distribution that the verdict is about.
+	Decision int64
 }
 
 // Good tells that the member is as asked.
@@ -71,6 +73,7 @@ func (l *Ledger) Load(ref template.Ref, status v1alpha1.DistributionStatus) {
 			Revision:           outcome.Revision,
 			TemplateGeneration: outcome.TemplateGeneration,
 			Fingerprint:        outcome.Fingerprint,
+			Decision:           status.ObservedGeneration,
 		})
 	}
 }

@@ -1,0 +1,95 @@
+package collect
+
+import (
+	"fmt"
+	"strings"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/hanse-federation/hanse/api/v1alpha1"
+	"github.com/hanse-federation/hanse/federation/kinds"
+)
+
+// scheduled tells whether everything has a place.
+func scheduled(v view) metav1.Condition {
+	spec := v.distribution.Spec
+	c := metav1.Condition{Type: v1alpha1.ConditionScheduled, Status: metav1.ConditionTrue, Reason: "Placed"}
+	switch {
+	case spec.Unplaced > 0:
+		c.Status, c.Reason = metav1.ConditionFalse, "Unplaced"
+		c.Message = fmt.Sprintf("%d unplaced: %s", spec.Unplaced, spec.UnplacedReason)
+	case len(spec.Clusters) == 0 && len(spec.Leaving) > 0:
+		c.Status, c.Reason, c.Message = metav1.ConditionFalse, "Leaving", "being removed from "+strings.Join(spec.Leaving, ", ")
+	case len(spec.Clusters) == 0:
+		c.Status, c.Reason = metav1.ConditionFalse, "NoClusters"
+		c.Message = strings.Join(append([]string{"no cluster is chosen"}, spec.Notes...), "; ")
+	default:
+		c.Message = strings.Join(spec.Notes, "; ")
+	}
+	return c
+}
+
+// applied tells whether every chosen member holds what was decided.
+func applied(v view, outcomes []v1alpha1.ClusterOutcome) metav1.Condition {
+	c := metav1.Condition{Type: v1alpha1.ConditionApplied, Status: metav1.ConditionTrue, Reason: "Applied"}
+	var bad []string
+	for i, o := range outcomes {
+		if v.members[i].entry.Good() && v.members[i].hasEntry {
+			continue
+		}
+		if len(bad) == 0 {
+			c.Reason = o.Reason
+		}
+		bad = append(bad, strings.TrimSuffix(fmt.Sprintf("%s: %s: %s", o.Name, o.Verdict, o.Message), ": "))
+	}
+	if len(bad) > 0 {
+		c.Status, c.Message = metav1.ConditionFalse, strings.Join(bad, "; ")
+	}
+	if c.Reason == "" {
+		c.Reason = "NotApplied"
+	}
+	return c
+}
+
+// ready tells whether what was applied is healthy.
+func ready(v view, outcomes []v1alpha1.ClusterOutcome) metav1.Condition {
+	c := metav1.Condition{Type: v1alpha1.ConditionReady, Status: metav1.ConditionTrue, Reason: "Healthy"}
+	worst := 0
+	var bad []string
+	for i, o := range outcomes {
+		if v.members[i].isLeaving {
+			continue
+		}
+		at := badness(o)
+		if at == 0 {
+			continue
+		}
+		if at > worst {
+			worst, c.Reason = at, o.Health
+		}
+		bad = append(bad, strings.TrimSuffix(fmt.Sprintf("%s: %s: %s", o.Name, o.Health, o.HealthMessage), ": "))
+	}
+	if worst > 0 {
+		c.Status, c.Message = metav1.ConditionFalse, strings.Join(bad, "; ")
+	}
+	if onlyUnknown := worst == 1; onlyUnknown {
+		c.Status = metav1.ConditionUnknown
+	}
+	if c.Reason == "" {
+		c.Reason = "Unknown"
+	}
+	return c
+}
+
+// badness orders healths; 0 is good. A kind that does not tell its health is good when it is applied.
+func badness(o v1alpha1.ClusterOutcome) int {
+	switch {
+	case o.Unknown:
+		return 1
+	case o.Health == string(kinds.Degraded):
+		return 3
+	case o.Health == string(kinds.Progressing):
+		return 2
+	}
+	return 0
+}

@@ -1,0 +1,17 @@
+// Package collect tells what became of every decision: the members' objects and the ledger -> Distribution.status
+// -> the template's own .status.
+//
+// # Guarantees
+//
+// Collect is the only writer of Distribution.status and of templates' status. A status is written when it differs
+// from the stored one, at most once in a while for one object (see pace), and at once when it has been quiet: a
+// rollout of a hundred pods is a handful of writes, a single change is there within milliseconds.
+//
+// A member that cannot be reached is unknown: its last figures stay, marked with the time it was last seen. They
+// are neither zero nor fresh.
+//
+// # Considerations
+//
+// While applies of a new decision are under way the status waits for them for a moment, so that the create of an
+// object costs one status write and not one a member.
+package collect

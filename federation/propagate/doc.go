@@ -1,0 +1,23 @@
+// Package propagate brings templates into members: template + Distribution.spec -> server-side apply -> verdict.
+//
+// # Guarantees
+//
+// Every member has a controller of its own: queue, workers, retries. A member that is slow, cut off or lying holds up
+// nobody else. What an apply did is entered in the ledger; the Distribution's status is written by package collect.
+//
+// An object that is as it was applied is not touched and not asked for: the revision (a hash of what is to be
+// applied) and the fingerprint (of our part of the member's object) tell that from memory, also after a restart of
+// the hub, since both are in Distribution.status.
+//
+// A Distribution is the only reason to write or delete anything. An object in a member that carries our mark but has
+// no Distribution is left alone: a hub that was restored from an old backup must not sweep away what it has forgotten.
+//
+// # Considerations
+//
+// Order within a member is a priority, not a wait: CustomResourceDefinitions go first and custom resources last, so
+// that few applies are refused for want of something that is about to come; what is refused all the same is tried
+// again soon. A namespace that is missing is made when the first apply says so, which costs nothing when it is there.
+//
+// Replicas that an autoscaler in the member owns are given back as they are found there, so that the hub neither
+// fights the autoscaler nor drops the field, which would scale the workload to one.
+package propagate

@@ -1,0 +1,298 @@
+package propagate
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller/priorityqueue"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"github.com/hanse-federation/hanse/api/v1alpha1"
+	"github.com/hanse-federation/hanse/federation/apply"
+	"github.com/hanse-federation/hanse/federation/kinds"
+	"github.com/hanse-federation/hanse/federation/ledger"
+	"github.com/hanse-federation/hanse/federation/member"
+	"github.com/hanse-federation/hanse/federation/template"
+)
+
+// facts is everything that one step in one member depends on.
+type facts struct {
+	ref          template.Ref
+	distribution *v1alpha1.Distribution
+	cluster      *v1alpha1.Cluster
+	template     *unstructured.Unstructured // nil: gone
+	kind         template.Kind
+	share        *v1alpha1.DistributionCluster // nil: not chosen
+	isLeaving    bool
+	live         *unstructured.Unstructured // nil: not in the member's cache
+	isCacheReady bool
+	entry        ledger.Entry
+	hasEntry     bool
+}
+
+// isWanted tells that the member is to have the object.
+func (f facts) isWanted() bool {
+	return f.share != nil && f.template != nil && f.template.GetDeletionTimestamp() == nil &&
+		f.template.GetUID() == f.distribution.Spec.Template.UID
+}
+
+// Reconcile does one thing in one member.
+func (l *lane) Reconcile(ctx context.Context, w work) (reconcile.Result, error) {
+	if w.namespace != "" {
+		return l.cleanNamespace(ctx, w)
+	}
+	f, found, err := l.gather(ctx, w.ref)
+	if err != nil || !found {
+		return reconcile.Result{}, err
+	}
+	switch {
+	case f.isWanted():
+		return l.bring(ctx, f), nil
+	case f.share != nil || f.isLeaving:
+		return l.remove(ctx, f), nil
+	}
+	l.Ledger.Forget(w.ref, l.member.Name())
+	return reconcile.Result{}, nil
+}
+
+// gather reads every fact from memory; found is false when no Distribution concerns the member.
+func (l *lane) gather(ctx context.Context, ref template.Ref) (f facts, found bool, err error) {
+	f = facts{ref: ref, distribution: &v1alpha1.Distribution{}, cluster: &v1alpha1.Cluster{}}
+	namespace, name := ref.Distribution()
+	err = l.Cache.Get(ctx, client.ObjectKey{Namespace: namespace, Name: name}, f.distribution)
+	if apierrors.IsNotFound(err) || err == nil && template.RefOfDistribution(f.distribution) != ref {
+		return f, false, nil
+	}
+	if err != nil {
+		return f, false, fmt.Errorf("reading the distribution of %s: %w", ref, err)
+	}
+	err = l.Cache.Get(ctx, client.ObjectKey{Name: string(l.member.Name())}, f.cluster)
+	if err != nil {
+		return f, false, client.IgnoreNotFound(err)
+	}
+	for i := range f.distribution.Spec.Clusters {
+		if f.distribution.Spec.Clusters[i].Name == string(l.member.Name()) {
+			f.share = &f.distribution.Spec.Clusters[i]
+		}
+	}
+	f.isLeaving = slices.Contains(f.distribution.Spec.Leaving, string(l.member.Name()))
+	f.template, _ = l.Templates.Get(ref)
+	f.entry, f.hasEntry = l.Ledger.Get(ref, l.member.Name())
+	kind, ok := l.Templates.Kind(ref.GroupKind())
+	if !ok {
+		// The hub does not serve the kind any more; the Distribution still says which version the copies have.
+		kind.GroupVersionKind = schema.FromAPIVersionAndKind(f.distribution.Spec.Template.APIVersion, ref.Kind)
+	}
+	f.kind = kind
+	l.look(&f)
+	return f, true, nil
+}
+
+// look reads the member's cache of the kind, and starts it if need be.
+func (l *lane) look(f *facts) {
+	if f.kind.Resource == "" {
+		return
+	}
+	objects := l.member.Objects(f.kind.GVR())
+	l.mu.Lock()
+	isNew := !l.watched[f.kind.GVR()]
+	l.watched[f.kind.GVR()] = true
+	l.mu.Unlock()
+	if isNew {
+		objects.Subscribe(&news{lane: l})
+	}
+	f.isCacheReady = objects.HasSynced()
+	f.live, _ = objects.Get(f.ref.Namespace, f.ref.Name)
+}
+
+// cacheWait is how long a member's cache is given to be read for the first time before it is looked at again, and
+// recheckPaused how often what is held up from outside is.
+const cacheWait = 50 * time.Millisecond
+
+// bring makes the member's object be as it is wanted.
+func (l *lane) bring(ctx context.Context, f facts) reconcile.Result {
+	rendered, err := l.render(f)
+	if err != nil {
+		l.record(f, ledger.Entry{Verdict: "Failed", Reason: "CannotRender", Message: err.Error()})
+		return reconcile.Result{}
+	}
+	revision := revisionOf(rendered)
+	isApplied := f.hasEntry && f.entry.Revision == revision && f.entry.Good() && f.entry.Verdict != "Skipped"
+	switch {
+	case isApplied && !f.isCacheReady && l.member.State().IsReady():
+		return reconcile.Result{RequeueAfter: cacheWait}
+	case isApplied && (!f.isCacheReady || isAsApplied(f)):
+		f.entry.TemplateGeneration = f.template.GetGeneration()
+		l.record(f, f.entry)
+		l.forgetFailures(f.ref)
+		return reconcile.Result{}
+	case f.distribution.Spec.Paused || f.cluster.Spec.Paused:
+		l.record(f, l.held(f, "Skipped", "Paused", "nothing is changed in the member while it, or the placement, is paused"))
+		return reconcile.Result{}
+	case !l.member.State().IsReady():
+		state := l.member.State()
+		l.record(f, l.held(f, "Pending", "MemberNotReady", string(state.Reason)+": "+state.Message))
+		return reconcile.Result{} // looked at again when the member is ready
+	}
+	result := apply.Apply(ctx, l.member, rendered, l.applyOptions(f))
+	if result.Reason == apply.ReasonNamespaceMissing {
+		if made := apply.EnsureNamespace(ctx, l.member, l.Hub, f.ref.Namespace); made.OK() {
+			result = apply.Apply(ctx, l.member, rendered, l.applyOptions(f))
+		} else {
+			result = made
+		}
+	}
+	entry := ledger.Entry{
+		Verdict: v1alpha1.Verdict(result.Verdict),
+		Reason:  string(result.Reason),
+		Message: result.Message,
+	}
+	if result.OK() && result.Verdict != apply.Skipped {
+		entry.Revision, entry.Fingerprint, entry.Generation = revision, result.Fingerprint, result.Generation
+		entry.TemplateGeneration = f.template.GetGeneration()
+	} else {
+		entry.Revision, entry.Fingerprint = f.entry.Revision, f.entry.Fingerprint
+		entry.TemplateGeneration, entry.Generation = f.entry.TemplateGeneration, f.entry.Generation
+	}
+	l.record(f, entry)
+	return l.again(f.ref, result)
+}
+
+// isAsApplied tells that the member's object is as the last apply left it.
+func isAsApplied(f facts) bool {
+	return f.live != nil && f.live.GetDeletionTimestamp() == nil && f.entry.Fingerprint != "" &&
+		apply.Fingerprint(f.live) == f.entry.Fingerprint
+}
+
+// held is the entry of what is not done now; what was applied before stays known.
+func (l *lane) held(f facts, verdict v1alpha1.Verdict, reason, message string) ledger.Entry {
+	entry := f.entry
+	entry.Verdict, entry.Reason, entry.Message = verdict, reason, message
+	return entry
+}
+
+// record enters the outcome, with the decision that it is for.
+func (l *lane) record(f facts, entry ledger.Entry) {
+	entry.Decision = f.distribution.Generation
+	l.Ledger.Record(f.ref, l.member.Name(), entry)
+}
+
+func (l *lane) applyOptions(f facts) apply.Options {
+	return apply.Options{
+		Hub:         l.Hub,
+		TemplateUID: f.template.GetUID(),
+		OnConflict:  apply.OnConflict(f.distribution.Spec.OnConflict),
+		Live:        f.live,
+	}
+}
+
+// remove takes the member's object away, or takes our marks off it.
+func (l *lane) remove(ctx context.Context, f facts) reconcile.Result {
+	switch {
+	case f.hasEntry && f.entry.Verdict == "Deleted" && f.isCacheReady && f.live == nil:
+		l.record(f, f.entry)
+		return reconcile.Result{}
+	case f.cluster.Spec.Paused:
+		l.record(f, l.held(f, "Pending", "Paused", "the copy is removed when the member is no longer paused"))
+		return reconcile.Result{}
+	case !l.member.State().IsReady():
+		l.record(f, l.held(f, "Pending", "MemberNotReady", "the copy is removed when the member can be reached again"))
+		return reconcile.Result{}
+	}
+	isOrphaned := f.distribution.Spec.OnDelete == v1alpha1.OrphanCopies ||
+		f.cluster.Annotations[v1alpha1.OnDeleteAnnotation] == string(v1alpha1.OrphanCopies)
+	ref := apply.Ref{GVK: f.kind.GroupVersionKind, Namespace: f.ref.Namespace, Name: f.ref.Name}
+	result := apply.Delete(ctx, l.member, ref, apply.DeleteOptions{
+		Hub:         l.Hub,
+		TemplateUID: f.distribution.Spec.Template.UID,
+		Orphan:      isOrphaned,
+		Live:        f.live,
+	})
+	l.record(f, ledger.Entry{
+		Verdict: v1alpha1.Verdict(result.Verdict),
+		Reason:  string(result.Reason),
+		Message: result.Message,
+	})
+	if result.Verdict == apply.Deleted && f.ref.Namespace != "" {
+		l.queue.AddWithOpts(priorityqueue.AddOpts{After: namespaceWait}, work{namespace: f.ref.Namespace})
+	}
+	return l.again(f.ref, result)
+}
+
+// again says when to try again what did not succeed.
+func (l *lane) again(ref template.Ref, result apply.Result) reconcile.Result {
+	if result.RetryAfter == 0 {
+		l.forgetFailures(ref)
+		return reconcile.Result{}
+	}
+	return reconcile.Result{RequeueAfter: l.backoff(work{ref: ref}, result.RetryAfter, result.Backoff)}
+}
+
+const maxBackoff = 2 * time.Minute
+
+// backoff doubles a delay with every failure in a row.
+func (l *lane) backoff(w work, first time.Duration, grows bool) time.Duration {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.attempts[w]++
+	if !grows {
+		return first
+	}
+	delay := first
+	for range min(l.attempts[w]-1, 16) {
+		delay = min(2*delay, maxBackoff)
+	}
+	return delay
+}
+
+func (l *lane) forgetFailures(ref template.Ref) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	delete(l.attempts, work{ref: ref})
+}
+
+// turnedReady tells that the member can be worked with and could not before.
+func (l *lane) turnedReady() bool {
+	isReady := l.member.State().IsReady()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	turned := isReady && !l.isReady
+	l.isReady = isReady
+	return turned
+}
+
+// news hears of changes of our objects in the member.
+type news struct{ lane *lane }
+
+var _ member.Handler = &news{}
+
+// OnAdd implements member.Handler.
+func (n *news) OnAdd(obj *unstructured.Unstructured) { n.check(obj) }
+
+// OnUpdate implements member.Handler.
+func (n *news) OnUpdate(_, obj *unstructured.Unstructured) { n.check(obj) }
+
+// OnDelete implements member.Handler.
+func (n *news) OnDelete(last *unstructured.Unstructured) { n.lane.add(template.RefOf(last), 0) }
+
+// check queues an object that is not as the last apply left it.
+func (n *news) check(obj *unstructured.Unstructured) {
+	ref := template.RefOf(obj)
+	entry, known := n.lane.Ledger.Get(ref, n.lane.member.Name())
+	if known && entry.Fingerprint == apply.Fingerprint(obj) && obj.GetDeletionTimestamp() == nil {
+		return
+	}
+	if entry.Revision == "" && known {
+		return // an apply is under way, or failed and will be tried again
+	}
+	n.lane.add(ref, 0)
+}
+
+// ruleOf is what is known of the template's kind.
+func ruleOf(ref template.Ref) kinds.Rule { return kinds.For(ref.GroupKind()) }

@@ -1,0 +1,76 @@
+package propagate
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"github.com/hanse-federation/hanse/api/v1alpha1"
+	"github.com/hanse-federation/hanse/federation/apply"
+	"github.com/hanse-federation/hanse/federation/template"
+)
+
+const (
+	// namespaceWait lets the last objects of a namespace end before it is looked at.
+	namespaceWait = 2 * time.Second
+	// namespaceTries is how often a namespace that is not empty yet is looked at again.
+	namespaceTries = 8
+)
+
+// cleanNamespace removes a namespace that was made on demand, when nothing of ours is to be in it and nothing foreign is.
+func (l *lane) cleanNamespace(ctx context.Context, w work) (reconcile.Result, error) {
+	isUsed, err := l.uses(ctx, w.namespace)
+	if err != nil {
+		return reconcile.Result{}, err
+	}
+	if isUsed || !l.member.State().IsReady() || l.isTemplate(w.namespace) {
+		return reconcile.Result{}, nil
+	}
+	result := apply.RemoveNamespaceIfOursAndEmpty(ctx, l.member, l.Hub, w.namespace)
+	l.mu.Lock()
+	tries := l.attempts[w]
+	l.mu.Unlock()
+	if result.OK() && result.Verdict != apply.Pending || tries >= namespaceTries {
+		l.mu.Lock()
+		delete(l.attempts, w)
+		l.mu.Unlock()
+		return reconcile.Result{}, nil
+	}
+	return reconcile.Result{RequeueAfter: l.backoff(w, namespaceWait, true)}, nil
+}
+
+// uses tells that something is, or is still, in the namespace in this member.
+func (l *lane) uses(ctx context.Context, namespace string) (bool, error) {
+	var all v1alpha1.DistributionList
+	if err := l.Cache.List(ctx, &all, client.InNamespace(namespace), client.UnsafeDisableDeepCopy); err != nil {
+		return false, fmt.Errorf("listing distributions of %s: %w", namespace, err)
+	}
+	name := string(l.member.Name())
+	for i := range all.Items {
+		spec := &all.Items[i].Spec
+		isChosen := slices.ContainsFunc(spec.Clusters, func(c v1alpha1.DistributionCluster) bool { return c.Name == name })
+		if isChosen {
+			return true, nil
+		}
+		if slices.Contains(spec.Leaving, name) {
+			entry, _ := l.Ledger.Get(template.RefOfDistribution(&all.Items[i]), l.member.Name())
+			if entry.Verdict != "Deleted" {
+				return true, nil
+			}
+		}
+	}
+	return false, nil
+}
+
+// isTemplate tells that the namespace itself is placed in the member, and goes as any other template.
+func (l *lane) isTemplate(namespace string) bool {
+	ref := template.Ref{Kind: "Namespace", Name: namespace}
+	_, placed := l.Ledger.Get(ref, l.member.Name())
+	_, known := l.Templates.Kind(schema.GroupKind{Kind: "Namespace"})
+	return placed && known
+}

@@ -1,0 +1,246 @@
+package propagate
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"log/slog"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/go-logr/logr"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	toolscache "k8s.io/client-go/tools/cache"
+	"k8s.io/client-go/util/workqueue"
+	"k8s.io/utils/ptr"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/controller/priorityqueue"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+	"sigs.k8s.io/controller-runtime/pkg/source"
+
+	"github.com/hanse-federation/hanse/api/v1alpha1"
+	"github.com/hanse-federation/hanse/federation/apply"
+	"github.com/hanse-federation/hanse/federation/claim"
+	"github.com/hanse-federation/hanse/federation/fleet"
+	"github.com/hanse-federation/hanse/federation/kinds"
+	"github.com/hanse-federation/hanse/federation/ledger"
+	"github.com/hanse-federation/hanse/federation/member"
+	"github.com/hanse-federation/hanse/federation/template"
+)
+
+// Propagator runs one controller a member.
+type Propagator struct {
+	// Cache reads Distributions and Clusters.
+	Cache cache.Cache
+	// Templates, Claims and Fleet are read, Ledger is written.
+	Templates *template.Store
+	Claims    *claim.Index
+	Fleet     *fleet.Fleet
+	Ledger    *ledger.Ledger
+	// Hub is the hub's identity in the marks of members' objects.
+	Hub apply.Hub
+	// Workers a member. Default 16.
+	Workers int
+	Logger  *slog.Logger
+
+	mu    sync.RWMutex
+	lanes map[member.Name]*lane
+}
+
+// work is one thing to do in one member: bring a template up to date, or look whether a namespace that we made can
+// go.
+type work struct {
+	ref       template.Ref
+	namespace string
+}
+
+// lane is one member's queue and what goes with it.
+type lane struct {
+	*Propagator
+	member *member.Member
+	queue  priorityqueue.PriorityQueue[work]
+
+	mu       sync.Mutex
+	watched  map[schema.GroupVersionResource]bool // resources whose changes we hear of
+	attempts map[work]int                         // failures in a row
+	isReady  bool
+}
+
+// Join starts the controller of a member; it ends with the context. It is a handler of fleet.OnJoin.
+func (p *Propagator) Join(ctx context.Context, m *member.Member) {
+	l := &lane{Propagator: p, member: m, watched: map[schema.GroupVersionResource]bool{}, attempts: map[work]int{}}
+	l.queue = priorityqueue.New[work]("propagate-" + string(m.Name()))
+	runner, err := controller.NewTypedUnmanaged("propagate-"+string(m.Name()), controller.TypedOptions[work]{
+		SkipNameValidation:      ptr.To(true),
+		MaxConcurrentReconciles: cmp.Or(p.Workers, defaultWorkers),
+		Reconciler:              l,
+		Logger:                  logr.FromSlogHandler(p.Logger.Handler()),
+		NewQueue: func(string, workqueue.TypedRateLimiter[work]) workqueue.TypedRateLimitingInterface[work] {
+			return l.queue
+		},
+	})
+	if err != nil {
+		p.Logger.Error("preparing the controller of a member", "member", m.Name(), "error", err)
+		return
+	}
+	err = runner.Watch(source.TypedFunc[work](func(context.Context, workqueue.TypedRateLimitingInterface[work]) error {
+		l.everything()
+		return nil
+	}))
+	if err != nil {
+		p.Logger.Error("preparing the controller of a member", "member", m.Name(), "error", err)
+		return
+	}
+	p.mu.Lock()
+	if p.lanes == nil {
+		p.lanes = map[member.Name]*lane{}
+	}
+	p.lanes[m.Name()] = l
+	p.mu.Unlock()
+	go func() {
+		if err := runner.Start(ctx); err != nil && ctx.Err() == nil {
+			p.Logger.Error("the controller of a member ended", "member", m.Name(), "error", err)
+		}
+		p.leave(m.Name(), l)
+	}()
+}
+
+const defaultWorkers = 16
+
+// leave removes a lane by identity: the member may have joined again meanwhile.
+func (p *Propagator) leave(name member.Name, l *lane) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.lanes[name] == l {
+		delete(p.lanes, name)
+	}
+}
+
+func (p *Propagator) lane(name member.Name) (*lane, bool) {
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	l, ok := p.lanes[name]
+	return l, ok
+}
+
+// Watch follows the Distributions of the hub. It returns when all have been read once.
+func (p *Propagator) Watch(ctx context.Context) error {
+	informer, err := p.Cache.GetInformer(ctx, &v1alpha1.Distribution{})
+	if err != nil {
+		return fmt.Errorf("watching distributions: %w", err)
+	}
+	registration, err := informer.AddEventHandler(toolscache.ResourceEventHandlerFuncs{
+		AddFunc:    func(now any) { p.distribution(nil, now) },
+		UpdateFunc: p.distribution,
+		DeleteFunc: func(old any) { p.distribution(old, nil) },
+	})
+	if err != nil {
+		return fmt.Errorf("watching distributions: %w", err)
+	}
+	if !toolscache.WaitForCacheSync(ctx.Done(), registration.HasSynced) {
+		return fmt.Errorf("reading distributions: %w", context.Cause(ctx))
+	}
+	return nil
+}
+
+func (p *Propagator) distribution(old, now any) {
+	before, _ := old.(*v1alpha1.Distribution)
+	after, _ := now.(*v1alpha1.Distribution)
+	switch {
+	case after == nil:
+		if gone, ok := old.(toolscache.DeletedFinalStateUnknown); ok {
+			before, _ = gone.Obj.(*v1alpha1.Distribution)
+		}
+		if before != nil {
+			p.Ledger.Close(template.RefOfDistribution(before))
+		}
+		return
+	case before == nil:
+		p.Ledger.Load(template.RefOfDistribution(after), after.Status)
+	case before.Generation == after.Generation:
+		return
+	}
+	p.send(after)
+}
+
+// send looks again at a template in every member that has or had it.
+func (p *Propagator) send(d *v1alpha1.Distribution) {
+	ref := template.RefOfDistribution(d)
+	for _, c := range d.Spec.Clusters {
+		if l, ok := p.lane(member.Name(c.Name)); ok {
+			l.add(ref, 0)
+		}
+	}
+	for _, name := range d.Spec.Leaving {
+		if l, ok := p.lane(member.Name(name)); ok {
+			l.add(ref, 0)
+		}
+	}
+}
+
+// HandleTemplate sends a template that changed. It is a handler of template.Store.
+func (p *Propagator) HandleTemplate(e template.Event) {
+	if e.New == nil || e.Old == nil || !isSent(e.Old, e.New) {
+		return // a new template has no decision yet, and one that is gone has one that says so
+	}
+	d := &v1alpha1.Distribution{}
+	namespace, name := e.Ref.Distribution()
+	err := p.Cache.Get(context.Background(), client.ObjectKey{Namespace: namespace, Name: name}, d)
+	if err == nil {
+		p.send(d)
+	}
+}
+
+// isSent tells that something changed that goes to members.
+func isSent(old, now *unstructured.Unstructured) bool {
+	return now.GetGeneration() == 0 || old.GetGeneration() != now.GetGeneration() ||
+		!maps.Equal(old.GetLabels(), now.GetLabels()) || !maps.Equal(old.GetAnnotations(), now.GetAnnotations())
+}
+
+// HandleMember looks again at everything in a member that can be worked with (again). It is a handler of
+// fleet.OnChange.
+func (p *Propagator) HandleMember(name member.Name) {
+	l, ok := p.lane(name)
+	if !ok || !l.turnedReady() {
+		return
+	}
+	l.everything()
+}
+
+// Again looks again at everything in a member, because of its Cluster.
+func (p *Propagator) Again(name member.Name) {
+	if l, ok := p.lane(name); ok {
+		l.everything()
+	}
+}
+
+// everything looks at every template that the member has or had.
+func (l *lane) everything() {
+	var all v1alpha1.DistributionList
+	if err := l.Cache.List(context.Background(), &all, client.UnsafeDisableDeepCopy); err != nil {
+		return
+	}
+	name := string(l.member.Name())
+	for i := range all.Items {
+		d := &all.Items[i]
+		isChosen := slices.ContainsFunc(d.Spec.Clusters, func(c v1alpha1.DistributionCluster) bool { return c.Name == name })
+		if isChosen || slices.Contains(d.Spec.Leaving, name) {
+			l.add(template.RefOfDistribution(d), 0)
+		}
+	}
+}
+
+// add queues a template, in the order of its kind.
+func (l *lane) add(ref template.Ref, after time.Duration) {
+	l.queue.AddWithOpts(priorityqueue.AddOpts{
+		After:    after,
+		Priority: ptr.To(-kinds.For(ref.GroupKind()).Order()),
+	}, work{ref: ref})
+}
+
+var _ reconcile.TypedReconciler[work] = &lane{}
