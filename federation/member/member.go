@@ -2,77 +2,316 @@ package member
 
 import (
 	"context"
+	"log/slog"
+	"net/http"
+	"sync"
+	"time"
 
+	apiequality "k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/watch"
+	"k8s.io/client-go/discovery"
 	"k8s.io/client-go/dynamic"
+	corev1client "k8s.io/client-go/kubernetes/typed/core/v1"
+	"k8s.io/client-go/metadata"
 	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/cache"
 )
 
 // Member is the connection to one member.
-type Member struct{ name Name }
+type Member struct {
+	name    Name
+	options Options
+	log     *slog.Logger
+	ctx     context.Context
+
+	wire      *wire
+	gate      *gate
+	dynamic   dynamic.Interface
+	discovery *discover
+	capacity  *capacity
+
+	kickProbe  chan struct{}
+	kickChange chan struct{}
+
+	mu           sync.Mutex // guards what follows; never held during I/O
+	spec         Spec
+	health       health
+	figures      State // all of State that health does not have
+	identityRead time.Time
+	objects      map[schema.GroupVersionResource]*Objects
+	running      sync.WaitGroup
+	ended        bool // no goroutine may start any more
+	done         chan struct{}
+}
 
 // Connect begins to connect and returns at once. The member ends when ctx does.
-func Connect(ctx context.Context, spec Spec, o Options) *Member { panic("follows in the next commit") }
+func Connect(ctx context.Context, spec Spec, o Options) *Member {
+	o = o.withDefaults()
+	spec.Probe = spec.Probe.withDefaults()
+	m := &Member{
+		name: spec.Name, options: o, log: o.Logger.With("member", string(spec.Name)), ctx: ctx,
+		gate: newGate(), capacity: newCapacity(),
+		kickProbe: make(chan struct{}, 1), kickChange: make(chan struct{}, 1),
+		spec: spec, health: newHealth(o.Clock.Now()), objects: map[schema.GroupVersionResource]*Objects{},
+		done: make(chan struct{}),
+	}
+	m.wire = &wire{trouble: m.alarm}
+	m.wire.use(newLine(ctx, spec.Config, o))
+	m.makeClients()
+	m.start(func() { m.runProbe(ctx) })
+	m.start(func() { m.runChanges(ctx) })
+	m.start(func() { m.discovery.run(ctx) })
+	m.start(func() { m.runCapacity(ctx, corev1client.NewForConfigOrDie(m.protobuf())) })
+	m.start(func() { m.runKindChanges(ctx) })
+	go m.finish()
+	return m
+}
+
+// makeClients makes all clients once. They cannot fail: the configuration is ours, and what a user gave is in the line.
+func (m *Member) makeClients() {
+	m.dynamic = dynamic.NewForConfigOrDie(m.REST())
+	m.discovery = &discover{
+		client: discovery.NewDiscoveryClientForConfigOrDie(m.REST()), clock: m.options.Clock, log: m.log, gate: m.gate,
+		kicks:   make(chan struct{}, 1),
+		changed: func(a APIs) { m.change(func(s *State) { s.APIs = a }) },
+	}
+}
 
 // Name of the member.
 func (m *Member) Name() Name { return m.name }
 
 // State is what is known now.
-func (m *Member) State() State { panic("follows in the next commit") }
+func (m *Member) State() State {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.stateLocked()
+}
+
+func (m *Member) stateLocked() State {
+	s := m.figures
+	s.Phase, s.Since, s.LastSeen = m.health.phase, m.health.since, m.health.lastSeen
+	s.Reason, s.Message, s.Failing = m.health.reason, m.health.message, m.health.failures
+	return s
+}
 
 // Update takes a new address or new credentials of the same member. Requests under way finish the old way, watches and all
-// that follows go the new way.
-func (m *Member) Update(spec Spec) { panic("follows in the next commit") }
+// that follows go the new way. Equal settings change nothing.
+func (m *Member) Update(spec Spec) {
+	spec.Name = m.name
+	spec.Probe = spec.Probe.withDefaults()
+	m.mu.Lock()
+	m.spec = spec
+	same := m.ended || m.wire.line.Load().same(spec.Config)
+	if !same {
+		m.wire.use(newLine(m.ctx, spec.Config, m.options))
+	}
+	m.mu.Unlock()
+	if !same {
+		m.log.Info("member has new connection settings", "server", spec.Config.Server)
+		m.alarm()
+	}
+}
 
 // Done is closed when the context has ended and all that belongs to the member has stopped.
-func (m *Member) Done() <-chan struct{} { panic("follows in the next commit") }
+func (m *Member) Done() <-chan struct{} { return m.done }
 
 // Dynamic is a client for all kinds.
-func (m *Member) Dynamic() dynamic.Interface { panic("follows in the next commit") }
+func (m *Member) Dynamic() dynamic.Interface { return m.dynamic }
 
 // REST is the configuration for any other client: it goes through the member's own transport, so it follows Update.
-func (m *Member) REST() *rest.Config { panic("follows in the next commit") }
+func (m *Member) REST() *rest.Config {
+	return &rest.Config{
+		Host:           "https://member", // the wire knows the address
+		Transport:      m.wire,
+		QPS:            -1, // no limit of our own
+		UserAgent:      m.options.UserAgent,
+		WarningHandler: rest.NoWarnings{},
+	}
+}
 
-// Mapper knows the kinds that the member serves. It may ask the member, for a few seconds at most, when it does not know a kind.
-func (m *Member) Mapper() meta.RESTMapper { panic("follows in the next commit") }
+func (m *Member) protobuf() *rest.Config {
+	c := m.REST()
+	c.ContentType = runtime.ContentTypeProtobuf
+	c.AcceptContentTypes = runtime.ContentTypeProtobuf + "," + runtime.ContentTypeJSON
+	return c
+}
+
+// Transport carries requests to the member with our credentials, whatever host they name; it follows Update.
+func (m *Member) Transport() http.RoundTripper { return m.wire }
+
+// Mapper knows the kinds that the member serves. It may ask the member, for a few seconds at most, when it does not know a
+// kind. Before the first answer its error is ErrNotDiscovered.
+func (m *Member) Mapper() meta.RESTMapper { return mapper{m.discovery} }
 
 // HasAPI reports whether the member serves the kind, as far as is known; it asks nobody.
-func (m *Member) HasAPI(gvk schema.GroupVersionKind) bool { panic("follows in the next commit") }
+func (m *Member) HasAPI(gvk schema.GroupVersionKind) bool {
+	a := m.discovery.current.Load()
+	return a != nil && a.kinds[gvk]
+}
+
+// NamespacedResources are all namespaced resources that can be listed, one version of each. The error says that the list
+// is not complete.
+func (m *Member) NamespacedResources() ([]schema.GroupVersionResource, error) {
+	a := m.discovery.current.Load()
+	if a == nil {
+		return nil, ErrNotDiscovered
+	}
+	return a.namespaced, a.incomplete
+}
 
 // Objects is the cache of our objects of one resource. The first call starts it.
 func (m *Member) Objects(gvr schema.GroupVersionResource) *Objects {
-	panic("follows in the next commit")
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if o, ok := m.objects[gvr]; ok {
+		return o
+	}
+	o := newObjects(func(u *unstructured.Unstructured) { m.options.Strip(gvr, u) })
+	client := m.dynamic.Resource(gvr)
+	o.follow = &followed{
+		what: gvr.GroupResource().String(), gate: m.gate,
+		changed: func(err error) {
+			if err != nil {
+				m.log.Warn("cannot follow our objects", "resource", gvr.GroupResource().String(), "err", err)
+			}
+		},
+		list: func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) {
+			o.LabelSelector = m.options.Selector
+			return client.List(ctx, o)
+		},
+		watch: func(ctx context.Context, o metav1.ListOptions) (watch.Interface, error) {
+			o.LabelSelector = m.options.Selector
+			return client.Watch(ctx, o)
+		},
+	}
+	m.objects[gvr] = o
+	m.startLocked(func() { o.follow.run(m.ctx, &unstructured.Unstructured{}, objectStore{o}) })
+	return o
 }
 
-// Handler is told of changes of our objects in a member, in the order in which they happened, one at a time. It must not
-// block or change what it is given. Old and new are the stripped, cached objects.
-type Handler interface {
-	OnAdd(obj *unstructured.Unstructured)
-	OnUpdate(old, obj *unstructured.Unstructured)
-	OnDelete(last *unstructured.Unstructured)
+// alarm asks for a probe now. It never blocks.
+func (m *Member) alarm() {
+	select {
+	case m.kickProbe <- struct{}{}:
+	default:
+	}
 }
 
-// Objects is the cache of our objects of one resource in one member.
-type Objects struct{}
-
-// Get reads from the cache. The object is shared: do not change it.
-func (o *Objects) Get(namespace, name string) (*unstructured.Unstructured, bool) {
-	panic("follows in the next commit")
+// observe takes one outcome into the health.
+func (m *Member) observe(o outcome, p Probe) (before, after health) {
+	m.mu.Lock()
+	before = m.health
+	after = before.next(m.options.Clock.Now(), o, p)
+	m.health = after
+	m.mu.Unlock()
+	m.gate.set(after.passes())
+	if before.phase != after.phase || before.reason != after.reason || before.message != after.message {
+		m.tell()
+	}
+	return before, after
 }
 
-// List reads all from the cache, in no order. The objects are shared: do not change them.
-func (o *Objects) List() []*unstructured.Unstructured { panic("follows in the next commit") }
+func (m *Member) healthNow() health {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.health
+}
 
-// HasSynced reports whether the cache has been complete once.
-func (o *Objects) HasSynced() bool { panic("follows in the next commit") }
+func (m *Member) probeSettings() Probe {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.spec.Probe
+}
 
-// Synced is closed when the cache has been complete once.
-func (o *Objects) Synced() <-chan struct{} { panic("follows in the next commit") }
+// change edits the figures and tells, if that made a difference.
+func (m *Member) change(edit func(*State)) {
+	m.mu.Lock()
+	before := m.figures
+	edit(&m.figures)
+	changed := !apiequality.Semantic.DeepEqual(before, m.figures)
+	m.mu.Unlock()
+	if changed {
+		m.tell()
+	}
+}
 
-// Err is why the cache is not kept up to date at present, such as 403; nil if it is.
-func (o *Objects) Err() error { panic("follows in the next commit") }
+func (m *Member) tell() {
+	select {
+	case m.kickChange <- struct{}{}:
+	default:
+	}
+}
 
-// Subscribe tells handler of everything that is in the cache (as OnAdd) and of every change from now on. The returned function ends it.
-func (o *Objects) Subscribe(handler Handler) (cancel func()) { panic("follows in the next commit") }
+// runChanges calls OnChange, one call at a time.
+func (m *Member) runChanges(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-m.kickChange:
+			m.options.OnChange(m.name)
+		}
+	}
+}
+
+// runKindChanges has the APIs read again when a CustomResourceDefinition or an aggregated API comes, goes or changes. A
+// member that does not let us watch them is read periodically only.
+func (m *Member) runKindChanges(ctx context.Context) {
+	client := metadata.NewForConfigOrDie(metadata.ConfigFor(m.protobuf()))
+	for _, gvr := range []schema.GroupVersionResource{
+		{Group: "apiextensions.k8s.io", Version: "v1", Resource: "customresourcedefinitions"},
+		{Group: "apiregistration.k8s.io", Version: "v1", Resource: "apiservices"},
+	} {
+		resource := client.Resource(gvr)
+		f := &followed{
+			what: gvr.GroupResource().String(), gate: m.gate,
+			list: func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) { return resource.List(ctx, o) },
+			watch: func(ctx context.Context, o metav1.ListOptions) (watch.Interface, error) {
+				return resource.Watch(ctx, o)
+			},
+		}
+		m.start(func() { f.run(ctx, nil, pulse{m.discovery.kick}) })
+	}
+}
+
+// pulse is a store that keeps nothing and says that something happened.
+type pulse struct{ beat func() }
+
+var _ cache.ReflectorStore = pulse{}
+
+func (p pulse) Add(any) error               { p.beat(); return nil }
+func (p pulse) Update(any) error            { p.beat(); return nil }
+func (p pulse) Delete(any) error            { p.beat(); return nil }
+func (p pulse) Replace([]any, string) error { p.beat(); return nil }
+func (p pulse) Resync() error               { return nil }
+
+// start runs f as a part of the member, which ends only after f has.
+func (m *Member) start(f func()) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.startLocked(f)
+}
+
+func (m *Member) startLocked(f func()) {
+	if m.ended {
+		return
+	}
+	m.running.Go(f)
+}
+
+// finish waits for the end and cleans up.
+func (m *Member) finish() {
+	<-m.ctx.Done()
+	m.mu.Lock()
+	m.ended = true
+	l := m.wire.line.Load()
+	m.mu.Unlock()
+	l.close()
+	m.running.Wait()
+	close(m.done)
+}

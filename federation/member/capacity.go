@@ -1,0 +1,333 @@
+package member
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"sync"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/watch"
+	"k8s.io/client-go/tools/cache"
+	podresources "k8s.io/component-helpers/resource"
+
+	corev1client "k8s.io/client-go/kubernetes/typed/core/v1"
+)
+
+// figuresGap is the least time between two reports of changed figures.
+const figuresGap = time.Second
+
+// capacity adds up nodes and pods. It keeps sums, and of each pod no more than it takes to subtract it again.
+type capacity struct {
+	mu         sync.Mutex
+	nodes      map[string]node
+	pods       map[types.UID]pod
+	onNode     map[string]*requests
+	nodesKnown bool
+	podsKnown  bool
+	dirty      chan struct{}
+}
+
+// node is what we keep of one.
+type node struct {
+	isReady     bool
+	takesPods   bool // ready and schedulable
+	allocatable corev1.ResourceList
+}
+
+// pod is what we keep of one: 48 bytes and its key.
+type pod struct {
+	node     string
+	milliCPU int64
+	memory   int64
+	others   corev1.ResourceList // nil for almost all
+}
+
+// requests is a sum over pods. The pods themselves are a resource, too.
+type requests struct {
+	pods, milliCPU, memory int64
+	others                 map[corev1.ResourceName]int64 // in milli units
+}
+
+func newCapacity() *capacity {
+	return &capacity{
+		nodes: map[string]node{}, pods: map[types.UID]pod{}, onNode: map[string]*requests{}, dirty: make(chan struct{}, 1),
+	}
+}
+
+// figures is the sum, ready for State.
+func (c *capacity) figures() (Nodes, Resources) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	nodes := Nodes{Known: c.nodesKnown, Total: int32(len(c.nodes))}
+	r := Resources{Known: c.nodesKnown && c.podsKnown, Allocatable: corev1.ResourceList{}, Requested: corev1.ResourceList{}, Available: corev1.ResourceList{}}
+	for name, n := range c.nodes {
+		if n.isReady {
+			nodes.Ready++
+		}
+		addTo(r.Allocatable, n.allocatable)
+		if n.takesPods {
+			addTo(r.Available, free(n.allocatable, c.onNode[name].list()))
+		}
+	}
+	for _, sum := range c.onNode {
+		addTo(r.Requested, sum.list())
+	}
+	if !r.Known {
+		r.Available, r.Requested = nil, nil
+	}
+	return nodes, r
+}
+
+// free is what is left of a node, never less than nothing.
+func free(allocatable, requested corev1.ResourceList) corev1.ResourceList {
+	out := corev1.ResourceList{}
+	for name, quantity := range allocatable {
+		left := quantity.DeepCopy()
+		left.Sub(requested[name])
+		if left.Sign() > 0 {
+			out[name] = left
+		}
+	}
+	return out
+}
+
+func addTo(sum, more corev1.ResourceList) {
+	for name, quantity := range more {
+		total := sum[name]
+		total.Add(quantity)
+		sum[name] = total
+	}
+}
+
+func (r *requests) list() corev1.ResourceList {
+	if r == nil {
+		return nil
+	}
+	out := corev1.ResourceList{
+		corev1.ResourcePods:   *resource.NewQuantity(r.pods, resource.DecimalSI),
+		corev1.ResourceCPU:    *resource.NewMilliQuantity(r.milliCPU, resource.DecimalSI),
+		corev1.ResourceMemory: *resource.NewQuantity(r.memory, resource.BinarySI),
+	}
+	for name, milli := range r.others {
+		out[name] = *resource.NewMilliQuantity(milli, resource.DecimalSI)
+	}
+	return out
+}
+
+func (c *capacity) touch() {
+	select {
+	case c.dirty <- struct{}{}:
+	default:
+	}
+}
+
+// count adds a pod to its node's sum, or with sign -1 takes it off.
+func (c *capacity) count(p pod, sign int64) {
+	if p.node == "" {
+		return
+	}
+	sum := c.onNode[p.node]
+	if sum == nil {
+		sum = &requests{}
+		c.onNode[p.node] = sum
+	}
+	sum.pods += sign
+	sum.milliCPU += sign * p.milliCPU
+	sum.memory += sign * p.memory
+	for name, quantity := range p.others {
+		if sum.others == nil {
+			sum.others = map[corev1.ResourceName]int64{}
+		}
+		sum.others[name] += sign * quantity.MilliValue()
+	}
+	if sum.pods == 0 {
+		delete(c.onNode, p.node)
+	}
+}
+
+func smallPod(p *corev1.Pod) pod {
+	requested := podresources.PodRequests(p, podresources.PodResourcesOptions{})
+	out := pod{node: p.Spec.NodeName, milliCPU: requested.Cpu().MilliValue(), memory: requested.Memory().Value()}
+	delete(requested, corev1.ResourceCPU)
+	delete(requested, corev1.ResourceMemory)
+	if len(requested) > 0 {
+		out.others = requested
+	}
+	return out
+}
+
+func smallNode(n *corev1.Node) node {
+	out := node{allocatable: maps.Clone(n.Status.Allocatable)}
+	for _, condition := range n.Status.Conditions {
+		if condition.Type == corev1.NodeReady {
+			out.isReady = condition.Status == corev1.ConditionTrue
+		}
+	}
+	out.takesPods = out.isReady && !n.Spec.Unschedulable && n.DeletionTimestamp == nil
+	return out
+}
+
+// nodeStore and podStore are what the reflectors write.
+type (
+	nodeStore struct{ *capacity }
+	podStore  struct{ *capacity }
+)
+
+func (s nodeStore) Add(obj any) error    { return s.set(obj, true) }
+func (s nodeStore) Update(obj any) error { return s.set(obj, true) }
+func (s nodeStore) Delete(obj any) error { return s.set(obj, false) }
+func (s nodeStore) Resync() error        { return nil }
+
+func (s nodeStore) set(obj any, present bool) error {
+	n, ok := obj.(*corev1.Node)
+	if !ok {
+		return nil
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.nodes, n.Name)
+	if present {
+		s.nodes[n.Name] = smallNode(n)
+	}
+	s.touch()
+	return nil
+}
+
+func (s nodeStore) Replace(list []any, _ string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	clear(s.nodes)
+	for _, obj := range list {
+		if n, ok := obj.(*corev1.Node); ok {
+			s.nodes[n.Name] = smallNode(n)
+		}
+	}
+	s.nodesKnown = true
+	s.touch()
+	return nil
+}
+
+func (s podStore) Add(obj any) error    { return s.set(obj, true) }
+func (s podStore) Update(obj any) error { return s.set(obj, true) }
+func (s podStore) Delete(obj any) error { return s.set(obj, false) }
+func (s podStore) Resync() error        { return nil }
+
+// Transformer makes pods small while the streamed first list is collected.
+func (s podStore) Transformer() cache.TransformFunc {
+	return func(obj any) (any, error) {
+		p, ok := obj.(*corev1.Pod)
+		if !ok {
+			return obj, nil
+		}
+		small := smallPod(p)
+		meta := metav1.ObjectMeta{Name: p.Name, Namespace: p.Namespace, UID: p.UID}
+		return &seenPod{ObjectMeta: meta, pod: small}, nil
+	}
+}
+
+// seenPod is a pod between the stream and the sums.
+type seenPod struct {
+	metav1.ObjectMeta
+	pod pod
+}
+
+func (s podStore) set(obj any, present bool) error {
+	p, ok := obj.(*corev1.Pod)
+	if !ok {
+		return nil
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.put(p.UID, smallPod(p), present)
+	s.touch()
+	return nil
+}
+
+func (s podStore) put(uid types.UID, p pod, present bool) {
+	if former, had := s.pods[uid]; had {
+		s.count(former, -1)
+		delete(s.pods, uid)
+	}
+	if present {
+		s.pods[uid] = p
+		s.count(p, 1)
+	}
+}
+
+func (s podStore) Replace(list []any, _ string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	clear(s.pods)
+	clear(s.onNode)
+	for _, obj := range list {
+		switch p := obj.(type) {
+		case *corev1.Pod:
+			s.put(p.UID, smallPod(p), true)
+		case *seenPod:
+			s.put(p.UID, p.pod, true)
+		}
+	}
+	s.podsKnown = true
+	s.touch()
+	return nil
+}
+
+// runCapacity follows nodes and pods and reports the figures.
+func (m *Member) runCapacity(ctx context.Context, client corev1client.CoreV1Interface) {
+	nodes := &followed{
+		what: "nodes", gate: m.gate, changed: func(error) { m.capacity.touch() },
+		list: func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) {
+			return client.Nodes().List(ctx, o)
+		},
+		watch: func(ctx context.Context, o metav1.ListOptions) (watch.Interface, error) {
+			return client.Nodes().Watch(ctx, o)
+		},
+	}
+	running := func(o metav1.ListOptions) metav1.ListOptions {
+		o.FieldSelector = "status.phase!=Succeeded,status.phase!=Failed"
+		return o
+	}
+	pods := &followed{
+		what: "pods", gate: m.gate, changed: func(error) { m.capacity.touch() },
+		list: func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) {
+			return client.Pods("").List(ctx, running(o))
+		},
+		watch: func(ctx context.Context, o metav1.ListOptions) (watch.Interface, error) {
+			return client.Pods("").Watch(ctx, running(o))
+		},
+	}
+	m.start(func() { nodes.run(ctx, &corev1.Node{}, nodeStore{m.capacity}) })
+	m.start(func() { pods.run(ctx, &corev1.Pod{}, podStore{m.capacity}) })
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-m.capacity.dirty:
+		}
+		m.reportFigures(nodes.lastErr(), pods.lastErr())
+		pause := m.options.Clock.NewTimer(figuresGap)
+		select {
+		case <-ctx.Done():
+		case <-pause.C():
+		}
+		pause.Stop()
+	}
+}
+
+// reportFigures puts the sums into the State. While they cannot be read, the last ones stay, and the message says so.
+func (m *Member) reportFigures(nodesErr, podsErr error) {
+	nodes, resources := m.capacity.figures()
+	if nodesErr != nil {
+		nodes.Message = limitedText(nodesErr.Error())
+	}
+	if err := errors.Join(nodesErr, podsErr); err != nil {
+		resources.Message = limitedText(err.Error())
+	}
+	m.change(func(s *State) { s.Nodes, s.Resources = nodes, resources })
+}

@@ -1,0 +1,81 @@
+package member
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/go-logr/logr"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/wait"
+	"k8s.io/apimachinery/pkg/watch"
+	"k8s.io/client-go/tools/cache"
+)
+
+// retries of one kind that cannot be listed or watched; the gate takes care of members that do not answer at all.
+var retries = wait.Backoff{Duration: 500 * time.Millisecond, Factor: 2, Jitter: 0.5, Steps: 7, Cap: 30 * time.Second}
+
+// followed is a resource of a member that is listed and watched into a store for as long as ctx lives.
+type followed struct {
+	what  string // for messages, such as "nodes"
+	gate  *gate
+	list  func(context.Context, metav1.ListOptions) (runtime.Object, error)
+	watch func(context.Context, metav1.ListOptions) (watch.Interface, error)
+
+	mu      sync.Mutex
+	err     error
+	changed func(error)
+}
+
+// run lists and watches. expected is a value of the type that comes, nil for any.
+func (f *followed) run(ctx context.Context, expected any, store cache.ReflectorStore) {
+	quiet := logr.FromSlogHandler(slog.DiscardHandler) // trouble is told by err, once
+	source := &cache.ListWatch{ListWithContextFunc: f.listOnce, WatchFuncWithContext: f.watchOnce}
+	reflector := cache.NewReflectorWithOptions(source, expected, store, cache.ReflectorOptions{
+		Logger: &quiet, Name: f.what, TypeDescription: f.what, Backoff: &retries,
+	})
+	reflector.RunWithContext(logr.NewContext(ctx, quiet))
+}
+
+func (f *followed) listOnce(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) {
+	if err := f.gate.wait(ctx); err != nil {
+		return nil, err
+	}
+	list, err := f.list(ctx, o)
+	f.set(ctx, err)
+	return list, err
+}
+
+func (f *followed) watchOnce(ctx context.Context, o metav1.ListOptions) (watch.Interface, error) {
+	if err := f.gate.wait(ctx); err != nil {
+		return nil, err
+	}
+	w, err := f.watch(ctx, o)
+	f.set(ctx, err)
+	return w, err
+}
+
+func (f *followed) set(ctx context.Context, err error) {
+	if ctx.Err() != nil {
+		return
+	}
+	if err != nil {
+		err = fmt.Errorf("follow %s: %w", f.what, err)
+	}
+	f.mu.Lock()
+	changed := (err == nil) != (f.err == nil) || (err != nil && err.Error() != f.err.Error())
+	f.err = err
+	f.mu.Unlock()
+	if changed && f.changed != nil {
+		f.changed(err)
+	}
+}
+
+func (f *followed) lastErr() error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.err
+}

@@ -1,0 +1,47 @@
+package member
+
+import (
+	"context"
+	"sync"
+)
+
+// gate keeps lists and watches from a member that does not answer, so that they neither load it nor grow a backoff, and lets all of
+// them go on in the moment it answers again.
+type gate struct {
+	mu   sync.Mutex
+	open chan struct{} // closed while the gate is open
+	is   bool
+}
+
+func newGate() *gate { return &gate{open: make(chan struct{})} }
+
+func (g *gate) set(open bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	switch {
+	case open && !g.is:
+		close(g.open)
+	case !open && g.is:
+		g.open = make(chan struct{})
+	}
+	g.is = open
+}
+
+func (g *gate) isOpen() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.is
+}
+
+// wait returns nil when the gate is open, or the context's error.
+func (g *gate) wait(ctx context.Context) error {
+	g.mu.Lock()
+	open := g.open
+	g.mu.Unlock()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-open:
+		return ctx.Err()
+	}
+}
