@@ -36,6 +36,8 @@ type Set struct {
 	// Owner is empty for the name of the question.
 	Owner wire.Name
 	RRset *wire.RRset
+	// First is the offset in RRset.Records of the record that comes first.
+	First int
 	// IsRequired marks additional records without which the response would be useless: a response that has no room for them is
 	// truncated (RFC 9471).
 	IsRequired bool
@@ -164,12 +166,12 @@ func (l *lookup) step(name []byte, owner wire.Name) (target wire.Name, again boo
 			return "", false
 		}
 	}
-	set := l.data(node)
+	set, first := l.data(node)
 	if set == nil {
 		l.negative() // no data of this type (RFC 2308 section 2.2), also at an empty non-terminal (RFC 8020)
 		return "", false
 	}
-	l.Answer = append(l.Answer, Set{Owner: owner, RRset: set})
+	l.Answer = append(l.Answer, Set{Owner: owner, RRset: set, First: first})
 	if set.Type == wire.TypeCNAME && l.qtype != wire.TypeCNAME && l.qtype != wire.TypeANY {
 		for data := range set.All {
 			return wire.Target(wire.TypeCNAME, data)
@@ -197,23 +199,23 @@ func (l *lookup) wildcard(name []byte) *zone.Node {
 	return nil
 }
 
-// data is the record set at node that answers the question, possibly a CNAME, or nil.
-func (l *lookup) data(node *zone.Node) *wire.RRset {
+// data is the record set at node that answers the question, possibly a CNAME, or nil; and which of its records comes first.
+func (l *lookup) data(node *zone.Node) (set *wire.RRset, first int) {
 	if l.qtype == wire.TypeANY {
-		return l.any(node)
+		return l.any(node), 0
 	}
 	if node == l.tree.Apex() && l.qtype == wire.TypeSOA {
-		return &l.tree.SOA
+		return &l.tree.SOA, 0
 	}
 	if set := node.RRset(l.qtype); set != nil {
-		return set
+		return set, 0
 	}
 	if b := node.Balanced(); b != nil {
-		set, scope := b.Draw(l.snapshot, l.qtype, l.client)
+		set, first, scope := b.Draw(l.snapshot, l.qtype, l.client)
 		l.Scope = max(l.Scope, scope)
-		return set
+		return set, first
 	}
-	return node.RRset(wire.TypeCNAME)
+	return node.RRset(wire.TypeCNAME), 0
 }
 
 // any is one record set of the node, the smallest: ANY must not be a way to get large answers (RFC 8482 section 4.1).
@@ -226,7 +228,7 @@ func (l *lookup) any(node *zone.Node) *wire.RRset {
 	}
 	if b := node.Balanced(); b != nil && best == nil {
 		for _, t := range []wire.Type{wire.TypeA, wire.TypeAAAA} {
-			if set, _ := b.Draw(l.snapshot, t, l.client); set != nil {
+			if set, _, _ := b.Draw(l.snapshot, t, l.client); set != nil {
 				return set
 			}
 		}
@@ -298,12 +300,12 @@ func (l *lookup) addAddresses(host wire.Name, isRequired bool) {
 		return
 	}
 	for _, t := range []wire.Type{wire.TypeA, wire.TypeAAAA} {
-		set := node.RRset(t)
+		set, first := node.RRset(t), 0
 		if b := node.Balanced(); b != nil {
-			set, _ = b.Draw(l.snapshot, t, l.client)
+			set, first, _ = b.Draw(l.snapshot, t, l.client)
 		}
 		if set != nil && set.Type == t {
-			l.Additional = append(l.Additional, Set{Owner: host, RRset: set, IsRequired: isRequired})
+			l.Additional = append(l.Additional, Set{Owner: host, RRset: set, First: first, IsRequired: isRequired})
 		}
 	}
 }
@@ -315,20 +317,20 @@ func (r *Response) Write(w *wire.Writer) {
 		w.Authoritative()
 	}
 	for i := range r.Answer {
-		if !w.Append(wire.AnswerSection, r.Answer[i].Owner, r.Answer[i].RRset) {
+		if !w.Append(wire.AnswerSection, r.Answer[i].Owner, r.Answer[i].RRset, r.Answer[i].First) {
 			w.Truncate()
 			return
 		}
 	}
 	for i := range r.Authority {
-		if !w.Append(wire.AuthoritySection, r.Authority[i].Owner, r.Authority[i].RRset) {
+		if !w.Append(wire.AuthoritySection, r.Authority[i].Owner, r.Authority[i].RRset, 0) {
 			w.Truncate()
 			return
 		}
 	}
 	for i := range r.Additional {
 		a := &r.Additional[i]
-		if !w.Append(wire.AdditionalSection, a.Owner, a.RRset) && a.IsRequired {
+		if !w.Append(wire.AdditionalSection, a.Owner, a.RRset, a.First) && a.IsRequired {
 			w.Truncate()
 			return
 		}

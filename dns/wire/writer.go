@@ -54,22 +54,25 @@ func (w *Writer) Truncate() {
 }
 
 // Append writes set with the given owner into section, whole or not at all; false says that it did not fit. An empty owner is the name
-// of the question. Sections must be written in order.
-func (w *Writer) Append(section Section, owner Name, set *RRset) bool {
+// of the question. first is the offset in set.Records of the record that comes first; those before it come last. Sections must be written
+// in order.
+func (w *Writer) Append(section Section, owner Name, set *RRset, first int) bool {
 	mark, labels := len(w.buf), w.nlabels
 	form, compress := compressible(set.Type)
 	if owner == "" && !compress {
 		if mark+len(set.Records) > w.limit {
 			return false
 		}
-		w.buf = append(w.buf, set.Records...)
+		w.buf = append(append(w.buf, set.Records[first:]...), set.Records[:first]...)
 		w.counts[section] += set.Count
 		return true
 	}
-	for rest := set.Records; len(rest) >= recordHead; {
-		end := recordHead + int(binary.BigEndian.Uint16(rest[recordHead-2:]))
-		w.appendRecord(owner, rest[:end], form)
-		rest = rest[end:]
+	for _, rest := range [2][]byte{set.Records[first:], set.Records[:first]} {
+		for len(rest) >= recordHead {
+			end := recordHead + int(binary.BigEndian.Uint16(rest[recordHead-2:]))
+			w.appendRecord(owner, rest[:end], form)
+			rest = rest[end:]
+		}
 	}
 	if len(w.buf) > w.limit {
 		w.buf, w.nlabels = w.buf[:mark], labels

@@ -266,11 +266,11 @@ func (b *builder) records(records []Record, path string) {
 			b.add(fmt.Errorf("%w: type %q", ErrNotAllowed, r.Type), "%s.type", at)
 			continue
 		}
+		b.checkTTL(r.TTL, at, ".ttl")
 		ttl := r.TTL
 		if ttl == 0 {
 			ttl = b.header.TTL
 		}
-		b.checkTTL(ttl, at, ".ttl")
 		if err := b.mayHold(name, t); err != nil {
 			b.add(err, "%s.type", at)
 			continue

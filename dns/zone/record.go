@@ -38,6 +38,9 @@ func parseData(t wire.Type, data string, origin wire.Name) ([]byte, error) {
 	if !ok || rr.Header().Rrtype != uint16(t) {
 		return nil, fmt.Errorf("%w: no %s data", ErrMalformed, t)
 	}
+	if txt, ok := rr.(*dns.TXT); ok && len(txt.Txt) == 0 {
+		return nil, fmt.Errorf("%w: TXT without a string (RFC 1035 section 3.3.14)", ErrMalformed)
+	}
 	buf := make([]byte, dns.Len(rr)+wire.MaxName)
 	end, err := dns.PackRR(rr, buf, 0, nil, false)
 	if err != nil {
@@ -67,6 +70,19 @@ func presentData(t wire.Type, data []byte) (string, error) {
 		return "", fmt.Errorf("reading the data of a %s record: %w", t, err)
 	}
 	return strings.TrimPrefix(rr.String(), rr.Header().String()), nil
+}
+
+// Lines is a record set as a zone file has it, a line for each record.
+func Lines(owner wire.Name, set *wire.RRset) []string {
+	var lines []string
+	for data := range set.All {
+		text, err := presentData(set.Type, data)
+		if err != nil {
+			text = fmt.Sprintf(`\# %d %x`, len(data), data) // RFC 3597 section 5
+		}
+		lines = append(lines, fmt.Sprintf("%s %d IN %s %s", owner, set.TTL, set.Type, text))
+	}
+	return lines
 }
 
 // setBuilder gathers the records of one name into sets.

@@ -49,8 +49,16 @@ type nearPlan struct {
 // choice is a list of possible answers and their weights.
 type choice struct {
 	plan    balance.Plan
-	keys    []uint64       // for sticky draws, one for each set
-	answers [][]wire.RRset // one for each set: its variants, drawn evenly
+	keys    []uint64  // for sticky draws, one for each set
+	answers []answers // one for each set
+}
+
+// answers are what a set of targets is answered with: one of variants, drawn evenly, and in it the records of one target first, drawn
+// evenly too, because many clients take the first address they get and not every resolver shuffles.
+type answers struct {
+	variants []wire.RRset
+	// stride is the number of records that belong together.
+	stride uint16
 }
 
 // Client is what an answer may depend on.
@@ -83,9 +91,10 @@ func (c *Client) networkKey() uint64 {
 	return balance.Mix(1<<63 | binary.BigEndian.Uint64(b[:8])>>(64-PrefixV6))
 }
 
-// Draw is the answer of the service for a client: a set of type t, or a CNAME, or nil if there is nothing of that type (NODATA). scope
-// is the number of leading bits of the client's address that it depended on, in the sense of RFC 7871.
-func (b *Balanced) Draw(s *Snapshot, t wire.Type, c *Client) (set *wire.RRset, scope uint8) {
+// Draw is the answer of the service for a client: a set of type t, or a CNAME, or nil if there is nothing of that type (NODATA). first
+// is the offset in its records of the one that comes first. scope is the number of leading bits of the client's address that the answer
+// depended on, in the sense of RFC 7871.
+func (b *Balanced) Draw(s *Snapshot, t wire.Type, c *Client) (set *wire.RRset, first int, scope uint8) {
 	plan := &b.plan
 	if b.near != nil {
 		var region, zone string
@@ -94,29 +103,40 @@ func (b *Balanced) Draw(s *Snapshot, t wire.Type, c *Client) (set *wire.RRset, s
 	}
 	ch := &plan[familyOf(t)]
 	if len(ch.answers) == 0 {
-		return nil, scope
+		return nil, 0, scope
 	}
 	draw, at := c.Random, 0
+	if b.isJoint {
+		draw = balance.Combine(balance.Combine(b.key, c.networkKey()), c.Window)
+	}
 	switch {
 	case b.isSticky:
-		client := balance.Combine(b.key, c.networkKey())
-		draw, at = client, ch.plan.Sticky(client, ch.keys)
+		at = ch.plan.Sticky(balance.Combine(b.key, c.networkKey()), ch.keys)
 		scope = max(scope, stickyScope(c.Addr))
-	case len(ch.answers) == 1:
-	default:
-		if b.isJoint {
-			draw = balance.Combine(balance.Combine(b.key, c.networkKey()), c.Window)
-		}
+	case len(ch.answers) > 1:
 		at = ch.plan.Pick(draw)
 	}
-	variants := ch.answers[at]
-	switch len(variants) {
+	set, first = ch.answers[at].draw(draw)
+	return set, first, scope
+}
+
+// draw takes one of the answers; what number picked the set of targets picks here too, mixed so that the two are independent.
+func (a *answers) draw(number uint64) (set *wire.RRset, first int) {
+	switch len(a.variants) {
 	case 0:
-		return nil, scope
+		return nil, 0
 	case 1:
-		return &variants[0], scope
+		set = &a.variants[0]
+	default:
+		number = balance.Mix(number)
+		set = &a.variants[balance.Scale(number, uint64(len(a.variants)))]
 	}
-	return &variants[balance.Scale(balance.Mix(draw), uint64(len(variants)))], scope
+	if set.Count > a.stride {
+		turns := uint64(set.Count / a.stride)
+		group := len(set.Records) / int(set.Count) * int(a.stride)
+		first = int(balance.Scale(balance.Mix(number), turns)) * group
+	}
+	return set, first
 }
 
 func familyOf(t wire.Type) int {
@@ -341,13 +361,13 @@ func (c compiler) addresses(target, family int) []netip.Addr {
 //
 // Each target gets the same number of records, because a client picks among records, not among targets. Targets with more addresses than
 // that take turns with them over the variants. Records of one target stay together.
-func (c compiler) variants(members []int, family int) []wire.RRset {
+func (c compiler) variants(members []int, family int) answers {
 	if t := &c.service.Targets[members[0]]; t.isHost() {
 		name, _ := wire.ParseName(t.Hostname, wire.Root)
-		return []wire.RRset{wire.NewRRset(wire.TypeCNAME, c.ttl, []byte(name))}
+		return answers{variants: []wire.RRset{wire.NewRRset(wire.TypeCNAME, c.ttl, []byte(name))}, stride: 1}
 	}
 	if family == familyOther {
-		return nil
+		return answers{}
 	}
 	lists := make([][]netip.Addr, 0, len(members))
 	for _, i := range members {
@@ -356,7 +376,7 @@ func (c compiler) variants(members []int, family int) []wire.RRset {
 		}
 	}
 	if len(lists) == 0 {
-		return nil
+		return answers{}
 	}
 	if c.service.Answer == All {
 		return c.windows(lists)
@@ -367,41 +387,47 @@ func (c compiler) variants(members []int, family int) []wire.RRset {
 	}
 	turns := 1
 	for _, l := range lists {
-		if len(l) > each {
+		if len(l) > each || len(lists) > 1 { // a single list of which all is answered turns by its records
 			turns = min(lcm(turns, len(l)), maxVariants)
 		}
 	}
-	out := make([]wire.RRset, turns)
-	for v := range out {
+	out := answers{variants: make([]wire.RRset, turns), stride: uint16(each)}
+	if len(lists) == 1 {
+		out.stride = 1
+	}
+	for v := range out.variants {
 		var chosen []netip.Addr
 		for _, l := range lists {
 			for j := range each {
-				chosen = append(chosen, l[(v*each+j)%len(l)])
+				chosen = append(chosen, l[(v+j)%len(l)])
 			}
 		}
-		out[v] = c.addressSet(chosen)
+		out.variants[v] = c.addressSet(chosen)
+		if int(out.variants[v].Count) != len(chosen) {
+			out.stride = 1 // targets share an address, so that records no longer come in equal groups
+		}
 	}
 	return out
 }
 
 // windows are the variants without weights: all addresses, or, where there are too many, MaxAddresses at a time.
-func (c compiler) windows(lists [][]netip.Addr) []wire.RRset {
+func (c compiler) windows(lists [][]netip.Addr) answers {
 	var all []netip.Addr
 	for _, l := range lists {
 		all = append(all, l...)
 	}
 	if len(all) <= MaxAddresses {
-		return []wire.RRset{c.addressSet(all)}
+		return answers{variants: []wire.RRset{c.addressSet(all)}, stride: 1}
 	}
 	turns := min(len(all), maxVariants)
-	out := make([]wire.RRset, turns)
-	for v := range out {
+	out := answers{variants: make([]wire.RRset, turns), stride: 1}
+	for v := range out.variants {
 		start := v * len(all) / turns
 		chosen := make([]netip.Addr, MaxAddresses)
 		for j := range chosen {
 			chosen[j] = all[(start+j)%len(all)]
 		}
-		out[v] = c.addressSet(chosen)
+		out.variants[v] = c.addressSet(chosen)
 	}
 	return out
 }
