@@ -59,7 +59,7 @@ type Cluster interface {
 // A Part is one thing of a cluster that can fail alone.
 type Part string
 
-// The parts of a cluster. A kind cluster has its parts in one node container
+// The parts of a cluster. A kind cluster has the others in its node containers
 // and knows only LoadBalancer and All.
 const (
 	Etcd              Part = "etcd"
@@ -71,6 +71,14 @@ const (
 
 	// All is every part that the cluster has.
 	All Part = "all"
+)
+
+// The images of an application that answers HTTP requests on port 8080 with the
+// name of its pod and its version. Every node of a kind cluster has them; the
+// bare provider's pods run no image at all.
+const (
+	WebImage     = "e2e.hanse.io/web:1"
+	WebImageNext = "e2e.hanse.io/web:2"
 )
 
 // Options say what a cluster consists of. The zero value is the cheapest real

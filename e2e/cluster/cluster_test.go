@@ -74,6 +74,18 @@ func TestCluster(t *testing.T) {
 		scale(t, client, "web", 5)
 	})
 
+	t.Run("every part comes back after a crash", func(t *testing.T) {
+		for i, part := range []Part{Etcd, ControllerManager, Scheduler, Kwok, LoadBalancer} {
+			if err := c.Kill(part); err != nil {
+				t.Fatal(err)
+			}
+			if err := c.Start(part); err != nil {
+				t.Fatal(err)
+			}
+			scale(t, client, "web", int32(6+i))
+		}
+	})
+
 	t.Run("a paused API server does not answer, and goes on when it is resumed", func(t *testing.T) {
 		if err := c.Pause(APIServer); err != nil {
 			t.Fatal(err)

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"slices"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	storagev1 "k8s.io/api/storage/v1"
@@ -108,7 +110,7 @@ func waitForNodes(ctx context.Context, client kubernetes.Interface, opts Options
 			return false, nil
 		}
 		for _, node := range nodes.Items {
-			if !isReady(node) || opts.Controllers && len(node.Spec.Taints) > 0 {
+			if !isReady(node) || opts.Controllers && hasConditionTaint(node) {
 				waiting = fmt.Sprintf("%s has conditions %v and taints %v",
 					node.Name, node.Status.Conditions, node.Spec.Taints)
 				return false, nil
@@ -120,6 +122,14 @@ func waitForNodes(ctx context.Context, client kubernetes.Interface, opts Options
 		return fmt.Errorf("waiting for nodes: %w: %s", err, waiting)
 	}
 	return nil
+}
+
+// hasConditionTaint says whether a controller keeps pods off the node because
+// of the node's condition.
+func hasConditionTaint(node corev1.Node) bool {
+	return slices.ContainsFunc(node.Spec.Taints, func(taint corev1.Taint) bool {
+		return strings.HasPrefix(taint.Key, "node.kubernetes.io/")
+	})
 }
 
 func isReady(node corev1.Node) bool {
