@@ -1,0 +1,129 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apiserver/pkg/admission"
+)
+
+// systemNamespace is where the hub keeps what is its own.
+const systemNamespace = "hanse-system"
+
+// immortal namespaces cannot be deleted, and are made at start.
+var immortal = []string{metav1.NamespaceDefault, metav1.NamespaceSystem, metav1.NamespacePublic, systemNamespace}
+
+// lifecycle refuses to create objects in namespaces that do not exist or are ending, and to delete the immortal ones.
+type lifecycle struct {
+	server *Server
+	mu     sync.Mutex
+	ending map[string]time.Time // namespaces deleted a moment ago: the cache may still say they are active
+}
+
+// cacheLag is longer than any cache stays behind.
+const cacheLag = 30 * time.Second
+
+var _ admission.MutationInterface = &lifecycle{}
+
+// Handles implements admission.Interface.
+func (l *lifecycle) Handles(operation admission.Operation) bool {
+	return operation == admission.Create || operation == admission.Delete
+}
+
+// Admit implements admission.MutationInterface.
+func (l *lifecycle) Admit(ctx context.Context, a admission.Attributes, _ admission.ObjectInterfaces) error {
+	if a.GetKind().Kind == "Namespace" && a.GetKind().Group == "" {
+		return l.admitNamespace(a)
+	}
+	if a.GetOperation() != admission.Create || a.GetNamespace() == "" ||
+		a.GetResource().Resource == "localsubjectaccessreviews" {
+		return nil
+	}
+	namespace, err := l.namespace(ctx, a.GetNamespace())
+	if err != nil {
+		return err
+	}
+	if namespace.Status.Phase != corev1.NamespaceTerminating {
+		return nil
+	}
+	refused := admission.NewForbidden(a, fmt.Errorf(
+		"unable to create new content in namespace %s because it is being terminated", a.GetNamespace()))
+	var status *apierrors.StatusError
+	if errors.As(refused, &status) {
+		status.ErrStatus.Details.Causes = append(status.ErrStatus.Details.Causes, metav1.StatusCause{
+			Type:    corev1.NamespaceTerminatingCause,
+			Message: fmt.Sprintf("namespace %s is being terminated", a.GetNamespace()),
+			Field:   "metadata.namespace",
+		})
+	}
+	return refused
+}
+
+func (l *lifecycle) admitNamespace(a admission.Attributes) error {
+	if a.GetOperation() != admission.Delete {
+		return nil
+	}
+	if slices.Contains(immortal, a.GetName()) {
+		return apierrors.NewForbidden(a.GetResource().GroupResource(), a.GetName(),
+			errors.New("this namespace may not be deleted"))
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.ending[a.GetName()] = time.Now()
+	return nil
+}
+
+// namespace reads from the cache, and from etcd where the cache may not know yet.
+func (l *lifecycle) namespace(ctx context.Context, name string) (*corev1.Namespace, error) {
+	if !l.endsNow(name) {
+		found, err := l.server.namespaces.Get(ctx, name, &metav1.GetOptions{ResourceVersion: "0"})
+		if err == nil {
+			return found.(*corev1.Namespace), nil
+		}
+	}
+	found, err := l.server.namespaces.Get(ctx, name, &metav1.GetOptions{})
+	if err != nil {
+		return nil, err
+	}
+	return found.(*corev1.Namespace), nil
+}
+
+func (l *lifecycle) endsNow(name string) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.ending) == 0 {
+		return false
+	}
+	for other, since := range l.ending {
+		if time.Since(since) > cacheLag {
+			delete(l.ending, other)
+		}
+	}
+	_, ok := l.ending[name]
+	return ok
+}
+
+// escalation asks Access.Escalates about every write of a role or binding.
+type escalation struct{ server *Server }
+
+var _ admission.ValidationInterface = escalation{}
+
+// Handles implements admission.Interface.
+func (escalation) Handles(operation admission.Operation) bool {
+	return operation == admission.Create || operation == admission.Update
+}
+
+// Validate implements admission.ValidationInterface.
+func (e escalation) Validate(ctx context.Context, a admission.Attributes, _ admission.ObjectInterfaces) error {
+	if a.GetResource().Group != "rbac.authorization.k8s.io" || e.server.access.Escalates == nil {
+		return nil
+	}
+	return e.server.access.Escalates(ctx, a.GetObject(), a.GetOldObject())
+}

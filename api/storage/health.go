@@ -1,0 +1,128 @@
+package storage
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
+	clientv3 "go.etcd.io/etcd/client/v3"
+)
+
+// Check is one named question about etcd. Run returns nil when all is well, and otherwise what to do about it.
+type Check struct {
+	Name string
+	Run  func(ctx context.Context) error
+}
+
+// Checks are what readiness asks of etcd: "etcd" answers, "etcd-space" takes writes.
+func (e *Etcd) Checks() []Check {
+	return []Check{{"etcd", e.checkAnswers}, {"etcd-space", e.checkSpace}}
+}
+
+// Health is what is known of etcd at one moment.
+type Health struct {
+	// Version of the etcd server.
+	Version string
+	// Size is the size of the database file, InUse what of it holds data, Quota the size at which writes are refused
+	// (0: not known). Bytes.
+	Size, InUse, Quota int64
+	// NoSpace tells that etcd refuses writes because the quota was reached.
+	NoSpace bool
+	// Took is how long one consistent read took.
+	Took time.Duration
+}
+
+// Health asks the first endpoint that answers.
+func (e *Etcd) Health(ctx context.Context) (Health, error) {
+	begin := time.Now()
+	if err := e.checkAnswers(ctx); err != nil {
+		return Health{}, err
+	}
+	out := Health{Quota: e.quota, Took: time.Since(begin)}
+	var last error
+	for _, endpoint := range e.endpoints {
+		status, err := e.client.Status(ctx, endpoint)
+		if err != nil {
+			last = fmt.Errorf("ask etcd %s for its status: %w", endpoint, err)
+			continue
+		}
+		out.Version, out.Size, out.InUse = status.Version, status.DbSize, status.DbSizeInUse
+		if status.DbSizeQuota > 0 {
+			out.Quota = status.DbSizeQuota
+		}
+		alarms, err := e.client.AlarmList(ctx)
+		if err != nil {
+			return out, fmt.Errorf("ask etcd for its alarms: %w", err)
+		}
+		for _, alarm := range alarms.Alarms {
+			out.NoSpace = out.NoSpace || alarm.Alarm == pb.AlarmType_NOSPACE
+		}
+		return out, nil
+	}
+	return out, last
+}
+
+// checkAnswers makes one read that needs a working quorum.
+func (e *Etcd) checkAnswers(ctx context.Context) error {
+	if _, err := e.client.KV.Get(ctx, e.prefix+"/health"); err != nil {
+		return fmt.Errorf("read from etcd: %w", err)
+	}
+	return nil
+}
+
+// checkSpace tells when writes are refused, or will be soon.
+func (e *Etcd) checkSpace(ctx context.Context) error {
+	health, err := e.Health(ctx)
+	switch {
+	case err != nil:
+		return err
+	case health.NoSpace:
+		return fmt.Errorf("etcd refuses writes: its database has reached the quota (%d of %d bytes, %d in use); "+
+			"delete objects, or raise the quota", health.Size, health.Quota, health.InUse)
+	}
+	return nil
+}
+
+// MakeSpace gives the space of deleted objects back and lets etcd take writes again: it compacts, defragments and
+// clears the alarm, if what is in use then fits the quota. Defragmenting stops a server for as long as it takes to
+// copy the database.
+func (e *Etcd) MakeSpace(ctx context.Context) error {
+	if _, err := e.Compact(ctx); err != nil {
+		return err
+	}
+	if err := e.Defrag(ctx); err != nil {
+		return err
+	}
+	return e.DisarmAlarm(ctx)
+}
+
+// Defrag rewrites the database of every endpoint without the gaps that deleted objects left.
+func (e *Etcd) Defrag(ctx context.Context) error {
+	for _, endpoint := range e.endpoints {
+		if _, err := e.client.Defragment(ctx, endpoint); err != nil {
+			return fmt.Errorf("defragment etcd %s: %w", endpoint, err)
+		}
+	}
+	return nil
+}
+
+// DisarmAlarm lets etcd take writes again after the quota was reached. It refuses while there still is no space.
+func (e *Etcd) DisarmAlarm(ctx context.Context) error {
+	health, err := e.Health(ctx)
+	if err != nil {
+		return err
+	}
+	if !health.NoSpace {
+		return nil
+	}
+	if health.Quota > 0 && health.Size >= health.Quota {
+		return fmt.Errorf("etcd still has %d of %d bytes in use: delete more objects, or raise the quota",
+			health.Size, health.Quota)
+	}
+	// An empty member means all alarms of all members.
+	if _, err := e.client.AlarmDisarm(ctx, &clientv3.AlarmMember{}); err != nil {
+		return fmt.Errorf("clear the alarm of etcd: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,53 @@
+package storage
+
+import (
+	"context"
+	"log/slog"
+
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+)
+
+// zapTo makes the logger etcd wants out of ours. etcd tells its whole life at level info, so only warnings and worse
+// pass.
+func zapTo(log *slog.Logger) *zap.Logger {
+	return zap.New(zapCore{log.With("part", "etcd")})
+}
+
+// zapCore hands zap entries to slog.
+type zapCore struct{ log *slog.Logger }
+
+func (c zapCore) Enabled(level zapcore.Level) bool { return level >= zapcore.WarnLevel }
+func (c zapCore) Sync() error                      { return nil }
+
+func (c zapCore) With(fields []zapcore.Field) zapcore.Core {
+	return zapCore{c.log.With(attributes(fields)...)}
+}
+
+func (c zapCore) Check(entry zapcore.Entry, checked *zapcore.CheckedEntry) *zapcore.CheckedEntry {
+	if !c.Enabled(entry.Level) {
+		return checked
+	}
+	return checked.AddCore(entry, c)
+}
+
+func (c zapCore) Write(entry zapcore.Entry, fields []zapcore.Field) error {
+	level := slog.LevelWarn
+	if entry.Level >= zapcore.ErrorLevel {
+		level = slog.LevelError
+	}
+	c.log.Log(context.Background(), level, entry.Message, attributes(fields)...)
+	return nil
+}
+
+func attributes(fields []zapcore.Field) []any {
+	encoded := zapcore.NewMapObjectEncoder()
+	for _, field := range fields {
+		field.AddTo(encoded)
+	}
+	out := make([]any, 0, len(encoded.Fields))
+	for key, value := range encoded.Fields {
+		out = append(out, slog.Any(key, value))
+	}
+	return out
+}
