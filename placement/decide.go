@@ -3,7 +3,7 @@ package placement
 // Decide answers where the object goes and with how many replicas. It is a pure function: the same input gives the
 // same decision everywhere and always.
 func Decide(in Input) Decision {
-	d := gather(&in)
+	d := gather(in)
 	d.filter()
 	d.vote()
 	d.spread()

@@ -30,19 +30,20 @@ type Party struct {
 func Apportion(total int64, parties []Party) []int64 {
 	seats := make([]int64, len(parties))
 	own := slices.Clone(parties)
-	apportion(total, own, seats)
+	apportion(total, own, seats, nil)
 	return seats
 }
 
-// apportion writes the division of total into seats; it may change the parties.
-func apportion(total int64, parties []Party, seats []int64) {
+// apportion writes the division of total into seats; it may change the parties. It uses the room of items as far as
+// that reaches.
+func apportion(total int64, parties []Party, seats []int64, items []int32) {
 	minima, maxima := tidy(parties)
 	switch {
 	case total <= 0:
 		clear(seats)
 		return
 	case minima > uint64(total):
-		apportionMinima(total, parties, seats)
+		apportionMinima(total, parties, seats, items)
 		return
 	case maxima <= uint64(total):
 		for i, p := range parties {
@@ -50,26 +51,25 @@ func apportion(total int64, parties []Party, seats []int64) {
 		}
 		return
 	}
-	sum := int64(minima)
+	sum := minima
 	for i, p := range parties {
 		seats[i] = p.Min
 	}
-	if uint64(total-sum) > 4*uint64(len(parties)) {
-		if n, d := multiplier(total, sum, parties); d > 0 {
+	if uint64(total)-sum > 4*uint64(len(parties)) {
+		if n, d := multiplier(total, minima, parties); d > 0 {
 			sum = 0
 			for i, p := range parties {
 				seats[i] = seatsAt(p, n, d)
-				sum += seats[i]
+				sum += uint64(seats[i])
 			}
 		}
 	}
-	var room [16]int32
-	h := seatHeap{parties: parties, seats: seats, items: room[:0]}
+	h := seatHeap{parties: parties, seats: seats, items: slices.Grow(items[:0], len(parties))}
 	switch {
-	case sum < total:
-		h.add(total - sum)
-	case sum > total:
-		h.take(sum - total)
+	case sum < uint64(total):
+		h.add(uint64(total) - sum)
+	case sum > uint64(total):
+		h.take(sum - uint64(total))
 	}
 }
 
@@ -114,17 +114,17 @@ func saturatingAdd(a, b uint64) uint64 {
 }
 
 // apportionMinima divides fewer seats than the minima need, in proportion to the minima.
-func apportionMinima(total int64, parties []Party, seats []int64) {
+func apportionMinima(total int64, parties []Party, seats []int64, items []int32) {
 	for i := range parties {
 		p := &parties[i]
 		p.Weight, p.Min, p.Max = p.Min, 0, p.Min
 	}
-	apportion(total, parties, seats)
+	apportion(total, parties, seats, items)
 }
 
 // multiplier finds n/d so that the sum of clamp(Weight·n/d, Min, Max) over the parties is total: the point where real
 // shares, held within their bounds, add up. Rounded, they are at most about one seat a party away from the answer.
-func multiplier(total, minima int64, parties []Party) (n, d uint64) {
+func multiplier(total int64, minima uint64, parties []Party) (n, d uint64) {
 	if n, d, ok := unboundedMultiplier(total, parties); ok {
 		return n, d
 	}
@@ -150,7 +150,7 @@ func multiplier(total, minima int64, parties []Party) (n, d uint64) {
 		}
 		return cmp.Compare(a.party, b.party)
 	})
-	fixed, active := uint64(minima), uint64(0)
+	fixed, active := minima, uint64(0)
 	for _, b := range bends {
 		// fixed + active·at/weight >= total: the answer lies before this bend.
 		hi, lo := bits.Mul64(active, b.at)
@@ -224,7 +224,7 @@ type seatHeap struct {
 }
 
 // add hands out n seats, each to the strongest claim.
-func (h *seatHeap) add(n int64) {
+func (h *seatHeap) add(n uint64) {
 	for i, p := range h.parties {
 		if h.seats[i] < p.Max && p.Weight > 0 {
 			h.items = append(h.items, int32(i))
@@ -234,7 +234,7 @@ func (h *seatHeap) add(n int64) {
 }
 
 // take takes back n seats, each from the weakest claim.
-func (h *seatHeap) take(n int64) {
+func (h *seatHeap) take(n uint64) {
 	h.taking = true
 	for i, p := range h.parties {
 		if h.seats[i] > p.Min {
@@ -244,7 +244,7 @@ func (h *seatHeap) take(n int64) {
 	h.run(n, -1)
 }
 
-func (h *seatHeap) run(n, step int64) {
+func (h *seatHeap) run(n uint64, step int64) {
 	for i := len(h.items)/2 - 1; i >= 0; i-- {
 		h.sink(i)
 	}

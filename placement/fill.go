@@ -7,13 +7,13 @@ import (
 
 // fill packs total into as few of the candidates as possible and returns what was placed. Everybody starts from its
 // floor; then those in use are filled, the fullest first, then the roomiest, then the heaviest.
-func fill(total int64, list []*candidate) int64 {
+func (d *deciding) fill(total int64, list []*candidate) int64 {
 	floors := int64(0)
 	for _, c := range list {
 		floors = addUpTo(floors, c.floor)
 	}
 	if floors >= total {
-		return apportionCandidates(total, list)
+		return d.apportion(total, list)
 	}
 	order := slices.Clone(list)
 	slices.SortFunc(order, func(a, b *candidate) int {

@@ -52,7 +52,7 @@ const (
 
 // deciding holds the state of one decision; its fields are set by the steps in the order of Decide.
 type deciding struct {
-	in   *Input
+	in   Input
 	mode Mode
 	list []candidate
 	// replicas is the wanted number, after the mode: copies for the modes that do not divide.
@@ -68,11 +68,26 @@ type deciding struct {
 	away    []string
 	recheck time.Duration
 	out     Decision
+	scratch scratch
+}
+
+// few is for how many terms or clusters a decision makes do with one piece of memory.
+const few = 8
+
+// scratch is working memory for small decisions, which are most.
+type scratch struct {
+	used       [few]bool
+	walked     [few]int
+	candidates [few]*candidate
+	parties    [few]Party
+	seats      [few]int64
+	items      [few]int32
 }
 
 // gather matches clusters with terms and with the previous decision.
-func gather(in *Input) *deciding {
-	d := &deciding{in: in, mode: in.Policy.Replicas}
+func gather(input Input) *deciding {
+	d := &deciding{in: input, mode: input.Policy.Replicas}
+	in := &d.in
 	if d.mode == "" {
 		d.mode = in.Object.Mode
 	}
@@ -106,7 +121,7 @@ func (d *deciding) gatherClusters() {
 		d.list = slices.CompactFunc(d.list, func(a, b candidate) bool { return a.cluster.Name == b.cluster.Name })
 	}
 	seed := seedHash(d.in.Object.Key)
-	terms := newTermIndex(d.in.Policy.Terms)
+	terms := newTermIndex(d.in.Policy.Terms, d.scratch.used[:0], d.scratch.walked[:0])
 	for i := range d.list {
 		c := &d.list[i]
 		c.tie = seededTie(seed, c.cluster.Name)
@@ -183,27 +198,35 @@ type termIndex struct {
 	terms []Term
 	// byName is used when there are many names; with few, walking them is faster.
 	byName map[string]int
+	// walked are the terms that byName does not answer.
+	walked []int
 	used   []bool
 }
 
 const manyNames = 16
 
-func newTermIndex(terms []Term) termIndex {
+// newTermIndex uses the room of the two slices it is given as far as it reaches.
+func newTermIndex(terms []Term, used []bool, walked []int) termIndex {
 	x := termIndex{terms: terms}
 	if len(terms) == 0 {
 		return x
 	}
-	x.used = make([]bool, len(terms))
+	x.used = slices.Grow(used, len(terms))[:len(terms)]
+	x.walked = walked
 	names := 0
-	for _, t := range terms {
-		names += len(t.Names)
+	for i := range terms {
+		names += len(terms[i].Names)
+		x.walked = append(x.walked, i)
 	}
 	if names <= manyNames {
 		return x
 	}
 	x.byName = make(map[string]int, names)
-	for i, t := range terms {
-		if t.Selector != nil || t.Expression != nil {
+	x.walked = x.walked[:0]
+	for i := range terms {
+		t := &terms[i]
+		if len(t.Names) == 0 || t.Selector != nil || t.Expression != nil {
+			x.walked = append(x.walked, i)
 			continue
 		}
 		for _, name := range t.Names {
@@ -230,12 +253,12 @@ func (x *termIndex) match(c *Cluster) (*Term, error) {
 		named = i
 	}
 	var failure error
-	for i := range x.terms {
+	for _, i := range x.walked {
 		t := &x.terms[i]
 		filtered := t.Selector != nil || t.Expression != nil
 		switch {
 		case len(t.Names) > 0:
-			if named != none && named < i || x.byName != nil && !filtered || !slices.Contains(t.Names, c.Name) {
+			if named != none && named < i || !slices.Contains(t.Names, c.Name) {
 				continue
 			}
 		case !filtered:

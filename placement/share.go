@@ -193,49 +193,47 @@ func (d *deciding) lowestTier() int {
 
 // shareTiers divides total tier by tier, each getting what the later ones do not hold, and returns what was placed.
 func (d *deciding) shareTiers(total int64) int64 {
-	tiers := d.tiers()
-	later := make([]int64, len(tiers)+1) // what the tiers from here on hold already
-	for t := len(tiers) - 1; t > 0; t-- {
-		later[t] = later[t+1]
-		for _, c := range tiers[t] {
-			later[t] = addUpTo(later[t], c.must)
-		}
+	list := d.byTier(d.scratch.candidates[:0])
+	later := int64(0) // what the tiers not yet looked at hold already
+	for _, c := range list {
+		later = addUpTo(later, c.must)
 	}
 	placed := int64(0)
-	for t, tier := range tiers {
-		if turn := total - placed - later[t+1]; turn > 0 {
+	for len(list) > 0 {
+		end := 1
+		for end < len(list) && tierOf(list[end]) == tierOf(list[0]) {
+			end++
+		}
+		tier := list[:end]
+		list = list[end:]
+		for _, c := range tier {
+			later -= c.must
+		}
+		if turn := total - placed - later; turn > 0 {
 			if d.in.Policy.Pack == PackFill {
-				placed += fill(turn, tier)
+				placed += d.fill(turn, tier)
 			} else {
-				placed += apportionCandidates(turn, tier)
+				placed += d.apportion(turn, tier)
 			}
 		}
 	}
 	return placed
 }
 
-// tiers groups the candidates that take part, lowest tier first.
-func (d *deciding) tiers() [][]*candidate {
-	list := make([]*candidate, 0, len(d.list))
+// byTier lists the candidates that take part, lowest tier first, in the room given as far as it reaches.
+func (d *deciding) byTier(list []*candidate) []*candidate {
 	sorted := true
+	list = slices.Grow(list, len(d.list))
 	for i := range d.list {
 		if c := &d.list[i]; c.standing <= keeps && c.ceiling > 0 {
+			sorted = sorted && (len(list) == 0 || tierOf(list[len(list)-1]) <= tierOf(c))
 			list = append(list, c)
-			sorted = sorted && tierOf(list[0]) <= tierOf(c) && tierOf(list[len(list)-1]) == tierOf(c)
 		}
 	}
-	if len(list) == 0 {
-		return nil
+	if !sorted {
+		slices.SortStableFunc(list, func(a, b *candidate) int { return cmp.Compare(tierOf(a), tierOf(b)) })
 	}
-	slices.SortStableFunc(list, func(a, b *candidate) int { return cmp.Compare(tierOf(a), tierOf(b)) })
-	var tiers [][]*candidate
-	for from, i := 0, 1; i <= len(list); i++ {
-		if i == len(list) || tierOf(list[i]) != tierOf(list[from]) {
-			tiers = append(tiers, list[from:i])
-			from = i
-		}
-	}
-	return tiers
+	return list
 }
 
 func tierOf(c *candidate) int {
@@ -245,14 +243,14 @@ func tierOf(c *candidate) int {
 	return c.term.Tier
 }
 
-// apportionCandidates divides total within the candidates' bounds and returns what was placed.
-func apportionCandidates(total int64, list []*candidate) int64 {
-	parties := make([]Party, len(list))
-	seats := make([]int64, len(list))
-	for i, c := range list {
-		parties[i] = Party{Weight: c.vote, Min: c.floor, Max: c.ceiling, Tie: c.tie}
+// apportion divides total within the candidates' bounds and returns what was placed.
+func (d *deciding) apportion(total int64, list []*candidate) int64 {
+	parties := slices.Grow(d.scratch.parties[:0], len(list))
+	seats := slices.Grow(d.scratch.seats[:0], len(list))[:len(list)]
+	for _, c := range list {
+		parties = append(parties, Party{Weight: c.vote, Min: c.floor, Max: c.ceiling, Tie: c.tie})
 	}
-	apportion(total, parties, seats)
+	apportion(total, parties, seats, d.scratch.items[:0])
 	placed := int64(0)
 	for i, c := range list {
 		c.seats = seats[i]
@@ -273,7 +271,7 @@ func (d *deciding) overflow(rest int64) int64 {
 		}
 	}
 	before := sum
-	placed := apportionCandidates(addUpTo(sum, rest), list) - before
+	placed := d.apportion(addUpTo(sum, rest), list) - before
 	for _, c := range list {
 		if c.seats > c.floor && c.seats > c.fit {
 			c.clamps |= ClampOverflow

@@ -38,8 +38,8 @@ type walkers struct {
 	scaleUp, scaleDown int64
 }
 
-func (d *deciding) newWalk() *walkers {
-	w := &walkers{list: d.list}
+func (d *deciding) newWalk() walkers {
+	w := walkers{list: d.list}
 	var there int64
 	for i := range d.list {
 		c := &d.list[i]
@@ -86,6 +86,15 @@ func (w *walkers) ready() int64 { return w.sum((*candidate).readyNow) }
 func (w *walkers) shift(n int64, wants func(*candidate) int64, sign int64) int64 {
 	if n <= 0 {
 		return 0
+	}
+	if w.sum(wants) <= n { // the common case: everybody gets all
+		shifted := int64(0)
+		for i := range w.list {
+			want := wants(&w.list[i])
+			w.list[i].now += sign * want
+			shifted += want
+		}
+		return shifted
 	}
 	parties := make([]Party, len(w.list))
 	for i := range w.list {
