@@ -47,6 +47,9 @@ func (r Rule) podSpecOf(obj map[string]any) map[string]any {
 	return spec
 }
 
+// PodSpec is the object's pod specification itself, not a copy; nil for kinds without pods.
+func (r Rule) PodSpec(obj *unstructured.Unstructured) map[string]any { return r.podSpecOf(obj.Object) }
+
 func podRefs(spec map[string]any, namespace string) []Ref {
 	var refs []Ref
 	add := func(kind schema.GroupKind, name string, optional bool) {

@@ -1,0 +1,115 @@
+package override
+
+import (
+	"fmt"
+	"slices"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/hanse-federation/hanse/api/v1alpha1"
+	"github.com/hanse-federation/hanse/federation/kinds"
+)
+
+// eachContainer calls change for the container of that name, or for all. An object without containers has none to
+// change; a container that is named must be there.
+func eachContainer(obj *unstructured.Unstructured, name string, init bool, change func(map[string]any) error) error {
+	spec := kinds.Of(obj).PodSpec(obj)
+	if spec == nil {
+		return nil
+	}
+	lists := []string{"containers"}
+	if init || name != "" {
+		lists = []string{"initContainers", "containers"}
+	}
+	found := false
+	for _, list := range lists {
+		containers, _ := spec[list].([]any)
+		for _, element := range containers {
+			container, _ := element.(map[string]any)
+			own, _ := container["name"].(string)
+			if container == nil || name != "" && own != name {
+				continue
+			}
+			found = true
+			if err := change(container); err != nil {
+				return fmt.Errorf("container %s: %w", own, err)
+			}
+		}
+	}
+	if !found && name != "" {
+		return fmt.Errorf("there is no container %q in it (say in `resources` which objects the override is for)", name)
+	}
+	return nil
+}
+
+func applyCommand(obj *unstructured.Unstructured, rule *Rule, facts ClusterFacts) error {
+	return applyList(obj, "command", rule.Command, facts)
+}
+
+func applyArgs(obj *unstructured.Unstructured, rule *Rule, facts ClusterFacts) error {
+	return applyList(obj, "args", rule.Args, facts)
+}
+
+// applyList replaces a command or its arguments in the containers; init containers only when named.
+func applyList(obj *unstructured.Unstructured, key string, o *v1alpha1.CommandOverride, facts ClusterFacts) error {
+	if o == nil {
+		return nil
+	}
+	value := make([]any, len(o.Value))
+	for i, text := range o.Value {
+		changed, err := substitute(text, facts)
+		if err != nil {
+			return fmt.Errorf("value[%d]: %w", i, err)
+		}
+		value[i] = changed
+	}
+	return eachContainer(obj, o.Container, false, func(container map[string]any) error {
+		if len(value) == 0 {
+			delete(container, key)
+		} else {
+			container[key] = slices.Clone(value)
+		}
+		return nil
+	})
+}
+
+func applyEnv(obj *unstructured.Unstructured, rule *Rule, facts ClusterFacts) error {
+	for i, o := range rule.Env {
+		value, err := substitute(o.Value, facts)
+		if err != nil {
+			return fmt.Errorf("[%d].value: %w", i, err)
+		}
+		err = eachContainer(obj, o.Container, false, func(container map[string]any) error {
+			setEnv(container, o.Name, value, o.Remove)
+			return nil
+		})
+		if err != nil {
+			return fmt.Errorf("[%d]: %w", i, err)
+		}
+	}
+	return nil
+}
+
+// setEnv sets a variable where it stands, since later variables may refer to it, or appends it.
+func setEnv(container map[string]any, name, value string, remove bool) {
+	env, _ := container["env"].([]any)
+	at := slices.IndexFunc(env, func(element any) bool {
+		variable, _ := element.(map[string]any)
+		return variable != nil && variable["name"] == name
+	})
+	switch {
+	case remove && at < 0:
+		return
+	case remove:
+		env = slices.Delete(env, at, at+1)
+	case at < 0:
+		env = append(env, map[string]any{"name": name, "value": value})
+	default:
+		env[at] = map[string]any{"name": name, "value": value}
+	}
+	if len(env) == 0 {
+		delete(container, "env")
+		return
+	}
+	container["env"] = env
+}
