@@ -94,7 +94,7 @@ func decide(ref Ref, live *unstructured.Unstructured, o Options) (step, Result) 
 		s.resourceVersion = live.GetResourceVersion()
 	default:
 		s.adopted = true
-		s.before = digest{}
+		s.before = digest{known: true} // we set nothing yet
 		s.resourceVersion = live.GetResourceVersion()
 	}
 	return s, Result{}
