@@ -9,6 +9,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/go-logr/logr"
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -20,6 +21,7 @@ import (
 	corelisters "k8s.io/client-go/listers/core/v1"
 	networkinglisters "k8s.io/client-go/listers/networking/v1"
 	"k8s.io/client-go/tools/cache"
+	"k8s.io/klog/v2"
 )
 
 // A balancer does what a cloud does for LoadBalancer Services and Ingresses:
@@ -98,7 +100,9 @@ func (b *balancer) run(ctx context.Context, log *slog.Logger) {
 			return
 		}
 	}
-	factory.Start(ctx.Done())
+	// The informers tell of a server that is away; that belongs into the log
+	// file, not on the screen of a demo.
+	factory.StartWithContext(klog.NewContext(ctx, logr.FromSlogHandler(log.Handler())))
 	defer factory.Shutdown()
 	factory.WaitForCacheSync(ctx.Done())
 

@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -80,7 +81,13 @@ func lives(pid int) bool {
 }
 
 func TestProcess(t *testing.T) {
-	p := sleeper(filepath.Join(t.TempDir(), "log"))
+	// It handles SIGTERM, as our programs do: the kernel itself would end a
+	// paused process that does not.
+	p := &process{
+		name: "polite",
+		args: []string{"/bin/sh", "-c", "trap 'exit 0' TERM; echo ready; while :; do /bin/sleep 0.02; done"},
+		log:  filepath.Join(t.TempDir(), "log"),
+	}
 	t.Cleanup(func() { _ = p.kill() })
 	for _, idle := range []func() error{p.stop, p.kill} {
 		if err := idle(); err != nil {
@@ -98,6 +105,7 @@ func TestProcess(t *testing.T) {
 	if again := start(); again != first {
 		t.Errorf("a running process was started again: %d after %d", again, first)
 	}
+	eventually(t, func(context.Context) (bool, error) { return p.lastWords() == "ready", nil })
 	if err := p.signal(syscall.SIGSTOP); err != nil {
 		t.Fatal(err)
 	}
