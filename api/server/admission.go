@@ -12,6 +12,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apiserver/pkg/admission"
+	"k8s.io/apiserver/pkg/endpoints/request"
 )
 
 // systemNamespace is where the hub keeps what is its own.
@@ -82,6 +83,8 @@ func (l *lifecycle) admitNamespace(a admission.Attributes) error {
 
 // namespace reads from the cache, and from etcd where the cache may not know yet.
 func (l *lifecycle) namespace(ctx context.Context, name string) (*corev1.Namespace, error) {
+	// Errors name the resource the request is about; this read is about a namespace.
+	ctx = request.WithRequestInfo(ctx, &request.RequestInfo{Resource: "namespaces"})
 	if !l.endsNow(name) {
 		found, err := l.server.namespaces.Get(ctx, name, &metav1.GetOptions{ResourceVersion: "0"})
 		if err == nil {

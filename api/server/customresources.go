@@ -204,8 +204,10 @@ func (s *Server) runCustoms(ctx context.Context) error {
 		return fmt.Errorf("watch CRDs: %w", err)
 	}
 	s.customs.informers.Start(s.background.Done())
-	if !cache.WaitForCacheSync(ctx.Done(), informer.HasSynced, registration.HasSynced) {
-		return fmt.Errorf("wait for CRDs: %w", ctx.Err())
+	// cache.WaitForCacheSync looks ten times a second, which is long at a start.
+	synced := func(context.Context) (bool, error) { return registration.HasSynced(), nil }
+	if err := wait.PollUntilContextCancel(ctx, 2*time.Millisecond, true, synced); err != nil {
+		return fmt.Errorf("wait for CRDs: %w", err)
 	}
 	for _, run := range s.customs.controllers {
 		s.goRun(run)

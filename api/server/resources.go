@@ -198,7 +198,7 @@ func (b *nativeBuilder) addStored(gvr schema.GroupVersionResource, r apidiscover
 	}
 	base := scopeOf{
 		target: target{GroupVersionResource: gvr}, kind: gvk, hub: hub, namespaced: namespaced,
-		table: native.TableConvertor(gvk, native.TableOptions{Clusters: b.server.cfg.Clusters}),
+		table: store.Kind.Table,
 	}
 	parts, err := b.parts(store, base, r)
 	if err != nil {

@@ -102,6 +102,7 @@ func OpenEmbedded(ctx context.Context, cfg EmbeddedConfig) (*Etcd, error) {
 
 	e := newEtcd(v3client.New(server.Server), cfg.Prefix, []string{"embedded"}, cfg.Logger)
 	e.embedded, e.quota = true, cfg.QuotaBytes
+	e.defrag = server.Server.Backend().Defrag
 	e.closers = []func(){undo, server.Close}
 	return e, nil
 }

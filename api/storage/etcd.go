@@ -35,6 +35,7 @@ type Etcd struct {
 	quota     int64 // bytes; 0 when unknown (external)
 	log       *slog.Logger
 	compactor compactor
+	defrag    func() error // of the embedded server; its in-process client panics there (etcd 3.7)
 
 	mu      sync.Mutex
 	stores  map[*func()]struct{} // destroy functions of the stores, run before the client closes

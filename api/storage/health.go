@@ -99,6 +99,12 @@ func (e *Etcd) MakeSpace(ctx context.Context) error {
 
 // Defrag rewrites the database of every endpoint without the gaps that deleted objects left.
 func (e *Etcd) Defrag(ctx context.Context) error {
+	if e.defrag != nil {
+		if err := e.defrag(); err != nil {
+			return fmt.Errorf("defragment the embedded etcd: %w", err)
+		}
+		return nil
+	}
 	for _, endpoint := range e.endpoints {
 		if _, err := e.client.Defragment(ctx, endpoint); err != nil {
 			return fmt.Errorf("defragment etcd %s: %w", endpoint, err)
