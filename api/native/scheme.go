@@ -1,6 +1,7 @@
 package native
 
 import (
+	"reflect"
 	"sync"
 
 	autoscalingv1 "k8s.io/api/autoscaling/v1"
@@ -36,12 +37,24 @@ func newScheme() *runtime.Scheme {
 	metav1.AddToGroupVersion(s, schema.GroupVersion{Version: "v1"})
 	utilruntime.Must(metav1.AddMetaToScheme(s))
 	utilruntime.Must(clientscheme.AddToScheme(s))
+	forgetDefaults(s)
 	utilruntime.Must(apiextensionsv1.AddToScheme(s))
 	s.AddTypeDefaultingFunc(&corev1.Secret{}, func(obj any) { mergeStringData(obj.(*corev1.Secret)) })
 	utilruntime.Must(addAutoscalerConversions(s))
 	utilruntime.Must(addEventConversions(s))
 	utilruntime.Must(addFieldLabels(s))
 	return s
+}
+
+// forgetDefaults takes the defaulting functions of all types known so far out again. Packages of k8s.io/kubernetes add
+// theirs to the scheme builders of k8s.io/api when they are linked in, so that every scheme built from those gets them;
+// a template that was defaulted would be sent to members with values that its user never wrote.
+func forgetDefaults(s *runtime.Scheme) {
+	for _, goType := range s.AllKnownTypes() {
+		if obj, ok := reflect.New(goType).Interface().(runtime.Object); ok {
+			s.AddTypeDefaultingFunc(obj, func(any) {})
+		}
+	}
 }
 
 // mergeStringData does what the API server does when it decodes a Secret: stringData wins over data key by key and
@@ -60,8 +73,7 @@ func mergeStringData(s *corev1.Secret) {
 }
 
 func addAutoscalerConversions(s *runtime.Scheme) error {
-	via := viaInternal(schema.GroupVersion{Group: autoscalingv1.GroupName, Version: runtime.APIVersionInternal})
-	return addBothWays(s, via,
+	return addBothWays(s,
 		pair{&autoscalingv1.HorizontalPodAutoscaler{}, &autoscalingv2.HorizontalPodAutoscaler{}},
 		pair{&autoscalingv1.HorizontalPodAutoscalerList{}, &autoscalingv2.HorizontalPodAutoscalerList{}},
 	)
@@ -74,7 +86,7 @@ func addEventConversions(s *runtime.Scheme) error {
 	s.AddKnownTypeWithName(inCore.WithKind("EventList"), &eventsv1.EventList{})
 	s.AddKnownTypeWithName(inEvents.WithKind("Event"), &corev1.Event{})
 	s.AddKnownTypeWithName(inEvents.WithKind("EventList"), &corev1.EventList{})
-	return addBothWays(s, viaInternal(inCore),
+	return addBothWays(s,
 		pair{&corev1.Event{}, &eventsv1.Event{}},
 		pair{&corev1.EventList{}, &eventsv1.EventList{}},
 	)
@@ -82,12 +94,12 @@ func addEventConversions(s *runtime.Scheme) error {
 
 type pair struct{ a, b runtime.Object }
 
-func addBothWays(s *runtime.Scheme, convert conversion.ConversionFunc, pairs ...pair) error {
+func addBothWays(s *runtime.Scheme, pairs ...pair) error {
 	for _, p := range pairs {
-		if err := s.AddConversionFunc(p.a, p.b, convert); err != nil {
+		if err := s.AddConversionFunc(p.a, p.b, viaInternal); err != nil {
 			return err
 		}
-		if err := s.AddConversionFunc(p.b, p.a, convert); err != nil {
+		if err := s.AddConversionFunc(p.b, p.a, viaInternal); err != nil {
 			return err
 		}
 	}
@@ -95,12 +107,10 @@ func addBothWays(s *runtime.Scheme, convert conversion.ConversionFunc, pairs ...
 }
 
 // viaInternal converts one version to another through upstream's internal version, as a Kubernetes API server does.
-func viaInternal(internal schema.GroupVersion) conversion.ConversionFunc {
-	return func(in, out any, _ conversion.Scope) error {
-		hub, err := legacyscheme.Scheme.UnsafeConvertToVersion(in.(runtime.Object), internal)
-		if err != nil {
-			return err
-		}
-		return legacyscheme.Scheme.Convert(hub, out, nil)
+func viaInternal(in, out any, _ conversion.Scope) error {
+	hub, err := legacyscheme.Scheme.UnsafeConvertToVersion(in.(runtime.Object), runtime.InternalGroupVersioner)
+	if err != nil {
+		return err
 	}
+	return legacyscheme.Scheme.Convert(hub, out, nil)
 }

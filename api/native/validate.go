@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	batchv1 "k8s.io/api/batch/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -109,6 +110,7 @@ func newChange(ctx context.Context, obj, old runtime.Object) (next, before *cand
 	if err := carryIdentity(next.object, before.object); err != nil {
 		return nil, nil, err
 	}
+	keepCompletions(next, before, obj, old)
 	for _, c := range []*candidate{next, before} {
 		completeJob(c)
 		completeService(c)
@@ -155,6 +157,17 @@ func completeJob(c *candidate) {
 	status, generation := job.Status, job.Generation
 	c.rules.PrepareForCreate(c.ctx, job)
 	job.Status, job.Generation = status, generation
+}
+
+// keepCompletions lets a Job that names no completions keep those that a member defaulted when it was created. Their
+// default depends on parallelism, so that naming that later would look like a change of completions, which a member
+// does not see: it keeps the value it has where the template names none.
+func keepCompletions(next, before *candidate, obj, old runtime.Object) {
+	sent, ok := obj.(*batchv1.Job)
+	if !ok || sent.Spec.Completions != nil || old.(*batchv1.Job).Spec.Completions != nil {
+		return
+	}
+	next.object.(*batch.Job).Spec.Completions = before.object.(*batch.Job).Spec.Completions
 }
 
 // completeService fills clusterIPs from clusterIP, which a member's API server does before it validates. Only a

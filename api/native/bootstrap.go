@@ -1,0 +1,149 @@
+package native
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	rbacv1 "k8s.io/api/rbac/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apiserver/pkg/authentication/user"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/util/retry"
+	"k8s.io/component-helpers/auth/rbac/reconciliation"
+	"k8s.io/kubernetes/plugin/pkg/auth/authorizer/rbac/bootstrappolicy"
+)
+
+// hubRoles are upstream's cluster roles that mean something on a hub. The others belong to parts that a hub does not
+// run (scheduler, kubelet, kube-proxy, the controllers of workloads).
+var hubRoles = []string{
+	"cluster-admin",
+	"admin", "edit", "view",
+	"system:aggregate-to-admin", "system:aggregate-to-edit", "system:aggregate-to-view",
+	"system:basic-user",
+	"system:discovery",
+	"system:public-info-viewer",
+	"system:monitoring",
+	"system:auth-delegator",
+}
+
+const hanseGroup = "hanse.io"
+
+var (
+	readVerbs  = []string{"get", "list", "watch"}
+	writeVerbs = []string{"create", "update", "patch", "delete", "deletecollection"}
+)
+
+// BootstrapRBAC returns the cluster roles and bindings that a hub is seeded with, roles first.
+//
+// They are upstream's where upstream has them, with one exception: system:public-info-viewer is bound to authenticated
+// users only, since whether a hub's health is open to all is a flag of its own. To them come the roles that add
+// Hanse's kinds to admin, edit and view. What connects clusters and zones (Cluster, ClusterPlacement, Zone) may be
+// written by cluster-admin only: it reaches beyond a namespace.
+//
+// admin, edit and view have an aggregation rule and no rules; RunClusterRoleAggregation fills them.
+func BootstrapRBAC() []runtime.Object {
+	var seeds []runtime.Object
+	for _, role := range append(upstreamRoles(), hanseRoles()...) {
+		seeds = append(seeds, &role)
+	}
+	for _, binding := range upstreamBindings() {
+		seeds = append(seeds, &binding)
+	}
+	return seeds
+}
+
+func upstreamRoles() []rbacv1.ClusterRole {
+	return slices.DeleteFunc(bootstrappolicy.ClusterRoles(), func(role rbacv1.ClusterRole) bool {
+		return !slices.Contains(hubRoles, role.Name)
+	})
+}
+
+func upstreamBindings() []rbacv1.ClusterRoleBinding {
+	bindings := slices.DeleteFunc(bootstrappolicy.ClusterRoleBindings(), func(binding rbacv1.ClusterRoleBinding) bool {
+		return !slices.Contains(hubRoles, binding.RoleRef.Name)
+	})
+	for i := range bindings {
+		bindings[i].Subjects = slices.DeleteFunc(bindings[i].Subjects, func(subject rbacv1.Subject) bool {
+			return subject.Name == user.AllUnauthenticated
+		})
+	}
+	return bindings
+}
+
+func hanseRoles() []rbacv1.ClusterRole {
+	return []rbacv1.ClusterRole{
+		aggregatedRole("view", rbacv1.PolicyRule{
+			APIGroups: []string{hanseGroup}, Verbs: readVerbs,
+			Resources: []string{
+				"placements", "placements/status", "globalservices", "globalservices/status",
+				"distributions", "distributions/status",
+				"clusters", "clusters/status", "clusterplacements", "clusterplacements/status", "zones", "zones/status",
+			},
+		}),
+		aggregatedRole("edit", rbacv1.PolicyRule{
+			APIGroups: []string{hanseGroup}, Verbs: writeVerbs,
+			Resources: []string{"placements", "globalservices"},
+		}),
+	}
+}
+
+// aggregatedRole returns a role whose rules become part of the role named to.
+func aggregatedRole(to string, rules ...rbacv1.PolicyRule) rbacv1.ClusterRole {
+	return rbacv1.ClusterRole{
+		TypeMeta: metav1.TypeMeta{APIVersion: rbacv1.SchemeGroupVersion.String(), Kind: "ClusterRole"},
+		ObjectMeta: metav1.ObjectMeta{
+			Name: hanseGroup + ":aggregate-to-" + to,
+			Labels: map[string]string{
+				"kubernetes.io/bootstrapping":                  "rbac-defaults",
+				"rbac.authorization.k8s.io/aggregate-to-" + to: "true",
+			},
+			Annotations: map[string]string{rbacv1.AutoUpdateAnnotationKey: "true"},
+		},
+		Rules: rules,
+	}
+}
+
+// SeedRBAC brings the hub's cluster roles and bindings to at least what BootstrapRBAC returns, and can be called at
+// every start and by several hub replicas at once. As in kube-apiserver, what an administrator added stays, what was
+// taken away comes back, and an object annotated rbac.authorization.kubernetes.io/autoupdate=false is left alone.
+//
+// All of them are tried; the error joins the failures.
+func SeedRBAC(ctx context.Context, client kubernetes.Interface) error {
+	var failures []error
+	for _, seed := range BootstrapRBAC() {
+		if ctx.Err() != nil {
+			return fmt.Errorf("seed roles: %w", ctx.Err())
+		}
+		if err := retry.RetryOnConflict(retry.DefaultBackoff, func() error { return seedOne(client, seed) }); err != nil {
+			failures = append(failures, err)
+		}
+	}
+	return errors.Join(failures...)
+}
+
+func seedOne(client kubernetes.Interface, seed runtime.Object) error {
+	switch o := seed.(type) {
+	case *rbacv1.ClusterRole:
+		role := reconciliation.ReconcileRoleOptions{
+			Role:    reconciliation.ClusterRoleRuleOwner{ClusterRole: o},
+			Client:  reconciliation.ClusterRoleModifier{Client: client.RbacV1().ClusterRoles()},
+			Confirm: true,
+		}
+		if _, err := role.Run(); err != nil {
+			return fmt.Errorf("seed cluster role %s: %w", o.Name, err)
+		}
+	case *rbacv1.ClusterRoleBinding:
+		binding := reconciliation.ReconcileRoleBindingOptions{
+			RoleBinding: reconciliation.ClusterRoleBindingAdapter{ClusterRoleBinding: o},
+			Client:      reconciliation.ClusterRoleBindingClientAdapter{Client: client.RbacV1().ClusterRoleBindings()},
+			Confirm:     true,
+		}
+		if _, err := binding.Run(); err != nil {
+			return fmt.Errorf("seed cluster role binding %s: %w", o.Name, err)
+		}
+	}
+	return nil
+}

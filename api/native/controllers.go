@@ -1,0 +1,119 @@
+package native
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/client-go/discovery/cached/memory"
+	"k8s.io/client-go/informers"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/metadata"
+	"k8s.io/client-go/metadata/metadatainformer"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/restmapper"
+	"k8s.io/controller-manager/pkg/informerfactory"
+	"k8s.io/kubernetes/pkg/controller/clusterroleaggregation"
+	"k8s.io/kubernetes/pkg/controller/garbagecollector"
+	"k8s.io/kubernetes/pkg/controller/namespace"
+)
+
+// Upstream's controllers take a number of workers and periods; these are upstream's defaults, except where said.
+const (
+	namespaceWorkers = 10
+	namespaceResync  = 5 * time.Minute
+
+	garbageWorkers = 20
+	// garbageDiscovery is how often new kinds (CRDs) are looked for. Objects of a kind found later are collected late,
+	// never wrongly.
+	garbageDiscovery = 30 * time.Second
+
+	// aggregationWorkers is one: a hub has a handful of aggregated roles.
+	aggregationWorkers = 1
+)
+
+// RunNamespaceController empties namespaces that are being deleted, whatever kinds they hold, and then lets them go.
+// It returns when ctx ends, with nil, or at once with an error if config makes no client. It must run in one hub
+// replica at a time to be cheap; two of them do no harm.
+func RunNamespaceController(ctx context.Context, config *rest.Config) error {
+	c, err := newClients(config, "namespace-controller")
+	if err != nil {
+		return err
+	}
+	factory := informers.NewSharedInformerFactory(c.kube, 0)
+	controller := namespace.NewNamespaceController(ctx, c.kube, c.metadata,
+		c.kube.Discovery().ServerPreferredNamespacedResources, //nolint:staticcheck // upstream's signature
+		factory.Core().V1().Namespaces(), namespaceResync, corev1.FinalizerKubernetes)
+	factory.Start(ctx.Done())
+	controller.Run(ctx, namespaceWorkers)
+	factory.Shutdown()
+	return nil
+}
+
+// RunGarbageCollector deletes objects whose owners (metadata.ownerReferences) are gone, and carries out foreground and
+// orphaning deletion. It returns as RunNamespaceController does.
+//
+// It watches the metadata of every kind of the hub except events, users' custom resources included.
+func RunGarbageCollector(ctx context.Context, config *rest.Config) error {
+	c, err := newClients(config, "garbage-collector")
+	if err != nil {
+		return err
+	}
+	mapper := restmapper.NewDeferredDiscoveryRESTMapper(memory.NewMemCacheClient(c.kube.Discovery()))
+	typed := informers.NewSharedInformerFactory(c.kube, 0)
+	anyKind := metadatainformer.NewSharedInformerFactory(c.metadata, 0)
+	started := make(chan struct{})
+	close(started) // no informer is shared with others, so none has to be waited for
+	collector, err := garbagecollector.NewGarbageCollector(ctx, c.kube, c.metadata, mapper,
+		garbagecollector.DefaultIgnoredResources(), informerfactory.NewInformerFactory(typed, anyKind), started)
+	if err != nil {
+		return fmt.Errorf("make garbage collector: %w", err)
+	}
+	go collector.Sync(ctx, c.kube.Discovery(), garbageDiscovery)
+	collector.Run(ctx, garbageWorkers, garbageDiscovery)
+	typed.Shutdown()
+	anyKind.Shutdown()
+	return nil
+}
+
+// RunClusterRoleAggregation keeps the rules of ClusterRoles with an aggregation rule (admin, edit, view and users')
+// equal to the union of the roles they select. It returns as RunNamespaceController does.
+func RunClusterRoleAggregation(ctx context.Context, config *rest.Config) error {
+	c, err := newClients(config, "clusterrole-aggregation-controller")
+	if err != nil {
+		return err
+	}
+	factory := informers.NewSharedInformerFactory(c.kube, 0)
+	controller := clusterroleaggregation.NewClusterRoleAggregation(factory.Rbac().V1().ClusterRoles(), c.kube.RbacV1())
+	factory.Start(ctx.Done())
+	controller.Run(ctx, aggregationWorkers)
+	factory.Shutdown()
+	return nil
+}
+
+type clients struct {
+	kube     kubernetes.Interface
+	metadata metadata.Interface
+}
+
+// newClients makes clients without a rate limit of their own: emptying a namespace makes many calls in a burst, and
+// it is the hub's own priority and fairness that keeps them in bounds.
+func newClients(config *rest.Config, agent string) (*clients, error) {
+	if config == nil {
+		return nil, errors.New("no client configuration for the " + agent)
+	}
+	unlimited := rest.CopyConfig(config)
+	unlimited.QPS, unlimited.RateLimiter = -1, nil
+	rest.AddUserAgent(unlimited, agent)
+	kube, err := kubernetes.NewForConfig(unlimited)
+	if err != nil {
+		return nil, fmt.Errorf("make client for the %s: %w", agent, err)
+	}
+	meta, err := metadata.NewForConfig(unlimited)
+	if err != nil {
+		return nil, fmt.Errorf("make metadata client for the %s: %w", agent, err)
+	}
+	return &clients{kube: kube, metadata: meta}, nil
+}
