@@ -12,7 +12,9 @@ type counters struct {
 	queries [transports][typeSlots][rcodeSlots]atomic.Uint64
 	dropped atomic.Uint64
 	panics  atomic.Uint64
-	_       [64]byte
+	// overflowed counts packets that the kernel had no room for.
+	overflowed atomic.Uint64
+	_          [64]byte
 }
 
 // countedTypes have a label of their own; slot 0 is every other type.
