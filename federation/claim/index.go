@@ -51,6 +51,8 @@ type Index struct {
 	// namespaceLabels looks up the labels of a namespace of the hub.
 	namespaceLabels func(string) labels.Set
 
+	synced chan struct{}
+
 	mu     sync.RWMutex
 	rules  map[Key]*rule
 	named  map[named][]*rule
@@ -84,6 +86,7 @@ type resource struct {
 func NewIndex(namespaceLabels func(string) labels.Set) *Index {
 	return &Index{
 		namespaceLabels: namespaceLabels,
+		synced:          make(chan struct{}),
 		rules:           map[Key]*rule{},
 		named:           map[named][]*rule{},
 		broad:           map[string][]*rule{},

@@ -41,7 +41,28 @@ func Watch(ctx context.Context, informers cache.Cache, ix *Index, logger *slog.L
 			return fmt.Errorf("reading %T: %w", of, context.Cause(ctx))
 		}
 	}
+	close(ix.synced)
 	return nil
+}
+
+// HasSynced tells that Watch has read all placements once.
+func (ix *Index) HasSynced() bool {
+	select {
+	case <-ix.synced:
+		return true
+	default:
+		return false
+	}
+}
+
+// WaitForSync waits for HasSynced.
+func (ix *Index) WaitForSync(ctx context.Context) error {
+	select {
+	case <-ix.synced:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("reading the placements: %w", ctx.Err())
+	}
 }
 
 func specOf(obj any) *v1alpha1.PlacementSpec {

@@ -221,4 +221,6 @@ func sum(kind string, all []v1alpha1.Distribution) metav1.Condition {
 	return total
 }
 
-func objectName(d *v1alpha1.Distribution) string { return d.Spec.Template.Kind + " " + d.Spec.Template.Name }
+func objectName(d *v1alpha1.Distribution) string {
+	return d.Spec.Template.Kind + " " + d.Spec.Template.Name
+}

@@ -329,5 +329,5 @@ func (m *Member) reportFigures(nodesErr, podsErr error) {
 	if err := errors.Join(nodesErr, podsErr); err != nil {
 		resources.Message = limitedText(err.Error())
 	}
-	m.change(func(s *State) { s.Nodes, s.Resources = nodes, resources })
+	m.change(func(f *figures) { f.nodes, f.resources = nodes, resources })
 }

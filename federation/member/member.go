@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -41,12 +42,26 @@ type Member struct {
 	mu           sync.Mutex // guards what follows; never held during I/O
 	spec         Spec
 	health       health
-	figures      State // all of State that health does not have
+	figures      figures
 	identityRead time.Time
 	objects      map[schema.GroupVersionResource]*Objects
 	running      sync.WaitGroup
 	ended        bool // no goroutine may start any more
 	done         chan struct{}
+}
+
+// figures are all of State that does not come from the probes.
+type figures struct {
+	version, clusterUID string
+	nodes               Nodes
+	resources           Resources
+	apis                APIs
+}
+
+// same reports whether two are equal; equal quantities may be written differently.
+func (f figures) same(g figures) bool {
+	return f.version == g.version && f.clusterUID == g.clusterUID && f.apis == g.apis && f.nodes == g.nodes &&
+		apiequality.Semantic.DeepEqual(f.resources, g.resources)
 }
 
 // Connect begins to connect and returns at once. The member ends when ctx does.
@@ -78,7 +93,7 @@ func (m *Member) makeClients() {
 	m.discovery = &discover{
 		client: discovery.NewDiscoveryClientForConfigOrDie(m.REST()), clock: m.options.Clock, log: m.log, gate: m.gate,
 		kicks:   make(chan struct{}, 1),
-		changed: func(a APIs) { m.change(func(s *State) { s.APIs = a }) },
+		changed: func(a APIs) { m.change(func(f *figures) { f.apis = a }) },
 	}
 }
 
@@ -93,10 +108,11 @@ func (m *Member) State() State {
 }
 
 func (m *Member) stateLocked() State {
-	s := m.figures
-	s.Phase, s.Since, s.LastSeen = m.health.phase, m.health.since, m.health.lastSeen
-	s.Reason, s.Message, s.Failing = m.health.reason, m.health.message, m.health.failures
-	return s
+	h, f := m.health, m.figures
+	return State{
+		Phase: h.phase, Since: h.since, LastSeen: h.lastSeen, Reason: h.reason, Message: h.message, Failing: h.failures,
+		KubernetesVersion: f.version, ClusterUID: f.clusterUID, Nodes: f.nodes, Resources: f.resources, APIs: f.apis,
+	}
 }
 
 // Update takes a new address or new credentials of the same member. Requests under way finish the old way, watches and all
@@ -229,11 +245,11 @@ func (m *Member) probeSettings() Probe {
 }
 
 // change edits the figures and tells, if that made a difference.
-func (m *Member) change(edit func(*State)) {
+func (m *Member) change(edit func(*figures)) {
 	m.mu.Lock()
 	before := m.figures
 	edit(&m.figures)
-	changed := !apiequality.Semantic.DeepEqual(before, m.figures)
+	changed := !before.same(m.figures)
 	m.mu.Unlock()
 	if changed {
 		m.tell()
@@ -301,7 +317,27 @@ func (m *Member) startLocked(f func()) {
 	if m.ended {
 		return
 	}
-	m.running.Go(f)
+	m.running.Go(func() {
+		for !m.survives(f) {
+			select {
+			case <-m.ctx.Done():
+				return
+			case <-time.After(time.Second):
+			}
+		}
+	})
+}
+
+// survives runs f and reports whether it came to its end. What one member answers must not end the hub, so a panic in its own
+// goroutines is logged and the part begins anew.
+func (m *Member) survives(f func()) (finished bool) {
+	defer func() {
+		if trouble := recover(); trouble != nil {
+			m.log.Error("a part of the connection failed and starts again", "panic", trouble, "stack", string(debug.Stack()))
+		}
+	}()
+	f()
+	return true
 }
 
 // finish waits for the end and cleans up.

@@ -146,12 +146,12 @@ func (m *Member) readIdentity(ctx context.Context) {
 	if err := m.getJSON(ctx, "/api/v1/namespaces/kube-system", &namespace); err != nil {
 		m.log.Debug("cannot read the member's identity", "err", err)
 	}
-	m.change(func(s *State) {
+	m.change(func(f *figures) {
 		if version.GitVersion != "" {
-			s.KubernetesVersion = limitedText(version.GitVersion)
+			f.version = limitedText(version.GitVersion)
 		}
 		if namespace.Kind == "Namespace" && namespace.Metadata.UID != "" {
-			s.ClusterUID = limitedText(namespace.Metadata.UID)
+			f.clusterUID = limitedText(namespace.Metadata.UID)
 		}
 	})
 	if version.GitVersion != "" {

@@ -145,7 +145,32 @@ func (p *Propagator) Watch(ctx context.Context) error {
 	if !toolscache.WaitForCacheSync(ctx.Done(), registration.HasSynced) {
 		return fmt.Errorf("reading distributions: %w", context.Cause(ctx))
 	}
+	clusters, err := p.Cache.GetInformer(ctx, &v1alpha1.Cluster{})
+	if err != nil {
+		return fmt.Errorf("watching clusters: %w", err)
+	}
+	_, err = clusters.AddEventHandler(toolscache.ResourceEventHandlerFuncs{UpdateFunc: p.cluster})
+	if err != nil {
+		return fmt.Errorf("watching clusters: %w", err)
+	}
 	return nil
+}
+
+// cluster looks again at everything in a member whose facts changed: overrides may ask for them, and a pause may have
+// ended.
+func (p *Propagator) cluster(old, now any) {
+	before, wasCluster := old.(*v1alpha1.Cluster)
+	after, isCluster := now.(*v1alpha1.Cluster)
+	if !wasCluster || !isCluster {
+		return
+	}
+	if before.Generation == after.Generation && maps.Equal(before.Labels, after.Labels) &&
+		maps.Equal(before.Annotations, after.Annotations) {
+		return
+	}
+	if l, ok := p.lane(member.Name(after.Name)); ok {
+		l.everything()
+	}
 }
 
 func (p *Propagator) distribution(old, now any) {
@@ -210,13 +235,6 @@ func (p *Propagator) HandleMember(name member.Name) {
 		return
 	}
 	l.everything()
-}
-
-// Again looks again at everything in a member, because of its Cluster.
-func (p *Propagator) Again(name member.Name) {
-	if l, ok := p.lane(name); ok {
-		l.everything()
-	}
 }
 
 // everything looks at every template that the member has or had.

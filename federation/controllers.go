@@ -1,0 +1,280 @@
+package federation
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"github.com/go-logr/logr"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/client-go/discovery"
+	"k8s.io/client-go/dynamic"
+	clientscheme "k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/rest"
+	toolscache "k8s.io/client-go/tools/cache"
+	"k8s.io/utils/ptr"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/config"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/manager"
+	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+	"sigs.k8s.io/controller-runtime/pkg/source"
+
+	"github.com/hanse-federation/hanse/api/v1alpha1"
+	"github.com/hanse-federation/hanse/dns/zone"
+	"github.com/hanse-federation/hanse/federation/apply"
+	"github.com/hanse-federation/hanse/federation/claim"
+	"github.com/hanse-federation/hanse/federation/collect"
+	"github.com/hanse-federation/hanse/federation/expose"
+	"github.com/hanse-federation/hanse/federation/fleet"
+	"github.com/hanse-federation/hanse/federation/kinds"
+	"github.com/hanse-federation/hanse/federation/ledger"
+	"github.com/hanse-federation/hanse/federation/member"
+	"github.com/hanse-federation/hanse/federation/membership"
+	"github.com/hanse-federation/hanse/federation/propagate"
+	"github.com/hanse-federation/hanse/federation/schedule"
+	"github.com/hanse-federation/hanse/federation/template"
+)
+
+// Config is all that the reconcilers are made from.
+type Config struct {
+	// Hub is a client configuration that may do everything on the hub.
+	Hub *rest.Config
+	// HubUID is the UID of the hub's kube-system namespace.
+	HubUID string
+	// Claims is fed here and read by admission.
+	Claims *claim.Index
+	// Zones is where DNS snapshots are published; DNSSeed and DNSServers go into them.
+	Zones      *zone.Store
+	DNSSeed    uint64
+	DNSServers []string
+	// Elect tells that other replicas of the hub may exist, so that the reconcilers run where a Lease is held.
+	Elect bool
+	// Identity of this replica in the Lease.
+	Identity string
+	// AllowExec permits credentials of members that run a command on the hub.
+	AllowExec bool
+	// Leading are more parts that run only where the reconcilers do.
+	Leading []func(context.Context) error
+	Logger  *slog.Logger
+}
+
+// Federation is the running whole. Make one with New.
+type Federation struct {
+	config    Config
+	manager   manager.Manager
+	dynamic   dynamic.Interface
+	templates *template.Store
+	fleet     *fleet.Fleet
+	ledger    *ledger.Ledger
+	leads     atomic.Bool
+	scheduled *schedule.Source
+}
+
+// New prepares everything; nothing runs yet.
+func New(ctx context.Context, c Config) (*Federation, error) {
+	scheme := runtime.NewScheme()
+	if err := errors.Join(clientscheme.AddToScheme(scheme), v1alpha1.AddToScheme(scheme)); err != nil {
+		return nil, fmt.Errorf("preparing the kinds: %w", err)
+	}
+	mgr, err := manager.New(c.Hub, manager.Options{
+		Scheme:                        scheme,
+		Logger:                        logr.FromSlogHandler(c.Logger.Handler()),
+		Metrics:                       metricsserver.Options{BindAddress: "0"}, // the hub serves the registry itself
+		LeaderElection:                c.Elect,
+		LeaderElectionNamespace:       v1alpha1.SystemNamespace,
+		LeaderElectionID:              "hanse-controllers",
+		LeaderElectionReleaseOnCancel: true,
+		GracefulShutdownTimeout:       ptr.To(5 * time.Second),
+		Controller:                    config.Controller{SkipNameValidation: ptr.To(true)},
+		Cache: cache.Options{ByObject: map[client.Object]cache.ByObject{
+			&corev1.Secret{}: {Namespaces: map[string]cache.Config{v1alpha1.SystemNamespace: {}}},
+		}},
+	})
+	if err != nil {
+		return nil, fmt.Errorf("preparing the reconcilers: %w", err)
+	}
+	dyn, err := dynamic.NewForConfig(c.Hub)
+	if err != nil {
+		return nil, fmt.Errorf("preparing a client of the hub: %w", err)
+	}
+	disco, err := discovery.NewDiscoveryClientForConfig(c.Hub)
+	if err != nil {
+		return nil, fmt.Errorf("preparing a client of the hub: %w", err)
+	}
+	f := &Federation{config: c, manager: mgr, dynamic: dyn, ledger: &ledger.Ledger{}}
+	f.templates = template.NewStore(template.Options{
+		Discovery: disco,
+		ListWatch: func(kind template.Kind) toolscache.ListerWatcher { return listWatch(dyn, kind) },
+		Logger:    c.Logger,
+	})
+	f.fleet = fleet.New(ctx, member.Options{
+		Logger:    c.Logger,
+		Selector:  labels.Set{v1alpha1.HubLabel: c.HubUID}.String(),
+		Strip:     strip,
+		AllowExec: c.AllowExec,
+		UserAgent: "hanse-hub",
+	})
+	return f, f.setUp(ctx)
+}
+
+// strip makes a member's object small: the fingerprint is taken, then what no rule reads goes.
+func strip(_ schema.GroupVersionResource, obj *unstructured.Unstructured) {
+	apply.Seal(obj)
+	kinds.Of(obj).Trim(obj)
+}
+
+// setUp joins the parts. The list is the whole federation.
+func (f *Federation) setUp(ctx context.Context) error {
+	c, cached := f.config, f.manager.GetCache()
+	now := time.Now
+
+	scheduleSource := &schedule.Source{Cache: cached, Templates: f.templates, Claims: c.Claims}
+	scheduler := &schedule.Reconciler{
+		Client: f.manager.GetClient(), Dynamic: f.dynamic, Templates: f.templates, Claims: c.Claims, Fleet: f.fleet, Now: now,
+	}
+	propagator := &propagate.Propagator{
+		Cache: cached, Templates: f.templates, Claims: c.Claims, Fleet: f.fleet, Ledger: f.ledger,
+		Hub: apply.Hub(c.HubUID), Logger: c.Logger,
+	}
+	collectSource := &collect.Source{Cache: cached, Templates: f.templates, Fleet: f.fleet, Ledger: f.ledger}
+	collector := &collect.Reconciler{
+		Client: f.manager.GetClient(), Dynamic: f.dynamic, Templates: f.templates, Fleet: f.fleet, Ledger: f.ledger, Now: now,
+	}
+	placements := &collect.Placements{Client: f.manager.GetClient(), Claims: c.Claims, Now: now}
+	placementSource := &collect.PlacementSource{Cache: cached}
+	members := &membership.Reconciler{
+		Client: f.manager.GetClient(), Fleet: f.fleet, Hub: c.HubUID, Logger: c.Logger, Now: now,
+	}
+	exposer := expose.New(expose.Config{
+		Client: f.manager.GetClient(), Cache: cached, Templates: f.templates, Store: c.Zones, Seed: c.DNSSeed,
+		Servers: c.DNSServers, Leads: f.leads.Load, Logger: c.Logger, Now: now,
+	})
+	f.scheduled = scheduleSource
+
+	f.ledger.Listen(collectSource.HandleLedger)
+	f.templates.Handle(scheduleSource.HandleTemplate)
+	f.templates.Handle(propagator.HandleTemplate)
+	f.templates.Handle(collectSource.HandleTemplate)
+	f.fleet.OnJoin(propagator.Join)
+	f.fleet.OnChange(propagator.HandleMember)
+	f.fleet.OnChange(collectSource.HandleMember)
+	if err := errors.Join(
+		schedule.IndexFields(ctx, f.manager.GetFieldIndexer()),
+		collect.IndexFields(ctx, f.manager.GetFieldIndexer()),
+	); err != nil {
+		return err
+	}
+	// On every replica of the hub.
+	everywhere := []struct {
+		name string
+		run  func(context.Context) error
+	}{
+		{"templates", f.templates.Run},
+		{"placements", func(ctx context.Context) error { // for admission, and for what follows
+			return claim.Watch(ctx, cached, c.Claims, c.Logger, scheduleSource.HandlePlacement)
+		}},
+		{"expose", exposer.Run},
+	}
+	for _, part := range everywhere {
+		if err := f.manager.Add(runnable{part.run, false}); err != nil {
+			return fmt.Errorf("adding %s: %w", part.name, err)
+		}
+	}
+	// Where the Lease is held, in this order: each needs what is above it to have read its facts.
+	leading := []func(context.Context) error{
+		func(context.Context) error { f.leads.Store(true); exposer.Again(); return nil },
+		f.templates.WaitForSync,
+		func(ctx context.Context) error { return c.Claims.WaitForSync(ctx) },
+		propagator.Watch, // fills the ledger: what is known to be applied is not applied again
+		func(context.Context) error { return members.SetUp(f.manager) },
+		func(context.Context) error { return add(f.manager, "schedule", 4, scheduler, scheduleSource) },
+		func(context.Context) error { return add(f.manager, "collect", 8, collector, collectSource) },
+		func(context.Context) error { return add(f.manager, "placements", 2, placements, placementSource) },
+	}
+	return f.manager.Add(runnable{func(ctx context.Context) error {
+		for _, start := range leading {
+			if err := start(ctx); err != nil {
+				return err
+			}
+		}
+		for _, part := range c.Leading {
+			if err := f.manager.Add(runnable{part, true}); err != nil {
+				return fmt.Errorf("adding a part: %w", err)
+			}
+		}
+		return nil
+	}, true})
+}
+
+// add adds a controller with its source.
+func add[T comparable](
+	mgr manager.Manager, name string, workers int, r reconcile.TypedReconciler[T], s source.TypedSource[T],
+) error {
+	c, err := controller.NewTyped(name, mgr, controller.TypedOptions[T]{Reconciler: r, MaxConcurrentReconciles: workers})
+	if err == nil {
+		err = c.Watch(s)
+	}
+	if err != nil {
+		return fmt.Errorf("setting up %s: %w", name, err)
+	}
+	return nil
+}
+
+// runnable is a part of the manager.
+type runnable struct {
+	run    func(context.Context) error
+	isLead bool
+}
+
+func (r runnable) Start(ctx context.Context) error { return r.run(ctx) }
+
+// NeedLeaderElection implements manager.LeaderElectionRunnable.
+func (r runnable) NeedLeaderElection() bool { return r.isLead }
+
+// Run runs until the context ends.
+func (f *Federation) Run(ctx context.Context) error {
+	if err := f.manager.Start(ctx); err != nil {
+		return fmt.Errorf("running the reconcilers: %w", err)
+	}
+	return nil
+}
+
+// Ready tells that this replica has read what it needs to serve.
+func (f *Federation) Ready() error {
+	if !f.templates.HasSynced() {
+		return errors.New("the templates have not been read yet")
+	}
+	if !f.config.Claims.HasSynced() {
+		return errors.New("the placements have not been read yet")
+	}
+	return nil
+}
+
+// Clusters is the text of the column CLUSTERS of a template: "east=4/4,west=2/2".
+func (f *Federation) Clusters(group, kind, namespace, name string) string {
+	ref := template.Ref{Group: group, Kind: kind, Namespace: namespace, Name: name}
+	d := &v1alpha1.Distribution{}
+	at, called := ref.Distribution()
+	if f.manager.GetCache().Get(context.Background(), client.ObjectKey{Namespace: at, Name: called}, d) != nil {
+		return ""
+	}
+	return d.Status.Summary
+}
+
+// NamespaceLabels looks up the labels of a namespace of the hub.
+func (f *Federation) NamespaceLabels(name string) labels.Set {
+	if obj, ok := f.templates.Get(template.Ref{Kind: "Namespace", Name: name}); ok {
+		return obj.GetLabels()
+	}
+	return nil
+}

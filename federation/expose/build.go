@@ -1,0 +1,221 @@
+package expose
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+
+	"github.com/hanse-federation/hanse/api/v1alpha1"
+	"github.com/hanse-federation/hanse/dns/zone"
+	"github.com/hanse-federation/hanse/federation/template"
+)
+
+// world is everything that a snapshot is made of.
+type world struct {
+	zones    []v1alpha1.Zone
+	services []v1alpha1.GlobalService
+	clusters map[string]*v1alpha1.Cluster
+	// distribution looks up what became of a template.
+	distribution func(template.Ref) *v1alpha1.Distribution
+	// object looks up a template.
+	object func(template.Ref) (*unstructured.Unstructured, bool)
+	// workloads calls visit for the workloads of a namespace that run pods.
+	workloads func(namespace string, visit func(*unstructured.Unstructured))
+	// servers are the addresses that the hub serves DNS on, for zones that name none.
+	servers []string
+	now     time.Time
+}
+
+// exposure is what is to be served of one GlobalService.
+type exposure struct {
+	object    *v1alpha1.GlobalService
+	hostnames []string // absolute, with the closing dot
+	problem   error
+	service   zone.Service // without a name
+	reasons   map[string]string
+}
+
+// plan is a snapshot in the making.
+type plan struct {
+	zones     []zone.Zone
+	exposures []exposure
+	problems  map[string]error // by zone
+	// recheck is when time alone changes the plan; 0 means never.
+	recheck time.Duration
+}
+
+// build is pure: the world in, the plan out.
+func build(w world) plan {
+	p := plan{problems: map[string]error{}}
+	slices.SortFunc(w.zones, func(a, b v1alpha1.Zone) int { return cmp.Compare(a.Name, b.Name) })
+	slices.SortFunc(w.services, func(a, b v1alpha1.GlobalService) int {
+		return cmp.Or(a.CreationTimestamp.Compare(b.CreationTimestamp.Time), cmp.Compare(a.Namespace, b.Namespace),
+			cmp.Compare(a.Name, b.Name))
+	})
+	owners := map[string]string{}
+	for i := range w.services {
+		e, recheck := expose(w, &w.services[i])
+		for _, hostname := range e.hostnames {
+			owner := w.services[i].Namespace + "/" + w.services[i].Name
+			if first, taken := owners[hostname]; taken {
+				e.problem = fmt.Errorf("%s is the name of the older GlobalService %s; take another one", hostname, first)
+				continue
+			}
+			owners[hostname] = owner
+		}
+		if recheck > 0 && (p.recheck == 0 || recheck < p.recheck) {
+			p.recheck = recheck
+		}
+		p.exposures = append(p.exposures, e)
+	}
+	for i := range w.zones {
+		z := zoneOf(w, &w.zones[i])
+		for _, e := range p.exposures {
+			if e.problem != nil {
+				continue
+			}
+			for _, hostname := range e.hostnames {
+				if in, ok := zoneFor(w.zones, hostname); ok && in.Name == w.zones[i].Name {
+					service := e.service
+					service.Name = hostname
+					z.Services = append(z.Services, service)
+				}
+			}
+		}
+		if err := zone.Check(z); err != nil {
+			p.problems[w.zones[i].Name] = err
+		}
+		p.zones = append(p.zones, z)
+	}
+	return p
+}
+
+// zoneOf translates a Zone.
+func zoneOf(w world, z *v1alpha1.Zone) zone.Zone {
+	out := zone.Zone{Origin: absolute(z.Name), TTL: uint32(z.Spec.TTL)}
+	if soa := z.Spec.SOA; soa != nil {
+		out.SOA = zone.SOA{
+			Mailbox: soa.Contact,
+			Refresh: uint32(soa.Refresh),
+			Retry:   uint32(soa.Retry),
+			Expire:  uint32(soa.Expire),
+			Minimum: uint32(soa.Minimum),
+		}
+	}
+	for _, ns := range z.Spec.Nameservers {
+		out.NameServers = append(out.NameServers, nameServer(absolute(ns.Name), ns.IPs))
+	}
+	if len(out.NameServers) == 0 {
+		out.NameServers = []zone.NameServer{nameServer("ns1."+out.Origin, w.servers)}
+	}
+	for _, r := range z.Spec.Records {
+		for _, value := range r.Values {
+			record := zone.Record{Name: r.Name, Type: r.Type, Data: value}
+			if r.TTL != nil {
+				record.TTL = uint32(*r.TTL)
+			}
+			out.Records = append(out.Records, record)
+		}
+	}
+	return out
+}
+
+func nameServer(name string, ips []string) zone.NameServer {
+	return zone.NameServer{Name: name, Addresses: addresses(ips)}
+}
+
+// absolute closes a name with a dot.
+func absolute(name string) string { return strings.ToLower(strings.TrimSuffix(name, ".")) + "." }
+
+// zoneFor finds the zone of a name: the longest origin that covers it.
+func zoneFor(zones []v1alpha1.Zone, hostname string) (*v1alpha1.Zone, bool) {
+	var best *v1alpha1.Zone
+	for i := range zones {
+		origin := absolute(zones[i].Name)
+		covers := hostname == origin || strings.HasSuffix(hostname, "."+origin)
+		if covers && (best == nil || len(zones[i].Name) > len(best.Name)) {
+			best = &zones[i]
+		}
+	}
+	return best, best != nil
+}
+
+// defaultZone is where GlobalServices without hostnames are named.
+func defaultZone(zones []v1alpha1.Zone) (*v1alpha1.Zone, bool) {
+	for i := range zones {
+		if zones[i].Spec.Default {
+			return &zones[i], true
+		}
+	}
+	if len(zones) == 1 {
+		return &zones[0], true
+	}
+	return nil, false
+}
+
+// expose works out one GlobalService.
+func expose(w world, gs *v1alpha1.GlobalService) (exposure, time.Duration) {
+	e := exposure{object: gs, reasons: map[string]string{}}
+	e.hostnames, e.problem = hostnamesOf(w.zones, gs)
+	minHealthy, err := strconv.Atoi(strings.TrimSuffix(cmp.Or(gs.Spec.MinHealthy, "50%"), "%"))
+	if err != nil && e.problem == nil {
+		e.problem = fmt.Errorf("spec.minHealthy: %w", err)
+	}
+	e.service = zone.Service{
+		Policy:      zone.Policy(gs.Spec.Policy),
+		Answer:      zone.Answer(gs.Spec.Answer),
+		TTL:         uint32(gs.Spec.TTL),
+		TTLDegraded: uint32(max(1, gs.Spec.TTL/2)),
+		MinHealthy:  minHealthy,
+	}
+	if gs.Spec.Policy == "All" {
+		e.service.Policy, e.service.Answer = zone.Weighted, zone.All
+	}
+	var recheck time.Duration
+	e.service.Targets, e.service.Ports, recheck = targets(w, gs, e.reasons)
+	return e, recheck
+}
+
+func hostnamesOf(zones []v1alpha1.Zone, gs *v1alpha1.GlobalService) ([]string, error) {
+	if len(gs.Spec.Hostnames) == 0 {
+		in, ok := defaultZone(zones)
+		if !ok {
+			return nil, fmt.Errorf("spec.hostnames is empty and there is no default zone; " +
+				"name a hostname, or set spec.default of a Zone")
+		}
+		return []string{absolute(gs.Name + "." + gs.Namespace + "." + in.Name)}, nil
+	}
+	var names []string
+	for i, hostname := range gs.Spec.Hostnames {
+		name := absolute(hostname)
+		if _, ok := zoneFor(zones, name); !ok {
+			return nil, fmt.Errorf("spec.hostnames[%d]: %s lies in no Zone of the hub", i, hostname)
+		}
+		names = append(names, name)
+	}
+	return names, nil
+}
+
+// portsOf are the named ports of a Service.
+func portsOf(service *unstructured.Unstructured) []zone.Port {
+	var typed corev1.Service
+	if runtime.DefaultUnstructuredConverter.FromUnstructured(service.Object, &typed) != nil {
+		return nil
+	}
+	var ports []zone.Port
+	for _, port := range typed.Spec.Ports {
+		if port.Name == "" {
+			continue // unnamed ports have no SRV record
+		}
+		protocol := strings.ToLower(string(cmp.Or(port.Protocol, corev1.ProtocolTCP)))
+		ports = append(ports, zone.Port{Name: port.Name, Protocol: protocol, Port: uint16(port.Port)})
+	}
+	return ports
+}

@@ -1,0 +1,21 @@
+// Package expose turns what the members have into DNS: Zones, GlobalServices and the Distributions of what they
+// expose -> a snapshot for the DNS server.
+//
+// # Guarantees
+//
+// Every replica of the hub builds its snapshot from stored objects alone, so all answer alike, and a hub that has
+// just started answers before it has a connection to any member. Only the replica that leads writes status.
+//
+// A zone or a GlobalService that cannot be served says so in its status and takes nothing else down: a zone that was
+// served before stays as it was. A name that exists is never answered NXDOMAIN, whatever has become of its members.
+//
+// # Considerations
+//
+// Health is folded from what is stored: ready replicas of the workloads behind a Service, whether it has an address,
+// and the contact to the member. A member out of contact keeps its last health for a while (staleAfter) and is then
+// unknown, not down: the answering rules leave it out only while enough others are healthy, since a hub that has lost
+// sight of its members knows nothing about their clients.
+//
+// The serial is the newest resource version of what the snapshot is made of: it grows with every change, and is the
+// same on all replicas that have seen the same changes.
+package expose

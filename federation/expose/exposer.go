@@ -1,0 +1,284 @@
+package expose
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"reflect"
+	"strconv"
+	"sync/atomic"
+	"time"
+
+	"k8s.io/apimachinery/pkg/api/equality"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	toolscache "k8s.io/client-go/tools/cache"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/hanse-federation/hanse/api/v1alpha1"
+	"github.com/hanse-federation/hanse/dns/zone"
+	"github.com/hanse-federation/hanse/federation/template"
+)
+
+// Config is all that an Exposer is made from.
+type Config struct {
+	// Client writes status and reads from the cache.
+	Client client.Client
+	Cache  cache.Cache
+	// Templates are read.
+	Templates *template.Store
+	// Store is where snapshots are published.
+	Store *zone.Store
+	// Seed of hashed draws, the same on all replicas.
+	Seed uint64
+	// Servers are the addresses that the hub serves DNS on.
+	Servers []string
+	// Leads tells whether this replica writes status.
+	Leads  func() bool
+	Logger *slog.Logger
+	Now    func() time.Time
+}
+
+// Exposer publishes snapshots. Make one with New.
+type Exposer struct {
+	Config
+
+	kick    chan struct{}
+	newest  atomic.Int64 // the newest resource version heard of
+	serial  uint32
+	served  []zone.Zone
+	timer   *time.Timer
+	isFresh bool
+}
+
+// New prepares an Exposer.
+func New(c Config) *Exposer { return &Exposer{Config: c, kick: make(chan struct{}, 1)} }
+
+// coalesce is the least time between two snapshots.
+const coalesce = 50 * time.Millisecond
+
+// workloadKinds run pods that a Service can select.
+var workloadKinds = []schema.GroupKind{
+	{Group: "apps", Kind: "Deployment"},
+	{Group: "apps", Kind: "StatefulSet"},
+	{Group: "apps", Kind: "DaemonSet"},
+	{Group: "apps", Kind: "ReplicaSet"},
+}
+
+// Run publishes a snapshot after every change until the context ends.
+func (x *Exposer) Run(ctx context.Context) error {
+	if err := x.watch(ctx); err != nil {
+		return err
+	}
+	x.timer = time.NewTimer(time.Hour)
+	defer x.timer.Stop()
+	for {
+		began := x.Now()
+		x.publish(ctx)
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(max(0, coalesce-x.Now().Sub(began))):
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-x.kick:
+		case <-x.timer.C:
+		}
+	}
+}
+
+// watch hears of everything that a snapshot is made of, and returns when it has been read once.
+func (x *Exposer) watch(ctx context.Context) error {
+	for _, of := range []client.Object{
+		&v1alpha1.Zone{}, &v1alpha1.GlobalService{}, &v1alpha1.Distribution{}, &v1alpha1.Cluster{},
+	} {
+		informer, err := x.Cache.GetInformer(ctx, of)
+		if err != nil {
+			return fmt.Errorf("watching %T: %w", of, err)
+		}
+		registration, err := informer.AddEventHandler(toolscache.ResourceEventHandlerFuncs{
+			AddFunc:    x.heard,
+			UpdateFunc: func(old, now any) { x.changed(old, now) },
+			DeleteFunc: x.heard,
+		})
+		if err != nil {
+			return fmt.Errorf("watching %T: %w", of, err)
+		}
+		if !toolscache.WaitForCacheSync(ctx.Done(), registration.HasSynced) {
+			return fmt.Errorf("reading %T: %w", of, context.Cause(ctx))
+		}
+	}
+	return x.Templates.WaitForSync(ctx)
+}
+
+// changed leaves out what we wrote ourselves.
+func (x *Exposer) changed(old, now any) {
+	switch before := old.(type) {
+	case *v1alpha1.Zone:
+		if after, ok := now.(*v1alpha1.Zone); ok && before.Generation == after.Generation {
+			return
+		}
+	case *v1alpha1.GlobalService:
+		if after, ok := now.(*v1alpha1.GlobalService); ok && before.Generation == after.Generation {
+			return
+		}
+	}
+	x.heard(now)
+}
+
+// Again looks again at everything, for instance because this replica leads now.
+func (x *Exposer) Again() { x.heard(nil) }
+
+func (x *Exposer) heard(obj any) {
+	if gone, ok := obj.(toolscache.DeletedFinalStateUnknown); ok {
+		obj = gone.Obj
+	}
+	if o, ok := obj.(client.Object); ok {
+		if version, err := strconv.ParseInt(o.GetResourceVersion(), 10, 64); err == nil {
+			for seen := x.newest.Load(); version > seen; seen = x.newest.Load() {
+				if x.newest.CompareAndSwap(seen, version) {
+					break
+				}
+			}
+		}
+	}
+	select {
+	case x.kick <- struct{}{}:
+	default:
+	}
+}
+
+// publish builds a snapshot, publishes it if it differs from the last one, and writes what became of it.
+func (x *Exposer) publish(ctx context.Context) {
+	w, err := x.gather(ctx)
+	if err != nil {
+		x.Logger.Error("gathering what DNS serves", "error", err)
+		return
+	}
+	p := build(w)
+	x.timer.Reset(time.Hour)
+	if p.recheck > 0 {
+		x.timer.Reset(p.recheck)
+	}
+	zones := x.servable(p, w)
+	if !x.isFresh || !reflect.DeepEqual(zones, x.served) {
+		serial := x.nextSerial(w)
+		if err := x.Store.Set(zone.Config{Serial: serial, Seed: x.Seed, Zones: zones}); err != nil {
+			x.Logger.Error("publishing DNS", "serial", serial, "error", err)
+			return
+		}
+		x.serial, x.served, x.isFresh = serial, zones, true
+	}
+	if x.Leads() {
+		x.report(ctx, w, p)
+	}
+}
+
+// servable are the zones without fault, and those with one as they were served last.
+func (x *Exposer) servable(p plan, w world) []zone.Zone {
+	var good []zone.Zone
+	for i, z := range p.zones {
+		if p.problems[w.zones[i].Name] == nil {
+			good = append(good, z)
+			continue
+		}
+		for _, before := range x.served {
+			if before.Origin == z.Origin {
+				good = append(good, before)
+			}
+		}
+	}
+	return good
+}
+
+// nextSerial grows with every snapshot.
+func (x *Exposer) nextSerial(w world) uint32 {
+	serial := uint32(x.newest.Load())
+	for i := range w.zones {
+		serial = later(serial, uint32(w.zones[i].Status.Serial))
+	}
+	if x.isFresh && later(serial, x.serial) == x.serial {
+		serial = x.serial + 1
+	}
+	return max(serial, 1)
+}
+
+// later of two serials (RFC 1982).
+func later(a, b uint32) uint32 {
+	if int32(a-b) < 0 {
+		return b
+	}
+	return a
+}
+
+// gather reads everything from memory.
+func (x *Exposer) gather(ctx context.Context) (world, error) {
+	w := world{clusters: map[string]*v1alpha1.Cluster{}, servers: x.Servers, now: x.Now()}
+	var zones v1alpha1.ZoneList
+	var services v1alpha1.GlobalServiceList
+	var clusters v1alpha1.ClusterList
+	for _, list := range []client.ObjectList{&zones, &services, &clusters} {
+		if err := x.Client.List(ctx, list); err != nil {
+			return w, fmt.Errorf("listing %T: %w", list, err)
+		}
+	}
+	w.zones, w.services = zones.Items, services.Items
+	for i := range clusters.Items {
+		w.clusters[clusters.Items[i].Name] = &clusters.Items[i]
+	}
+	w.object = x.Templates.Get
+	w.distribution = func(ref template.Ref) *v1alpha1.Distribution {
+		namespace, name := ref.Distribution()
+		d := &v1alpha1.Distribution{}
+		if x.Client.Get(ctx, client.ObjectKey{Namespace: namespace, Name: name}, d) != nil {
+			return nil
+		}
+		return d
+	}
+	w.workloads = func(namespace string, visit func(*unstructured.Unstructured)) {
+		for _, kind := range workloadKinds {
+			x.Templates.Each(kind, namespace, func(obj *unstructured.Unstructured) bool {
+				visit(obj)
+				return true
+			})
+		}
+	}
+	return w, nil
+}
+
+// report writes what is answered.
+func (x *Exposer) report(ctx context.Context, w world, p plan) {
+	for _, e := range p.exposures {
+		status := serviceStatus(e, x.serial, w.now)
+		if equality.Semantic.DeepEqual(e.object.Status, status) {
+			continue
+		}
+		changed := e.object.DeepCopy()
+		changed.Status = status
+		x.write(ctx, changed)
+	}
+	for i := range w.zones {
+		problem := p.problems[w.zones[i].Name]
+		status := zoneStatus(&w.zones[i], countRecords(p.zones[i]), x.serial, problem, w.now)
+		if equality.Semantic.DeepEqual(w.zones[i].Status, status) {
+			continue
+		}
+		changed := w.zones[i].DeepCopy()
+		changed.Status = status
+		x.write(ctx, changed)
+	}
+}
+
+// write tries once: what did not get through is written with the next change.
+func (x *Exposer) write(ctx context.Context, obj client.Object) {
+	if err := x.Client.Status().Update(ctx, obj); client.IgnoreNotFound(err) != nil && ctx.Err() == nil {
+		x.Logger.Debug("writing the status of what DNS serves", "name", obj.GetName(), "error", err)
+		x.Again()
+	}
+}
+
+// countRecords counts a zone's records, its services one each.
+func countRecords(z zone.Zone) int { return len(z.Records) + len(z.Services) + len(z.NameServers) + 1 }

@@ -1,0 +1,292 @@
+package expose
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/utils/ptr"
+
+	"github.com/hanse-federation/hanse/api/v1alpha1"
+	"github.com/hanse-federation/hanse/dns/zone"
+	"github.com/hanse-federation/hanse/federation/template"
+)
+
+// defaultStaleAfter is how long a member out of contact keeps its last health.
+const defaultStaleAfter = time.Minute
+
+// endpoint is what is exposed of one member.
+type endpoint struct {
+	cluster   string
+	addresses []netip.Addr
+	hostname  string
+}
+
+// targets works out where a GlobalService can be reached, in the order of the members' names.
+func targets(w world, gs *v1alpha1.GlobalService, reasons map[string]string) ([]zone.Target, []zone.Port, time.Duration) {
+	endpoints, exposed, ports := endpointsOf(w, gs)
+	load := loadOf(w, gs, exposed)
+	var recheck time.Duration
+	var all []zone.Target
+	for _, e := range endpoints {
+		t := zone.Target{Cluster: e.cluster, Addresses: e.addresses, Hostname: e.hostname}
+		contact, again := contactOf(w, gs, e.cluster)
+		if again > 0 && (recheck == 0 || again < recheck) {
+			recheck = again
+		}
+		if c := w.clusters[e.cluster]; c != nil {
+			t.Region = c.Spec.Region
+			if len(c.Spec.Zones) > 0 {
+				t.Zone = c.Spec.Zones[0]
+			}
+		}
+		for _, tier := range gs.Spec.Tiers {
+			if tier.Cluster == e.cluster {
+				t.Tier = uint16(tier.Tier)
+			}
+		}
+		t.Weight, t.State, reasons[e.cluster] = judge(gs, load, e, contact)
+		all = append(all, t)
+	}
+	scaleWeights(all)
+	return all, ports, recheck
+}
+
+// load is what stands behind an exposed object: the replicas of its workloads in each member.
+type load struct {
+	isKnown bool
+	ready   map[string]int64
+	desired map[string]int64
+}
+
+// contact is how the hub stands to a member.
+type contact int
+
+const (
+	inTouch contact = iota
+	justLost
+	lost
+	gone
+)
+
+// contactOf tells how the hub stands to a member, and when that may change by time alone.
+func contactOf(w world, gs *v1alpha1.GlobalService, name string) (contact, time.Duration) {
+	cluster, joined := w.clusters[name]
+	if !joined {
+		if len(gs.Spec.Addresses) > 0 {
+			return inTouch, 0 // an address given by hand need not be a member's
+		}
+		return gone, 0
+	}
+	ready := meta.FindStatusCondition(cluster.Status.Conditions, v1alpha1.ClusterConditionReady)
+	if ready == nil || ready.Status == metav1.ConditionTrue {
+		return inTouch, 0
+	}
+	stale := defaultStaleAfter
+	if gs.Spec.StaleAfter != nil {
+		stale = gs.Spec.StaleAfter.Duration
+	}
+	if since := w.now.Sub(ready.LastTransitionTime.Time); since < stale {
+		return justLost, stale - since
+	}
+	return lost, 0
+}
+
+// judge gives a member its weight and state, with the reason for people.
+func judge(gs *v1alpha1.GlobalService, l load, e endpoint, c contact) (uint32, zone.State, string) {
+	weight := weightOf(gs, l, e.cluster)
+	state, reason := zone.Healthy, "ready"
+	switch {
+	case c == gone:
+		return 0, zone.Unhealthy, "the cluster is not a member any more"
+	case len(e.addresses) == 0 && e.hostname == "":
+		state, reason = zone.Unhealthy, "has no address"
+	case l.isKnown && l.ready[e.cluster] == 0 && l.desired[e.cluster] > 0:
+		state, reason = zone.Unhealthy, fmt.Sprintf("0 of %d replicas are ready", l.desired[e.cluster])
+		weight = max(weight, fallbackWeight(gs, l, e.cluster))
+	case l.isKnown && l.desired[e.cluster] == 0:
+		state, reason = zone.Draining, "has no replicas"
+	case c == lost:
+		state, reason = zone.Unknown, "out of contact"
+	case c == justLost:
+		reason = "out of contact, keeps its last health for now"
+	case l.isKnown:
+		reason = fmt.Sprintf("%d of %d replicas are ready", l.ready[e.cluster], l.desired[e.cluster])
+	}
+	return uint32(min(weight, int64(maxWeight))), state, reason
+}
+
+// weightOf is a member's weight before scaling.
+func weightOf(gs *v1alpha1.GlobalService, l load, cluster string) int64 {
+	switch {
+	case gs.Spec.Weights == "Fixed":
+		for _, fixed := range gs.Spec.FixedWeights {
+			if fixed.Cluster == cluster {
+				return fixed.Weight
+			}
+		}
+		return 0
+	case !l.isKnown:
+		return 1
+	case gs.Spec.Weights == "Placement":
+		return l.desired[cluster]
+	}
+	return l.ready[cluster]
+}
+
+// fallbackWeight is the weight that a member without a ready replica would have: it counts as what is missing.
+func fallbackWeight(gs *v1alpha1.GlobalService, l load, cluster string) int64 {
+	if gs.Spec.Weights == "Fixed" {
+		return 0
+	}
+	return l.desired[cluster]
+}
+
+// maxWeight bounds a weight before scaling, so that sums cannot overflow.
+const maxWeight = 1<<31 - 1
+
+// scaleWeights brings weights into the range of the DNS server, keeping their ratio; none that is not 0 becomes 0.
+func scaleWeights(all []zone.Target) {
+	var most uint32
+	for _, t := range all {
+		most = max(most, t.Weight)
+	}
+	if most <= zone.MaxWeight {
+		return
+	}
+	for i := range all {
+		if all[i].Weight > 0 {
+			all[i].Weight = max(1, uint32(uint64(all[i].Weight)*zone.MaxWeight/uint64(most)))
+		}
+	}
+}
+
+// endpointsOf finds the members' addresses, and the exposed object if it is a Service.
+func endpointsOf(w world, gs *v1alpha1.GlobalService) ([]endpoint, *unstructured.Unstructured, []zone.Port) {
+	if len(gs.Spec.Addresses) > 0 {
+		var given []endpoint
+		for _, a := range gs.Spec.Addresses {
+			given = append(given, endpoint{cluster: a.Cluster, addresses: addresses(a.IPs), hostname: a.Hostname})
+		}
+		sortEndpoints(given)
+		return given, nil, nil
+	}
+	ref := template.Ref{Namespace: gs.Namespace}
+	switch {
+	case gs.Spec.Service != "":
+		ref.Kind, ref.Name = "Service", gs.Spec.Service
+	case gs.Spec.Ingress != "":
+		ref.Group, ref.Kind, ref.Name = "networking.k8s.io", "Ingress", gs.Spec.Ingress
+	default:
+		ref.Group, ref.Kind, ref.Name = "gateway.networking.k8s.io", "Gateway", gs.Spec.Gateway
+	}
+	obj, ok := w.object(ref)
+	d := w.distribution(ref)
+	if !ok || d == nil {
+		return nil, nil, nil
+	}
+	var found []endpoint
+	for _, o := range d.Status.Clusters {
+		if slices.Contains(d.Spec.Leaving, o.Name) {
+			continue
+		}
+		e := endpoint{cluster: o.Name}
+		if o.Status != nil {
+			e.addresses, e.hostname = reachedAt(o.Status.Raw)
+		}
+		found = append(found, e)
+	}
+	sortEndpoints(found)
+	if ref.Kind != "Service" {
+		return found, obj, nil
+	}
+	return found, obj, portsOf(obj)
+}
+
+func sortEndpoints(all []endpoint) {
+	slices.SortFunc(all, func(a, b endpoint) int { return strings.Compare(a.cluster, b.cluster) })
+}
+
+// reachedAt reads the addresses off a member's status of a Service, an Ingress or a Gateway.
+func reachedAt(raw []byte) ([]netip.Addr, string) {
+	var status struct {
+		LoadBalancer struct {
+			Ingress []struct{ IP, Hostname string }
+		}
+		Addresses []struct{ Type, Value string }
+	}
+	if json.Unmarshal(raw, &status) != nil {
+		return nil, ""
+	}
+	var ips []string
+	hostname := ""
+	for _, in := range status.LoadBalancer.Ingress {
+		ips = append(ips, in.IP)
+		if hostname == "" {
+			hostname = in.Hostname
+		}
+	}
+	for _, a := range status.Addresses {
+		if a.Type == "Hostname" && hostname == "" {
+			hostname = a.Value
+		} else if a.Type != "Hostname" {
+			ips = append(ips, a.Value)
+		}
+	}
+	return addresses(ips), hostname
+}
+
+// addresses parses what is an address and skips the rest.
+func addresses(texts []string) []netip.Addr {
+	var all []netip.Addr
+	for _, text := range texts {
+		if addr, err := netip.ParseAddr(text); err == nil && !addr.IsUnspecified() {
+			all = append(all, addr.Unmap().WithZone(""))
+		}
+	}
+	return all
+}
+
+// loadOf adds up the workloads behind a GlobalService: the one it names, or those that its Service selects.
+func loadOf(w world, gs *v1alpha1.GlobalService, exposed *unstructured.Unstructured) load {
+	l := load{ready: map[string]int64{}, desired: map[string]int64{}}
+	var matches func(*unstructured.Unstructured) bool
+	switch {
+	case gs.Spec.Workload != "":
+		kind, name, _ := strings.Cut(gs.Spec.Workload, "/")
+		matches = func(obj *unstructured.Unstructured) bool {
+			return strings.EqualFold(obj.GetKind(), kind) && obj.GetName() == name
+		}
+	case exposed != nil && exposed.GetKind() == "Service":
+		selector, _, _ := unstructured.NestedStringMap(exposed.Object, "spec", "selector")
+		if len(selector) == 0 {
+			return l
+		}
+		matches = func(obj *unstructured.Unstructured) bool {
+			pods, _, _ := unstructured.NestedStringMap(obj.Object, "spec", "template", "metadata", "labels")
+			return labels.SelectorFromSet(selector).Matches(labels.Set(pods))
+		}
+	default:
+		return l
+	}
+	w.workloads(gs.Namespace, func(obj *unstructured.Unstructured) {
+		if !matches(obj) {
+			return
+		}
+		if d := w.distribution(template.RefOf(obj)); d != nil {
+			l.isKnown = true
+			for _, o := range d.Status.Clusters {
+				l.ready[o.Name] += ptr.Deref(o.Ready, 0)
+				l.desired[o.Name] += ptr.Deref(o.Desired, 0)
+			}
+		}
+	})
+	return l
+}
