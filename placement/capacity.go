@@ -59,6 +59,9 @@ func (d *deciding) vote() {
 			continue
 		}
 		room := min(c.fit, maxVote)
+		if c.cluster.Free == nil { // what it holds is all that is known to fit
+			room = min(c.replicas, maxVote)
+		}
 		if d.in.Policy.By == ByCapacity {
 			c.vote = room
 		} else {

@@ -2,6 +2,7 @@ package placement
 
 import (
 	"fmt"
+	"reflect"
 
 	"github.com/google/cel-go/cel"
 	"github.com/google/cel-go/common/types"
@@ -24,7 +25,7 @@ const (
 
 // CompileSelector compiles a CEL expression that says of a cluster whether it is chosen. It sees the variable
 // cluster with name, region and provider (strings), zones (list of strings), labels (map of strings), ready and
-// cordoned (bools) and taints (list of maps with key, value and effect), and the string functions of cel-go:
+// cordoned (bools) and taints (each with key, value and effect), the string functions of cel-go and optional values:
 //
 //	cluster.labels["env"] == "prod" && cluster.region.startsWith("eu-")
 //
@@ -34,7 +35,9 @@ func CompileSelector(expression string) (*Program, error) {
 		return nil, fmt.Errorf("cluster expression is longer than %d bytes", maxExpression)
 	}
 	env, err := cel.NewEnv(
-		cel.Variable("cluster", cel.MapType(cel.StringType, cel.DynType)),
+		cel.OptionalTypes(), // before the types of our own, which wrap the provider
+		ext.NativeTypes(reflect.TypeFor[clusterFacts](), ext.ParseStructTags(true)),
+		cel.Variable("cluster", cel.ObjectType("placement.clusterFacts")),
 		cel.ParserExpressionSizeLimit(maxExpression),
 		cel.ParserRecursionLimit(64),
 		ext.Strings(ext.StringsVersion(2)),
@@ -61,7 +64,7 @@ func (p *Program) String() string { return p.text }
 
 // Matches evaluates the expression. An error (a key that is not there, a cost above the limit) is no match.
 func (p *Program) Matches(c *Cluster) (bool, error) {
-	out, _, err := p.program.Eval(map[string]any{"cluster": facts(c)})
+	out, _, err := p.program.Eval(map[string]any{"cluster": factsOf(c)})
 	if err != nil {
 		return false, fmt.Errorf("expression {%s} fails: %w", p.text, err)
 	}
@@ -72,21 +75,30 @@ func (p *Program) Matches(c *Cluster) (bool, error) {
 	return bool(chosen), nil
 }
 
-// facts is the variable cluster. Absent facts are empty, so an expression need not test for them; a label is not.
-func facts(c *Cluster) map[string]any {
-	taints := make([]map[string]string, len(c.Taints))
-	for i, t := range c.Taints {
-		taints[i] = map[string]string{"key": t.Key, "value": t.Value, "effect": string(t.Effect)}
+// clusterFacts is the type of the variable cluster, so that a misspelt fact is found when the expression is written.
+// Absent facts are empty, and an expression need not test for them; a label it must.
+type clusterFacts struct {
+	Name     string            `cel:"name"`
+	Region   string            `cel:"region"`
+	Provider string            `cel:"provider"`
+	Zones    []string          `cel:"zones"`
+	Labels   map[string]string `cel:"labels"`
+	Taints   []taintFacts      `cel:"taints"`
+	Ready    bool              `cel:"ready"`
+	Cordoned bool              `cel:"cordoned"`
+}
+
+type taintFacts struct {
+	Key    string `cel:"key"`
+	Value  string `cel:"value"`
+	Effect string `cel:"effect"`
+}
+
+func factsOf(c *Cluster) *clusterFacts {
+	f := &clusterFacts{Name: c.Name, Region: c.Region, Provider: c.Provider, Zones: c.Zones, Labels: c.Labels,
+		Ready: c.Ready, Cordoned: c.Cordoned}
+	for _, t := range c.Taints {
+		f.Taints = append(f.Taints, taintFacts{t.Key, t.Value, string(t.Effect)})
 	}
-	labels, zones := c.Labels, c.Zones
-	if labels == nil {
-		labels = map[string]string{}
-	}
-	if zones == nil {
-		zones = []string{}
-	}
-	return map[string]any{
-		"name": c.Name, "region": c.Region, "provider": c.Provider, "zones": zones, "labels": labels,
-		"taints": taints, "ready": c.Ready, "cordoned": c.Cordoned,
-	}
+	return f
 }

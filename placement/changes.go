@@ -12,14 +12,15 @@ func (d *deciding) finishChanges() {
 	was = max(was-max(d.in.Previous.Surge, 0), 0)
 	for i := range d.list {
 		c := &d.list[i]
-		if c.now != c.replicas || c.held != c.heldBefore {
+		if c.now != c.replicas || d.isChosen(c) != c.heldBefore {
 			d.out.Changes = append(d.out.Changes,
-				Change{Name: c.cluster.Name, From: c.replicas, To: c.now, Reason: d.changeReason(c, was)})
+				Change{Name: c.cluster.Name, From: c.replicas, To: c.now, Had: c.heldBefore, Has: d.isChosen(c),
+					Reason: d.changeReason(c, was)})
 		}
 	}
 	for _, p := range d.gone {
 		d.out.Changes = append(d.out.Changes,
-			Change{Name: p.Name, From: p.Replicas, Reason: Reason{CodeGone, "the cluster does not exist any more"}})
+			Change{Name: p.Name, From: p.Replicas, Had: true, Reason: Reason{CodeGone, "the cluster does not exist any more"}})
 	}
 }
 
@@ -27,16 +28,20 @@ func (d *deciding) finishChanges() {
 func (d *deciding) changeReason(c *candidate, was int64) Reason {
 	fewer := c.now < c.replicas || !d.isChosen(c)
 	switch {
-	case fewer && c.why.Code != "" && c.standing != welcome:
+	case fewer && (c.standing >= leaves && c.standing != frozen || c.why.Code == CodeUnschedulable):
 		return c.why
+	case d.mode != ModeDivide && c.heldBefore && d.isChosen(c):
+		return Reason{CodeScaled, "the number of replicas is another"}
+	case d.mode != ModeDivide && fewer:
+		return d.leftOut(c)
 	case fewer && d.replicas < was:
 		return Reason{CodeScaled, "scaled down"}
 	case fewer:
 		return Reason{CodeRebalanced, "moved to other clusters"}
-	case d.replicas > was:
+	case d.mode == ModeDivide && d.replicas > was:
 		return Reason{CodeScaled, "scaled up"}
 	case d.someoneLeft():
-		return Reason{CodeFailover, "takes over from other clusters"}
+		return Reason{CodeTakesOver, "takes over from other clusters"}
 	case c.clamps&ClampOverflow != 0:
 		return Reason{CodeOverflow, "gets more than fits, as the placement asks"}
 	case d.mode == ModeDivide:

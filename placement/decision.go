@@ -104,6 +104,8 @@ type Rejection struct {
 type Change struct {
 	Name     string
 	From, To int64
+	// Had and Has say whether the object was and is there at all.
+	Had, Has bool
 	Reason
 }
 

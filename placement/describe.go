@@ -2,6 +2,7 @@ package placement
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 )
 
@@ -21,7 +22,8 @@ func (d Decision) Describe() string {
 		fmt.Fprintf(&b, "  note: %s (%s)\n", n.Message, n.Code)
 	}
 	for _, c := range d.Changes {
-		fmt.Fprintf(&b, "  changed %s %d -> %d: %s (%s)\n", c.Name, c.From, c.To, c.Message, c.Code)
+		fmt.Fprintf(&b, "  changed %s %s -> %s: %s (%s)\n", c.Name, orNone(c.From, c.Had), orNone(c.To, c.Has),
+			c.Message, c.Code)
 	}
 	for _, r := range d.Rejected {
 		fmt.Fprintf(&b, "  not %s: %s (%s)\n", r.Name, r.Message, r.Code)
@@ -70,6 +72,13 @@ func (d Decision) describeClusters(b *strings.Builder) {
 		}
 		b.WriteByte('\n')
 	}
+}
+
+func orNone(n int64, there bool) string {
+	if !there {
+		return "none"
+	}
+	return strconv.FormatInt(n, 10)
 }
 
 func orDash(s string) string {

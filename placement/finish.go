@@ -17,6 +17,7 @@ func (d *deciding) finish() Decision {
 	if chosen > 0 {
 		out.Clusters = make([]Share, 0, chosen)
 	}
+	d.findUnsettled()
 	for i := range d.list {
 		c := &d.list[i]
 		switch {
@@ -66,7 +67,10 @@ func (d *deciding) idealVotes() uint64 {
 
 // inIdeal leaves out what is gone or going, and tiers that wait for their turn.
 func (c *candidate) inIdeal(lowest int) bool {
-	return c.term != nil && tierOf(c) <= lowest && (c.standing <= keeps || c.standing == frozen)
+	if c.term == nil || tierOf(c) > lowest {
+		return false
+	}
+	return c.standing == welcome || c.replicas > 0 && (c.standing == keeps || c.standing == frozen)
 }
 
 // idealOf is replicas·vote/votes.
@@ -98,20 +102,23 @@ func (d *deciding) shareOf(c *candidate) Share {
 		s.Reason = d.wholeReason(c)
 		return s
 	}
-	s.Clamps, s.Reason = c.clamps|d.clampsOf(c, s.Ideal), d.divideReason(c)
+	s.Clamps = c.clamps | d.clampsOf(c, s.Ideal)
+	s.Reason = d.divideReason(c)
+	if s.Code == CodeShare && s.Clamps&ClampKept != 0 {
+		s.Reason = Reason{CodeKept, "keeps what it has until the next scaling"}
+	}
 	return s
 }
 
 func (d *deciding) clampsOf(c *candidate, ideal Fraction) Clamps {
 	var held Clamps
-	below := c.goal < ideal.Whole
-	above := c.goal > ideal.Whole && ideal.Num == 0 || c.goal > ideal.Whole+1
-	running := c.replicas - c.stuck
+	below, above := c.comparedTo(ideal)
 	switch {
 	case c.standing == frozen:
 		held |= ClampFrozen
-	case c.standing != welcome:
+	case c.standing != welcome && c.goal > 0:
 		held |= ClampKept
+	case c.standing != welcome:
 	case below && c.goal == c.max:
 		held |= ClampMax
 	case below && c.goal == c.fit:
@@ -120,7 +127,7 @@ func (d *deciding) clampsOf(c *candidate, ideal Fraction) Clamps {
 		held |= ClampMin
 	case above && c.goal == 1 && c.spreadFloor:
 		held |= ClampSpread
-	case (above && c.goal <= c.replicas || below && c.goal >= running) && c.replicas > 0 && votesDecide(d):
+	case c.goal == c.replicas && (above && d.someGain || below && d.someLose):
 		held |= ClampKept
 	}
 	if tierOf(c) > d.lowest {
@@ -132,14 +139,35 @@ func (d *deciding) clampsOf(c *candidate, ideal Fraction) Clamps {
 	return held
 }
 
-func votesDecide(d *deciding) bool {
-	return d.in.Policy.Rebalance != RebalanceAlways && d.in.Policy.Pack != PackFill
+// comparedTo says whether the goal is off the ideal by more than rounding.
+func (c *candidate) comparedTo(ideal Fraction) (below, above bool) {
+	return c.goal < ideal.Whole, c.goal > ideal.Whole && ideal.Num == 0 || c.goal > ideal.Whole+1
+}
+
+// findUnsettled notes whether some candidate could gain and some could lose replicas towards the ideal: only then
+// are the others held by stability rather than by bounds.
+func (d *deciding) findUnsettled() {
+	if d.votes == 0 || d.in.Previous == nil || d.in.Policy.Rebalance == RebalanceAlways {
+		return
+	}
+	for i := range d.list {
+		c := &d.list[i]
+		if c.standing != welcome {
+			continue
+		}
+		below, above := c.comparedTo(d.idealOf(c))
+		d.someGain = d.someGain || below && c.goal < min(c.max, c.fit)
+		d.someLose = d.someLose || above && c.goal > c.min && !c.spreadFloor
+	}
 }
 
 func (d *deciding) divideReason(c *candidate) Reason {
 	switch {
 	case d.replicas == 0 && c.now == 0:
 		return Reason{CodeScaleZero, "holds the object while it is scaled to zero"}
+	case c.standing == leaves && c.goal > 0 && c.now > c.goal:
+		return Reason{CodeMoving, count(c.now-c.goal, "replica moves", "replicas move") + " away, and for " +
+			count(c.goal, "more", "more") + " there is no room elsewhere; " + c.why.Message}
 	case c.standing == lost || c.standing == leaves && c.goal > 0:
 		return Reason{CodeStandIn, "no other cluster can take what it has; " + c.why.Message}
 	case c.now > c.goal:
@@ -202,7 +230,7 @@ func (d *deciding) leftOut(c *candidate) Reason {
 	case c.vote == 0:
 		return Reason{CodeNoCapacity, "it has no room for another replica"}
 	case d.idealOf(c).Whole > 0:
-		return Reason{CodeNotNeeded, "nothing moves to it before the next scaling"}
+		return Reason{CodeNotNeeded, "the others hold all, and nothing moves before the next scaling"}
 	}
 	return Reason{CodeSmallShare, "its share is too small for a whole replica"}
 }

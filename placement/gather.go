@@ -63,6 +63,8 @@ type deciding struct {
 	unmet  Reason
 	lowest int
 	votes  uint64
+	// someGain and someLose say that stability holds candidates away from their ideal.
+	someGain, someLose bool
 	// gone are previous clusters that no longer exist, away those that lost replicas by failover.
 	gone    []Assignment
 	away    []string

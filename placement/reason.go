@@ -55,6 +55,6 @@ const (
 	CodeGone            Code = "Gone"
 	CodeScaled          Code = "Scaled"
 	CodeRebalanced      Code = "Rebalanced"
-	CodeFailover        Code = "Failover"
+	CodeTakesOver       Code = "TakesOver"
 	CodeNew             Code = "New"
 )

@@ -184,7 +184,7 @@ func (d *deciding) lowestTier() int {
 	lowest, found := 0, false
 	for i := range d.list {
 		c := &d.list[i]
-		if c.standing == welcome && c.ceiling > 0 && (!found || c.term.Tier < lowest) {
+		if c.standing == welcome && (!found || c.term.Tier < lowest) {
 			lowest, found = c.term.Tier, true
 		}
 	}

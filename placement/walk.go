@@ -1,5 +1,7 @@
 package placement
 
+import "strconv"
+
 // walk takes one step from what is there to the goal: candidate.now of everybody.
 //
 // What scaling and failover ask for happens at once. What merely moves is started at its destination first, at most
@@ -26,8 +28,8 @@ func (d *deciding) walk() {
 	w.shift(start, (*candidate).lacks, 1)
 	w.shift(stop, (*candidate).mayGo, -1)
 	if start == 0 && stop == 0 && excess > 0 {
-		d.note(CodeWaiting, "moving "+count(excess, "replica", "replicas")+" waits until "+
-			count(max(w.goal-w.ready()+1, 1), "more is", "more are")+" ready")
+		d.note(CodeWaiting, "moving "+count(excess, "replica", "replicas")+" waits: "+
+			strconv.FormatInt(w.ready(), 10)+" are ready of "+strconv.FormatInt(w.goal, 10)+" wanted")
 	}
 }
 
