@@ -27,6 +27,9 @@ const (
 	// kindPrefix keeps our clusters apart from the user's own.
 	kindPrefix = "hanse-"
 
+	// kindVersion is the release of kind that is built where none is installed.
+	kindVersion = "v0.33.0"
+
 	// kindConfig is where the configuration is, under the repository's root.
 	kindConfig = "deploy/kind/cluster.yaml"
 
@@ -36,19 +39,19 @@ const (
 
 // kind makes clusters of whole nodes in Docker.
 type kind struct {
+	program  string // the kind command
 	image    string // the node image; kind's own if empty
 	progress io.Writer
 	ranges   rangePool
 }
 
-// NewKind returns the provider whose clusters are kind's. It needs the
-// commands kind and docker; E2E_KIND_IMAGE names a node image other than
-// kind's own.
+// NewKind returns the provider whose clusters are kind's. It needs Docker, and
+// builds the command kind where it is not installed; E2E_KIND_IMAGE names a
+// node image other than kind's own.
 func NewKind(ctx context.Context, progress io.Writer) (Provider, error) {
-	for _, need := range []string{"kind", "docker"} {
-		if _, err := exec.LookPath(need); err != nil {
-			return nil, fmt.Errorf("the kind provider: %w", err)
-		}
+	program, err := FindTool(ctx, progress, "kind", "sigs.k8s.io/kind", kindVersion, "sigs.k8s.io/kind")
+	if err != nil {
+		return nil, err
 	}
 	if _, err := command(ctx, "docker", "info", "--format", "{{.ServerVersion}}"); err != nil {
 		return nil, fmt.Errorf("asking Docker whether it runs: %w", err)
@@ -56,7 +59,7 @@ func NewKind(ctx context.Context, progress io.Writer) (Provider, error) {
 	if err := buildWebImages(ctx); err != nil {
 		return nil, fmt.Errorf("building the application's images: %w", err)
 	}
-	return &kind{image: os.Getenv("E2E_KIND_IMAGE"), progress: progress}, nil
+	return &kind{program: program, image: os.Getenv("E2E_KIND_IMAGE"), progress: progress}, nil
 }
 
 // buildWebImages makes WebImage and WebImageNext.
@@ -87,6 +90,7 @@ func buildWebImages(ctx context.Context) error {
 
 // kindCluster is a cluster of nodes that are containers.
 type kindCluster struct {
+	program  string // the kind command
 	name     string
 	dir      string
 	options  Options
@@ -110,7 +114,7 @@ func (k *kind) Create(ctx context.Context, name string, opts Options) (Cluster, 
 		return nil, fmt.Errorf("creating cluster %s: %w", name, err)
 	}
 	opts.Controllers = true
-	c := &kindCluster{name: name, dir: dir, options: opts, progress: k.progress, within: within}
+	c := &kindCluster{program: k.program, name: name, dir: dir, options: opts, progress: k.progress, within: within}
 	if err := c.create(ctx, k.image); err != nil {
 		// A cluster that was there before is somebody else's and stays.
 		return nil, errors.Join(fmt.Errorf("creating cluster %s: %w", name, err), os.RemoveAll(dir))
@@ -140,7 +144,7 @@ func (c *kindCluster) create(ctx context.Context, image string) error {
 	if image != "" {
 		arguments = append(arguments, "--image", image)
 	}
-	_, err = command(ctx, "kind", arguments...)
+	_, err = command(ctx, c.program, arguments...)
 	return err
 }
 
@@ -155,7 +159,8 @@ func (c *kindCluster) bringUp(ctx context.Context) error {
 	if c.client, err = kubernetes.NewForConfig(config); err != nil {
 		return fmt.Errorf("making a client: %w", err)
 	}
-	if _, err := command(ctx, "kind", "load", "docker-image", "--name", c.kindName(), WebImage, WebImageNext); err != nil {
+	_, err = command(ctx, c.program, "load", "docker-image", "--name", c.kindName(), WebImage, WebImageNext)
+	if err != nil {
 		return fmt.Errorf("loading the application's images: %w", err)
 	}
 	if err := c.labelNodes(ctx); err != nil {
@@ -239,7 +244,7 @@ func (c *kindCluster) kindName() string     { return kindPrefix + c.name }
 func (c *kindCluster) Logs() string {
 	ctx, cancel := context.WithTimeout(context.Background(), kindPatience)
 	defer cancel()
-	_, err := command(ctx, "kind", "export", "logs", "--quiet", "--name", c.kindName(), c.logFolder())
+	_, err := command(ctx, c.program, "export", "logs", "--quiet", "--name", c.kindName(), c.logFolder())
 	if err != nil {
 		fmt.Fprintf(c.progress, "the logs of cluster %s are not complete: %v\n", c.name, err)
 	}
@@ -317,7 +322,8 @@ func (c *kindCluster) Delete() error {
 	if c.balancer != nil {
 		c.balancer.stop()
 	}
-	_, err := command(ctx, "kind", "delete", "cluster", "--quiet", "--name", c.kindName(), "--kubeconfig", c.Kubeconfig())
+	_, err := command(ctx, c.program, "delete", "cluster", "--quiet", "--name", c.kindName(),
+		"--kubeconfig", c.Kubeconfig())
 	return c.explain("deleting", All, errors.Join(err, os.RemoveAll(c.dir)))
 }
 

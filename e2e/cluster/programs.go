@@ -41,14 +41,9 @@ const (
 // builds what is not there, telling of its progress on the writer. Only one
 // process builds at a time, others wait for it.
 func FindPrograms(ctx context.Context, progress io.Writer) (Programs, error) {
-	b := builder{e2e: folderOfE2E(), progress: progress}
-	b.bin = filepath.Join(filepath.Dir(b.e2e), "bin", "cluster")
-	if err := os.MkdirAll(b.bin, 0o755); err != nil {
-		return Programs{}, fmt.Errorf("making the folder for cluster programs: %w", err)
-	}
-	unlock, err := lockFolder(ctx, b.bin)
+	b, unlock, err := newBuilder(ctx, progress)
 	if err != nil {
-		return Programs{}, fmt.Errorf("waiting for another build of cluster programs: %w", err)
+		return Programs{}, err
 	}
 	defer unlock()
 
@@ -65,6 +60,29 @@ func FindPrograms(ctx context.Context, progress io.Writer) (Programs, error) {
 		return Programs{}, err
 	}
 	return p, nil
+}
+
+// FindTool finds a program that scenarios use beside the clusters, such as helm,
+// on this machine, or builds it once from a package of a module. It is built
+// apart from e2e/go.mod, so that it changes no version there.
+func FindTool(ctx context.Context, progress io.Writer, name, module, version, pkg string) (string, error) {
+	if path := findInstalled(name); path != "" {
+		return path, nil
+	}
+	b, unlock, err := newBuilder(ctx, progress)
+	if err != nil {
+		return "", err
+	}
+	defer unlock()
+	file := filepath.Join(b.bin, name+"-"+version)
+	if exists(file) {
+		return file, nil
+	}
+	dir, err := b.newModule(name+"-"+version, module, version)
+	if err != nil {
+		return "", fmt.Errorf("setting up a module for %s %s: %w", name, version, err)
+	}
+	return file, b.build(ctx, name+" "+version, dir, pkg, file, "")
 }
 
 // folderOfE2E is the root of this module: the source is at hand, because all
@@ -116,6 +134,19 @@ type builder struct {
 	e2e      string // the folder of this module
 	bin      string // where programs are kept
 	progress io.Writer
+}
+
+// newBuilder returns the builder of this repository when no other one is at work.
+func newBuilder(ctx context.Context, progress io.Writer) (b builder, unlock func(), err error) {
+	b = builder{e2e: folderOfE2E(), progress: progress}
+	b.bin = filepath.Join(filepath.Dir(b.e2e), "bin", "cluster")
+	if err := os.MkdirAll(b.bin, 0o755); err != nil {
+		return b, nil, fmt.Errorf("making the folder for cluster programs: %w", err)
+	}
+	if unlock, err = lockFolder(ctx, b.bin); err != nil {
+		return b, nil, fmt.Errorf("waiting for another build of cluster programs: %w", err)
+	}
+	return b, unlock, nil
 }
 
 // kubernetes fills in the programs of Kubernetes: the installed ones if they
@@ -273,11 +304,7 @@ func reportCompiling(r io.Reader, say func(string, ...any)) (complaints string) 
 // moduleFor makes a module that builds our Kubernetes program from another
 // release, with the versions of all else that this release was made with.
 func (b builder) moduleFor(ctx context.Context, version string) (dir string, err error) {
-	dir = filepath.Join(b.bin, "module-"+version)
-	if err := os.RemoveAll(dir); err != nil {
-		return "", err
-	}
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+	if dir, err = b.newModule("kubernetes-"+version, kubernetesModule, version); err != nil {
 		return "", err
 	}
 	source, err := os.ReadFile(filepath.Join(b.e2e, kubernetesMain, "main.go"))
@@ -285,10 +312,6 @@ func (b builder) moduleFor(ctx context.Context, version string) (dir string, err
 		return "", err
 	}
 	if err := os.WriteFile(filepath.Join(dir, "main.go"), source, 0o644); err != nil {
-		return "", err
-	}
-	goMod := "module kubernetes\n\ngo 1.26.0\n\nrequire " + kubernetesModule + " " + version + "\n"
-	if err := os.WriteFile(filepath.Join(dir, "go.mod"), []byte(goMod), 0o644); err != nil {
 		return "", err
 	}
 	staged, err := stagedModules(ctx, dir, version)
@@ -306,6 +329,19 @@ func (b builder) moduleFor(ctx context.Context, version string) (dir string, err
 	cmd.Dir = dir
 	_, err = output(cmd)
 	return dir, err
+}
+
+// newModule makes a folder with a module that requires another one and nothing else.
+func (b builder) newModule(name, module, version string) (dir string, err error) {
+	dir = filepath.Join(b.bin, "module-"+name)
+	if err := os.RemoveAll(dir); err != nil {
+		return "", err
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return "", err
+	}
+	goMod := "module program\n\ngo 1.26.0\n\nrequire " + module + " " + version + "\n"
+	return dir, os.WriteFile(filepath.Join(dir, "go.mod"), []byte(goMod), 0o644)
 }
 
 // stagedModules lists the libraries that a release of Kubernetes was published with.
