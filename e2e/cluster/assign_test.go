@@ -91,6 +91,10 @@ func TestRangePool(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}
+	pool.giveBack(netip.MustParsePrefix("203.0.113.0/24"))
+	if r, err := pool.take(netip.Prefix{}); err != nil || r.String() != "203.0.113.0/24" {
+		t.Errorf("want the range that was given back, got %v, %v", r, err)
+	}
 	for _, wanted := range []string{"192.0.2.1/32", "2001:db8::/64"} {
 		if _, err := pool.take(netip.MustParsePrefix(wanted)); err == nil {
 			t.Errorf("the range %s was taken", wanted)

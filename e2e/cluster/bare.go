@@ -6,10 +6,12 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
+	"sync"
 	"syscall"
 	"time"
 
@@ -61,6 +63,7 @@ type bareCluster struct {
 	client    kubernetes.Interface
 	processes []*process // in the order of their start
 	balancer  *balancer  // nil without controllers
+	freeRange func()     // gives the load balancer's range back
 }
 
 // ports are where the parts listen on the loopback address.
@@ -76,19 +79,14 @@ func (b *bare) Create(ctx context.Context, name string, opts Options) (Cluster, 
 	if err != nil {
 		return nil, fmt.Errorf("creating cluster %s: %w", name, err)
 	}
-	dir, err := newFolder(opts.Dir, name)
-	if err != nil {
+	c := &bareCluster{name: name, programs: b.programs, options: opts}
+	c.freeRange = sync.OnceFunc(func() { b.ranges.giveBack(lbRange) })
+	if c.dir, err = newFolder(opts.Dir, name); err != nil {
+		c.freeRange()
 		return nil, fmt.Errorf("creating cluster %s: %w", name, err)
 	}
-	c := &bareCluster{name: name, dir: dir, programs: b.programs, options: opts}
-	if err := c.bringUp(ctx); err != nil {
+	if err := c.bringUp(ctx, lbRange); err != nil {
 		return nil, errors.Join(fmt.Errorf("creating cluster %s: %w", name, err), c.Delete())
-	}
-	if opts.Controllers {
-		c.balancer = newBalancer(c.client, lbRange, c.logFile(LoadBalancer))
-		if err := c.balancer.start(); err != nil {
-			return nil, errors.Join(fmt.Errorf("creating cluster %s: %w", name, err), c.Delete())
-		}
 	}
 	return c, nil
 }
@@ -111,7 +109,7 @@ func newFolder(dir, name string) (string, error) {
 }
 
 // bringUp makes all files of the cluster, starts its parts and waits for them.
-func (c *bareCluster) bringUp(ctx context.Context) error {
+func (c *bareCluster) bringUp(ctx context.Context, lbRange netip.Prefix) error {
 	if err := c.pickPorts(); err != nil {
 		return err
 	}
@@ -137,7 +135,11 @@ func (c *bareCluster) bringUp(ctx context.Context) error {
 	if err := createNodes(ctx, c.client, c.name, c.options); err != nil {
 		return err
 	}
-	return c.waitUntilUsable(ctx)
+	if err := c.waitUntilUsable(ctx); err != nil || !c.options.Controllers {
+		return err
+	}
+	c.balancer = newBalancer(c.client, lbRange, c.logFile(LoadBalancer))
+	return c.balancer.start()
 }
 
 // writeFiles makes the folders, certificates, keys and kubeconfigs.
@@ -279,6 +281,7 @@ func (c *bareCluster) Resume(part Part) error {
 
 func (c *bareCluster) Delete() error {
 	c.stopBalancer(All)
+	c.freeRange()
 	// Killed, not stopped: nobody will read their data again.
 	return c.explain("deleting", All, errors.Join(
 		c.each(All, true, (*process).kill),

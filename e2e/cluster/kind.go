@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -99,6 +100,8 @@ type kindCluster struct {
 	config   *rest.Config
 	client   kubernetes.Interface
 	balancer *balancer
+
+	freeRange func() // gives the load balancer's range back
 }
 
 func (k *kind) Create(ctx context.Context, name string, opts Options) (Cluster, error) {
@@ -109,15 +112,17 @@ func (k *kind) Create(ctx context.Context, name string, opts Options) (Cluster, 
 	if err != nil {
 		return nil, fmt.Errorf("creating cluster %s: %w", name, err)
 	}
-	dir, err := newFolder(opts.Dir, name)
-	if err != nil {
+	opts.Controllers = true
+	c := &kindCluster{program: k.program, name: name, options: opts, progress: k.progress, within: within}
+	c.freeRange = sync.OnceFunc(func() { k.ranges.giveBack(within) })
+	if c.dir, err = newFolder(opts.Dir, name); err != nil {
+		c.freeRange()
 		return nil, fmt.Errorf("creating cluster %s: %w", name, err)
 	}
-	opts.Controllers = true
-	c := &kindCluster{program: k.program, name: name, dir: dir, options: opts, progress: k.progress, within: within}
 	if err := c.create(ctx, k.image); err != nil {
 		// A cluster that was there before is somebody else's and stays.
-		return nil, errors.Join(fmt.Errorf("creating cluster %s: %w", name, err), os.RemoveAll(dir))
+		c.freeRange()
+		return nil, errors.Join(fmt.Errorf("creating cluster %s: %w", name, err), os.RemoveAll(c.dir))
 	}
 	if err := c.bringUp(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("creating cluster %s: %w", name, err), c.Delete())
@@ -322,6 +327,7 @@ func (c *kindCluster) Delete() error {
 	if c.balancer != nil {
 		c.balancer.stop()
 	}
+	c.freeRange()
 	_, err := command(ctx, c.program, "delete", "cluster", "--quiet", "--name", c.kindName(),
 		"--kubeconfig", c.Kubeconfig())
 	return c.explain("deleting", All, errors.Join(err, os.RemoveAll(c.dir)))

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"sync"
 )
 
@@ -43,6 +44,15 @@ func (p *rangePool) take(wanted netip.Prefix) (netip.Prefix, error) {
 		}
 	}
 	return netip.Prefix{}, errors.New("no address range is left for another cluster")
+}
+
+// giveBack makes a range free again; one that was not taken is left alone.
+func (p *rangePool) giveBack(r netip.Prefix) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if i := slices.Index(p.taken, r); i >= 0 {
+		p.taken = slices.Delete(p.taken, i, i+1)
+	}
 }
 
 func (p *rangePool) overlaps(candidate netip.Prefix) bool {
