@@ -1,0 +1,101 @@
+package hub
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+
+	"github.com/hanse-federation/hanse/api/access"
+)
+
+// Config is a hub. Only DataDir is required.
+type Config struct {
+	// DataDir holds the embedded etcd, the certificates and admin.kubeconfig.
+	DataDir string
+	// Listen is the address of the API, host:port. Default 127.0.0.1:7443.
+	Listen string
+	// DNSListen are the addresses of the DNS server, UDP and TCP. Default 127.0.0.1:8053.
+	DNSListen []string
+	// AdvertiseURL is the API's URL in kubeconfigs. Default https:// and the address listened on.
+	AdvertiseURL string
+	// SANs are further names and addresses in the serving certificate.
+	SANs []string
+	// KubeconfigOut is where the administrator's kubeconfig goes. Default DataDir/admin.kubeconfig.
+	KubeconfigOut string
+
+	Etcd EtcdConfig
+
+	// TokenFile is a CSV file of static bearer tokens: token,user,uid[,"group,group"].
+	TokenFile string
+	// OIDC is used if it has an IssuerURL.
+	OIDC access.OIDCOptions
+
+	// AuditLogFile gets the audit log, by the rules in AuditPolicyFile. Empty: there is none.
+	AuditLogFile, AuditPolicyFile string
+	// PublicHealth and PublicMetrics serve those paths to anybody.
+	PublicHealth, PublicMetrics bool
+	// AllowExec permits credentials of members that run a command on this machine.
+	AllowExec bool
+
+	// LogFormat is text or json, LogLevel debug, info, warn or error. Default text and info.
+	LogFormat, LogLevel string
+	// Logger, if set, is used instead of one made from LogFormat and LogLevel.
+	Logger *slog.Logger
+}
+
+// EtcdConfig says where the state is: in an etcd of our own under DataDir, or, with Endpoints, in an etcd cluster.
+type EtcdConfig struct {
+	Endpoints                 []string
+	CAFile, CertFile, KeyFile string
+	Prefix                    string
+	// QuotaBytes of the embedded database. 0: the default of storage.
+	QuotaBytes int64
+}
+
+// complete fills in the defaults and checks the rest.
+func (c Config) complete() (Config, error) {
+	if c.DataDir == "" {
+		return c, errors.New("no data directory is given")
+	}
+	c.Listen = cmp.Or(c.Listen, "127.0.0.1:7443")
+	if len(c.DNSListen) == 0 {
+		c.DNSListen = []string{"127.0.0.1:8053"}
+	}
+	c.KubeconfigOut = cmp.Or(c.KubeconfigOut, filepath.Join(c.DataDir, "admin.kubeconfig"))
+	for _, address := range append([]string{c.Listen}, c.DNSListen...) {
+		if _, _, err := net.SplitHostPort(address); err != nil {
+			return c, fmt.Errorf("%q is no address such as 127.0.0.1:7443: %w", address, err)
+		}
+	}
+	if len(c.Etcd.Endpoints) == 0 && (c.Etcd.CAFile != "" || c.Etcd.CertFile != "" || c.Etcd.KeyFile != "") {
+		return c, errors.New("certificates for etcd are given, but no endpoints")
+	}
+	if c.Logger == nil {
+		logger, err := newLogger(c.LogFormat, c.LogLevel)
+		if err != nil {
+			return c, err
+		}
+		c.Logger = logger
+	}
+	return c, nil
+}
+
+func newLogger(format, level string) (*slog.Logger, error) {
+	var options slog.HandlerOptions
+	var lowest slog.Level
+	if err := lowest.UnmarshalText([]byte(cmp.Or(level, "info"))); err != nil {
+		return nil, fmt.Errorf("log level %q is not debug, info, warn or error", level)
+	}
+	options.Level = lowest
+	switch cmp.Or(format, "text") {
+	case "text":
+		return slog.New(slog.NewTextHandler(os.Stderr, &options)), nil
+	case "json":
+		return slog.New(slog.NewJSONHandler(os.Stderr, &options)), nil
+	}
+	return nil, fmt.Errorf("log format %q is not text or json", format)
+}

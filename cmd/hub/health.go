@@ -1,0 +1,86 @@
+package hub
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/netip"
+	"runtime"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	"k8s.io/apimachinery/pkg/version"
+	"k8s.io/client-go/rest"
+
+	"github.com/hanse-federation/hanse/api/native"
+)
+
+// checkPatience bounds one readiness check.
+const checkPatience = 3 * time.Second
+
+func withTimeout(check func(context.Context) error) func(*http.Request) error {
+	return func(r *http.Request) error {
+		ctx, cancel := context.WithTimeout(r.Context(), checkPatience)
+		defer cancel()
+		return check(ctx)
+	}
+}
+
+func (h *Hub) federationReady(*http.Request) error {
+	if h.federation == nil {
+		return errors.New("the federation is being built")
+	}
+	return h.federation.Ready()
+}
+
+// nativeControllers keep the hub's own objects in order: content of namespaces that end, objects whose owner is gone,
+// and aggregated roles.
+func nativeControllers(loopback *rest.Config) []func(context.Context) error {
+	var all []func(context.Context) error
+	for _, run := range []func(context.Context, *rest.Config) error{
+		native.RunNamespaceController, native.RunGarbageCollector, native.RunClusterRoleAggregation,
+	} {
+		all = append(all, func(ctx context.Context) error { return run(ctx, loopback) })
+	}
+	return all
+}
+
+// dnsServers are the addresses that name server records can carry: none if DNS is served on all addresses.
+func dnsServers(addr netip.Addr) []string {
+	if !addr.IsValid() || addr.IsUnspecified() {
+		return nil
+	}
+	return []string{addr.String()}
+}
+
+// The version of Kubernetes whose API the hub serves; that of k8s.io/api in go.mod.
+const kubernetesMajor = "1"
+
+// Version is what /version answers: the Kubernetes version whose API is served, with Hanse in the build part.
+func Version() version.Info {
+	minor, patch := "0", "0"
+	if build, ok := debug.ReadBuildInfo(); ok {
+		for _, module := range build.Deps {
+			if module.Path != "k8s.io/api" {
+				continue
+			}
+			used := module.Version
+			if module.Replace != nil {
+				used = module.Replace.Version
+			}
+			parts := strings.Split(strings.TrimPrefix(used, "v"), ".")
+			if len(parts) >= 3 {
+				minor, patch = parts[1], parts[2]
+			}
+		}
+	}
+	return version.Info{
+		Major:      kubernetesMajor,
+		Minor:      minor,
+		GitVersion: "v" + kubernetesMajor + "." + minor + "." + patch + "+hanse",
+		GoVersion:  runtime.Version(),
+		Compiler:   runtime.Compiler,
+		Platform:   runtime.GOOS + "/" + runtime.GOARCH,
+	}
+}

@@ -1,0 +1,301 @@
+package hub
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/go-logr/logr"
+	"golang.org/x/sync/errgroup"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apiserver/pkg/server/healthz"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/klog/v2"
+	ctrl "sigs.k8s.io/controller-runtime"
+	ctrlmetrics "sigs.k8s.io/controller-runtime/pkg/metrics"
+
+	"github.com/hanse-federation/hanse/api/access"
+	"github.com/hanse-federation/hanse/api/server"
+	"github.com/hanse-federation/hanse/api/storage"
+	"github.com/hanse-federation/hanse/api/v1alpha1"
+	dnsserver "github.com/hanse-federation/hanse/dns/server"
+	"github.com/hanse-federation/hanse/dns/zone"
+	"github.com/hanse-federation/hanse/federation"
+	"github.com/hanse-federation/hanse/federation/admit"
+	"github.com/hanse-federation/hanse/federation/claim"
+)
+
+// Hub is a hub that is ready to run.
+type Hub struct {
+	config Config
+	url    string
+	log    *slog.Logger
+
+	etcd       *storage.Etcd
+	pki        *access.PKI
+	api        *server.Server
+	federation *federation.Federation
+	dns        *dnsserver.Server
+
+	ctx     context.Context // of parts that New starts
+	closers []func() error
+}
+
+// etcdPatience is how long etcd is given to serve at the start.
+const etcdPatience = time.Minute
+
+// New builds a hub. The context is that of the start alone.
+func New(ctx context.Context, c Config) (*Hub, error) {
+	c, err := c.complete()
+	if err != nil {
+		return nil, err
+	}
+	h := &Hub{config: c, log: c.Logger}
+	life, end := context.WithCancel(context.WithoutCancel(ctx))
+	h.ctx = life
+	h.closers = append(h.closers, func() error { end(); return nil })
+	speakThrough(c.Logger)
+	if err := h.build(ctx); err != nil {
+		return nil, errors.Join(err, h.Close())
+	}
+	return h, nil
+}
+
+// speakThrough gives the libraries' logs to the hub's logger; they have one logger a process.
+func speakThrough(logger *slog.Logger) {
+	klog.SetSlogLogger(logger)
+	ctrl.SetLogger(logr.FromSlogHandler(logger.Handler()))
+}
+
+// build makes all parts. Each needs those above it.
+func (h *Hub) build(ctx context.Context) error {
+	claims := claim.NewIndex(h.namespaceLabels)
+	zones := zone.NewStore()
+	var listener net.Listener
+	steps := []struct {
+		name string
+		do   func() error
+	}{
+		{"data directory", h.openDataDir},
+		{"etcd", func() error { return h.openEtcd(ctx) }},
+		{"certificates", h.openPKI},
+		{"port", func() (err error) { listener, err = h.listen(ctx); return err }},
+		{"DNS", func() error { return h.buildDNS(zones) }}, // binds its ports before anything is promised
+		{"API", func() error { return h.buildAPI(listener, claims) }},
+		{"federation", func() error { return h.buildFederation(ctx, claims, zones) }},
+		{"kubeconfig", func() error { return h.pki.WriteAdminKubeconfig(h.config.KubeconfigOut, h.url) }},
+	}
+	for _, step := range steps {
+		begin := time.Now()
+		if err := step.do(); err != nil {
+			return err
+		}
+		h.log.Debug("start", "step", step.name, "took", time.Since(begin))
+	}
+	return nil
+}
+
+func (h *Hub) openDataDir() error {
+	if err := os.MkdirAll(h.config.DataDir, 0o700); err != nil {
+		return fmt.Errorf("making the data directory: %w", err)
+	}
+	probe, err := os.CreateTemp(h.config.DataDir, ".writable-")
+	if err != nil {
+		return fmt.Errorf("writing to the data directory: %w", err)
+	}
+	return errors.Join(probe.Close(), os.Remove(probe.Name()))
+}
+
+func (h *Hub) openEtcd(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, etcdPatience)
+	defer cancel()
+	var err error
+	c := h.config.Etcd
+	if len(c.Endpoints) > 0 {
+		h.etcd, err = storage.OpenExternal(ctx, storage.ExternalConfig{
+			Endpoints: c.Endpoints, CAFile: c.CAFile, CertFile: c.CertFile, KeyFile: c.KeyFile,
+			Prefix: c.Prefix, Logger: h.log,
+		})
+	} else {
+		h.etcd, err = storage.OpenEmbedded(ctx, storage.EmbeddedConfig{
+			DataDir: h.config.DataDir, QuotaBytes: c.QuotaBytes, Prefix: c.Prefix, Logger: h.log,
+		})
+	}
+	if err != nil {
+		return err
+	}
+	h.closers = append(h.closers, h.etcd.Close)
+	return nil
+}
+
+func (h *Hub) openPKI() error {
+	sans := slices.Clone(h.config.SANs)
+	if host, _, err := net.SplitHostPort(h.config.Listen); err == nil && host != "" {
+		if ip := net.ParseIP(host); ip == nil || !ip.IsUnspecified() {
+			sans = append(sans, host)
+		}
+	}
+	var err error
+	h.pki, err = access.OpenPKI(filepath.Join(h.config.DataDir, "pki"), access.PKIOptions{SANs: sans})
+	return err
+}
+
+func (h *Hub) listen(ctx context.Context) (net.Listener, error) {
+	var config net.ListenConfig
+	listener, err := config.Listen(ctx, "tcp", h.config.Listen)
+	if err != nil {
+		return nil, fmt.Errorf("listening for the API on %s: %w", h.config.Listen, err)
+	}
+	h.closers = append(h.closers, func() error { _ = listener.Close(); return nil })
+	h.url = h.config.AdvertiseURL
+	if h.url == "" {
+		h.url = "https://" + reachable(listener.Addr())
+	}
+	return listener, nil
+}
+
+// reachable is an address as a client on this machine can use it.
+func reachable(addr net.Addr) string {
+	tcp, ok := addr.(*net.TCPAddr)
+	if !ok || !tcp.IP.IsUnspecified() {
+		return addr.String()
+	}
+	return net.JoinHostPort("127.0.0.1", fmt.Sprint(tcp.Port))
+}
+
+func (h *Hub) buildDNS(zones *zone.Store) error {
+	var err error
+	h.dns, err = dnsserver.New(dnsserver.Config{
+		Listen: h.config.DNSListen, Snapshot: zones, Registerer: ctrlmetrics.Registry, Logger: h.log,
+	})
+	if err != nil {
+		return fmt.Errorf("preparing DNS: %w", err)
+	}
+	h.closers = append(h.closers, h.dns.Close)
+	if err := h.dns.Start(); err != nil {
+		return fmt.Errorf("listening for DNS on %s: %w", strings.Join(h.config.DNSListen, ", "), err)
+	}
+	return nil
+}
+
+func (h *Hub) buildAPI(listener net.Listener, claims *claim.Index) error {
+	crds, err := v1alpha1.CustomResourceDefinitions()
+	if err != nil {
+		return err
+	}
+	var readiness []healthz.HealthChecker
+	for _, check := range h.etcd.Checks() {
+		readiness = append(readiness, healthz.NamedCheck(check.Name, withTimeout(check.Run)))
+	}
+	readiness = append(readiness, healthz.NamedCheck("federation", h.federationReady))
+	h.api, err = server.New(server.Config{
+		Etcd:            h.etcd,
+		Listener:        listener,
+		TLS:             h.pki.ServingTLS(),
+		Access:          newDoors(h.ctx, h.config, h.pki).open,
+		CRDs:            crds,
+		Namespaces:      []string{v1alpha1.SystemNamespace},
+		Admission:       &admit.Plugin{Claims: claims},
+		Clusters:        h.clusters,
+		PublicHealth:    h.config.PublicHealth,
+		PublicMetrics:   h.config.PublicMetrics,
+		AuditLogFile:    h.config.AuditLogFile,
+		AuditPolicyFile: h.config.AuditPolicyFile,
+		Readiness:       readiness,
+		Version:         Version(),
+		Logger:          h.log,
+	})
+	if err != nil {
+		return err
+	}
+	h.closers = append(h.closers, func() error { h.api.Close(); return nil })
+	return nil
+}
+
+func (h *Hub) buildFederation(ctx context.Context, claims *claim.Index, zones *zone.Store) error {
+	loopback := h.api.Loopback()
+	kube, err := kubernetes.NewForConfig(loopback)
+	if err != nil {
+		return fmt.Errorf("preparing a client of the hub: %w", err)
+	}
+	system, err := kube.CoreV1().Namespaces().Get(ctx, metav1.NamespaceSystem, metav1.GetOptions{})
+	if err != nil {
+		return fmt.Errorf("reading the hub's identity: %w", err)
+	}
+	seed := fnv.New64a()
+	_, _ = seed.Write([]byte(system.UID))
+	h.federation, err = federation.New(h.ctx, federation.Config{
+		Hub:        loopback,
+		HubUID:     string(system.UID),
+		Claims:     claims,
+		Zones:      zones,
+		DNSSeed:    seed.Sum64(),
+		DNSServers: dnsServers(h.dns.Addr().Addr()),
+		Elect:      !h.etcd.Embedded(),
+		AllowExec:  h.config.AllowExec,
+		Leading:    nativeControllers(loopback),
+		Logger:     h.log,
+	})
+	return err
+}
+
+// Run serves until the context ends.
+func (h *Hub) Run(ctx context.Context) error {
+	h.log.Info("hub is running", "url", h.url, "dns", h.DNSAddr(), "kubeconfig", h.config.KubeconfigOut)
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return named("the API", h.api.Run(ctx)) })
+	group.Go(func() error { return named("the federation", h.federation.Run(ctx)) })
+	group.Go(func() error { return named("DNS", h.dns.Run(ctx)) })
+	err := group.Wait()
+	h.log.Info("hub has stopped")
+	return err
+}
+
+func named(part string, err error) error {
+	if err == nil || errors.Is(err, context.Canceled) {
+		return nil
+	}
+	return fmt.Errorf("%s ended: %w", part, err)
+}
+
+// Close gives back what New took, in reverse order. It may be called more than once.
+func (h *Hub) Close() error {
+	var failures []error
+	for _, closing := range slices.Backward(h.closers) {
+		failures = append(failures, closing())
+	}
+	h.closers = nil
+	return errors.Join(failures...)
+}
+
+// URL of the API.
+func (h *Hub) URL() string { return h.url }
+
+// Kubeconfig is the path of the administrator's kubeconfig.
+func (h *Hub) Kubeconfig() string { return h.config.KubeconfigOut }
+
+// DNSAddr is the first address that DNS is served on.
+func (h *Hub) DNSAddr() string { return h.dns.Addr().String() }
+
+func (h *Hub) namespaceLabels(name string) labels.Set {
+	if h.federation == nil {
+		return nil
+	}
+	return h.federation.NamespaceLabels(name)
+}
+
+func (h *Hub) clusters(group, kind, namespace, name string) string {
+	if h.federation == nil {
+		return ""
+	}
+	return h.federation.Clusters(group, kind, namespace, name)
+}
