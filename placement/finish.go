@@ -245,9 +245,12 @@ func (d *deciding) finishShortfall() {
 		}
 		return
 	}
-	placed := out.Placed()
-	out.Surge = max(placed-d.replicas, 0)
-	out.Unplaced = max(d.replicas-placed, 0)
+	goal := int64(0)
+	for i := range d.list {
+		goal = addUpTo(goal, d.list[i].goal)
+	}
+	out.Surge = max(out.Placed()-goal, 0)
+	out.Unplaced = max(d.replicas-goal, 0)
 	if out.Unplaced > 0 {
 		out.Cause = d.shortfallCause()
 	}

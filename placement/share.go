@@ -45,6 +45,9 @@ func (d *deciding) bound() {
 		switch c.standing {
 		case welcome:
 			c.ceiling = min(c.max, c.fit)
+			if d.in.Policy.Overflow == OverflowPending { // a floor holds where there is no room yet, too
+				c.ceiling = max(c.ceiling, min(c.max, max(c.must, c.min)))
+			}
 		case keeps:
 			c.ceiling = min(c.max, c.replicas)
 			if c.stuck > 0 && d.in.Policy.Overflow != OverflowPending {
@@ -247,8 +250,18 @@ func tierOf(c *candidate) int {
 func (d *deciding) apportion(total int64, list []*candidate) int64 {
 	parties := slices.Grow(d.scratch.parties[:0], len(list))
 	seats := slices.Grow(d.scratch.seats[:0], len(list))[:len(list)]
+	floors := int64(0)
 	for _, c := range list {
 		parties = append(parties, Party{Weight: c.vote, Min: c.floor, Max: c.ceiling, Tie: c.tie})
+		floors = addUpTo(floors, c.floor)
+	}
+	if floors > total { // not enough for the minima: the spread's come first
+		for i, c := range list {
+			parties[i].Weight, parties[i].Min, parties[i].Max = c.floor, 0, c.floor
+			if c.spreadFloor {
+				parties[i].Min = min(c.floor, 1)
+			}
+		}
 	}
 	apportion(total, parties, seats, d.scratch.items[:0])
 	placed := int64(0)

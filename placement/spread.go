@@ -325,7 +325,7 @@ func (d *deciding) reachMinima(dims []*dimension) {
 		}
 	}
 	for i := range d.list {
-		if c := &d.list[i]; c.standsStill() || c.standing == welcome && c.min > 0 {
+		if c := &d.list[i]; c.standsStill() {
 			cover(i)
 		}
 	}
@@ -367,9 +367,11 @@ func opened(groups []int, covered []bool, missing int) int {
 	return max(min(n, missing), 0)
 }
 
-// compareForFloor prefers who has replicas already, then the lower tier, the larger vote, the seeded hash.
+// compareForFloor prefers who has replicas already, then the lower tier, then who has a minimum anyway, the larger
+// vote, the seeded hash.
 func (d *deciding) compareForFloor(a, b *candidate) int {
 	return cmp.Or(cmp.Compare(min(b.replicas, 1), min(a.replicas, 1)), cmp.Compare(tierOf(a), tierOf(b)),
+		cmp.Compare(min(b.min, 1), min(a.min, 1)),
 		cmp.Compare(b.vote, a.vote), cmp.Compare(a.tie, b.tie), cmp.Compare(a.cluster.Name, b.cluster.Name))
 }
 

@@ -28,8 +28,9 @@ func (d *deciding) walk() {
 	w.shift(start, (*candidate).lacks, 1)
 	w.shift(stop, (*candidate).mayGo, -1)
 	if start == 0 && stop == 0 && excess > 0 {
-		d.note(CodeWaiting, "moving "+count(excess, "replica", "replicas")+" waits: "+
-			strconv.FormatInt(w.ready(), 10)+" are ready of "+strconv.FormatInt(w.goal, 10)+" wanted")
+		total := w.sum(func(c *candidate) int64 { return c.now })
+		d.note(CodeWaiting, "moving "+count(excess, "replica", "replicas")+" waits for successors: "+
+			strconv.FormatInt(w.ready(), 10)+" of "+count(total, "replica", "replicas")+" ready")
 	}
 }
 
