@@ -82,6 +82,9 @@ type GlobalServiceSpec struct {
 	// +listType=map
 	// +listMapKey=cluster
 	Tiers []ClusterTier `json:"tiers,omitempty"`
+	// StaleAfter: a member that the hub has lost sight of keeps its last health this long, then it counts as unknown
+	// and is left out while enough others are healthy. Default 60s.
+	StaleAfter *metav1.Duration `json:"staleAfter,omitempty"`
 	// Probe by the hub, beside readiness and the members' health.
 	Probe *Probe `json:"probe,omitempty"`
 }

@@ -762,6 +762,11 @@ func (in *GlobalServiceSpec) DeepCopyInto(out *GlobalServiceSpec) {
 		*out = make([]ClusterTier, len(*in))
 		copy(*out, *in)
 	}
+	if in.StaleAfter != nil {
+		in, out := &in.StaleAfter, &out.StaleAfter
+		*out = new(v1.Duration)
+		**out = **in
+	}
 	if in.Probe != nil {
 		in, out := &in.Probe, &out.Probe
 		*out = new(Probe)
