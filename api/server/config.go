@@ -44,8 +44,6 @@ type Config struct {
 	Admission admission.Interface
 	// Clusters is the text of the column CLUSTERS of one workload, "east=4/4,west=2/2". nil leaves the column out.
 	Clusters func(group, kind, namespace, name string) string
-	// Tokens answers the token subresource of ServiceAccounts. nil answers 501.
-	Tokens TokenIssuer
 
 	// PublicHealth and PublicMetrics serve /healthz, /livez, /readyz, or /metrics, to anybody. Otherwise they need
 	// credentials that allow "get" on the path.
@@ -73,6 +71,8 @@ type Access struct {
 	// Escalates judges the write of a role or binding beyond its own permission: nobody grants what they do not have.
 	// It is called with the stored object or nil. nil judges nothing.
 	Escalates func(ctx context.Context, obj, old runtime.Object) error
+	// Tokens answers the token subresource of ServiceAccounts. nil answers that there is none (405).
+	Tokens TokenIssuer
 }
 
 // Route is a path that another part of the hub answers.

@@ -202,7 +202,7 @@ func (s *Server) answerRules(ctx context.Context, obj runtime.Object) error {
 }
 
 // token is the token subresource of ServiceAccounts.
-type token struct{ issuer TokenIssuer }
+type token struct{ server *Server }
 
 // addToken makes the endpoint of the token subresource.
 func (b *nativeBuilder) addToken(s scopeOf) error {
@@ -213,7 +213,7 @@ func (b *nativeBuilder) addToken(s scopeOf) error {
 		return err
 	}
 	b.out.endpoints[s.target] = measured(s.target, true, map[string]http.HandlerFunc{
-		"create": handlers.CreateNamedResource(token{b.server.cfg.Tokens}, scope, b.server.admit),
+		"create": handlers.CreateNamedResource(token{b.server}, scope, b.server.admit),
 	})
 	return nil
 }
@@ -227,7 +227,8 @@ func (token) Destroy() {}
 // Create implements rest.NamedCreater.
 func (t token) Create(ctx context.Context, name string, obj runtime.Object, validate rest.ValidateObjectFunc,
 	_ *metav1.CreateOptions) (runtime.Object, error) {
-	if t.issuer == nil {
+	issuer := t.server.access.Tokens
+	if issuer == nil {
 		return nil, apierrors.NewMethodNotSupported(schema.GroupResource{Resource: "serviceaccounts/token"}, "create")
 	}
 	if validate != nil {
@@ -235,5 +236,5 @@ func (t token) Create(ctx context.Context, name string, obj runtime.Object, vali
 			return nil, err
 		}
 	}
-	return t.issuer.IssueToken(ctx, request.NamespaceValue(ctx), name, obj)
+	return issuer.IssueToken(ctx, request.NamespaceValue(ctx), name, obj)
 }
