@@ -24,16 +24,13 @@ var deployment = Rule{
 // deploymentNumbers: maxSurge and maxUnavailable are the user's numbers for the sum. One of the two must stay above
 // zero in every member or its API server refuses the object; surging is the one that costs no availability.
 func deploymentNumbers(obj map[string]any) []Number {
-	surge := wholeNumber(obj, 1, "spec", "strategy", "rollingUpdate", "maxSurge")
-	_, isPercent := at(obj, "spec", "strategy", "rollingUpdate", "maxSurge")
-	if _, isInt := intAt(obj, "spec", "strategy", "rollingUpdate", "maxSurge"); isInt {
-		isPercent = false
+	rolling := mapAt(obj, "spec", "strategy", "rollingUpdate")
+	floor := int64(0)
+	if scaled(rolling, 100, true, "maxSurge") == 0 {
+		floor = 1
 	}
-	floor := int64(1)
-	if len(surge) > 0 || isPercent {
-		floor = 0
-	}
-	return append(surge, wholeNumber(obj, floor, "spec", "strategy", "rollingUpdate", "maxUnavailable")...)
+	return append(wholeNumber(obj, 1, "spec", "strategy", "rollingUpdate", "maxSurge"),
+		wholeNumber(obj, floor, "spec", "strategy", "rollingUpdate", "maxUnavailable")...)
 }
 
 // replicasReady serves the kinds with spec.replicas and status.readyReplicas.
