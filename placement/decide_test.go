@@ -138,7 +138,7 @@ func TestDecisionsAddUp(t *testing.T) {
 
 func TestDecisionsIgnoreTheOrderOfClusters(t *testing.T) {
 	r := rand.New(rand.NewPCG(13, 14))
-	for range rounds(t) / 5 {
+	for range rounds(t) / 10 {
 		in := randomInput(r)
 		want := Decide(in)
 		shuffled := in
@@ -161,7 +161,7 @@ func TestDecisionsIgnoreTheOrderOfClusters(t *testing.T) {
 // TestDecisionsSettle decides again and again while nothing else happens: soon nothing moves any more.
 func TestDecisionsSettle(t *testing.T) {
 	r := rand.New(rand.NewPCG(15, 16))
-	for range rounds(t) / 5 {
+	for range rounds(t) / 10 {
 		first := randomInput(r)
 		in := first
 		for i := range in.Clusters {
@@ -197,7 +197,7 @@ func TestDecisionsSettle(t *testing.T) {
 // wanted because of a move, and no more move at once than allowed.
 func TestMovesKeepReplicasReady(t *testing.T) {
 	r := rand.New(rand.NewPCG(17, 18))
-	for range rounds(t) / 5 {
+	for range rounds(t) / 10 {
 		in := randomInput(r)
 		in.Object.Mode, in.Policy.Replicas, in.Policy.Pack = ModeDivide, "", PackSpread
 		in.Policy.Spread, in.Policy.Overflow = nil, OverflowNone

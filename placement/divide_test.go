@@ -103,6 +103,12 @@ func seatBySeat(total int64, parties []Party) []int64 {
 }
 
 func claims(p Party, seats int64, q Party, seatsQ int64) bool {
+	if p.Weight < 1<<20 && q.Weight < 1<<20 && seats < 1<<40 && seatsQ < 1<<40 {
+		if a, b := p.Weight*(2*seatsQ+1), q.Weight*(2*seats+1); a != b {
+			return a > b
+		}
+		return p.Tie < q.Tie
+	}
 	odd := func(n int64) *big.Int { return new(big.Int).SetUint64(2*uint64(n) + 1) }
 	a := odd(seatsQ)
 	b := odd(seats)
