@@ -29,6 +29,8 @@ type Response struct {
 	Scope uint8
 	// Zone is the one that answered, or nil.
 	Zone *zone.Tree
+
+	client zone.Client
 }
 
 // Set is a record set under its owner.
@@ -43,7 +45,8 @@ type Set struct {
 	IsRequired bool
 }
 
-func (r *Response) reset() {
+// Reset starts the response over.
+func (r *Response) Reset() {
 	*r = Response{
 		Answer: r.Answer[:0], Authority: r.Authority[:0], Additional: r.Additional[:0],
 		ExtendedError: NoExtendedError,
@@ -62,7 +65,7 @@ func (r *Response) fail(code wire.Rcode, extended uint16) {
 //   - Nothing loaded: SERVFAIL, so that resolvers try another server and cache nothing.
 //   - No zone of ours: REFUSED (RFC 8906 section 3.1.2), without a referral.
 func (r *Response) Resolve(s *zone.Snapshot, q *wire.Query, c *zone.Client) {
-	r.reset()
+	r.Reset()
 	if q.Class != wire.ClassIN && q.Class != wire.ClassANY {
 		r.fail(wire.Refused, NoExtendedError)
 		return
@@ -82,7 +85,11 @@ func (r *Response) Resolve(s *zone.Snapshot, q *wire.Query, c *zone.Client) {
 	}
 	r.Zone = tree
 	r.Authoritative = true
-	l := lookup{Response: r, snapshot: s, tree: tree, client: c, qtype: q.Type}
+	r.client = *c
+	if tree.ClientSubnet && c.Subnet.IsValid() {
+		r.client.Addr = c.Subnet.Addr()
+	}
+	l := lookup{Response: r, snapshot: s, tree: tree, client: &r.client, qtype: q.Type}
 	l.follow(q.Name())
 	if q.Class == wire.ClassANY {
 		r.Authoritative = false

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"crypto/rand"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -39,6 +40,11 @@ type Config struct {
 	Identity string
 	// Version is told as version.bind. Empty: it is not.
 	Version string
+
+	// CookieSecret is the key of DNS Cookies (RFC 9018). Replicas behind one address must share it. All zero: a random one.
+	CookieSecret [16]byte
+	// ResponsesPerSecond bounds like UDP responses to one client network (/24, /56); 0 does not. 20 is usual on the internet.
+	ResponsesPerSecond int
 
 	// Registerer takes the metrics; nil: there are none to see.
 	Registerer prometheus.Registerer
@@ -79,14 +85,19 @@ func (c Config) validated() (Config, error) {
 	if c.UDPSize != 0 && (c.UDPSize < minUDPSize || c.UDPSize > maxUDPSize) {
 		errs = append(errs, fmt.Errorf("UDPSize: %d is not between %d and %d", c.UDPSize, minUDPSize, maxUDPSize))
 	}
-	if c.Workers < 0 || c.MaxConnections < 0 || c.MaxConnectionsPerClient < 0 || c.IdleTimeout < 0 {
-		errs = append(errs, errors.New("Workers, MaxConnections, MaxConnectionsPerClient, IdleTimeout: must not be negative"))
+	if c.Workers < 0 || c.MaxConnections < 0 || c.MaxConnectionsPerClient < 0 || c.IdleTimeout < 0 ||
+		c.ResponsesPerSecond < 0 {
+		errs = append(errs, errors.New(
+			"Workers, MaxConnections, MaxConnectionsPerClient, IdleTimeout, ResponsesPerSecond: must not be negative"))
 	}
 	setDefault(&c.Workers, runtime.GOMAXPROCS(0))
 	setDefault(&c.UDPSize, defaultUDPSize)
 	setDefault(&c.MaxConnections, 1000)
 	setDefault(&c.MaxConnectionsPerClient, 100)
 	setDefault(&c.IdleTimeout, 10*time.Second)
+	for c.CookieSecret == [16]byte{} {
+		rand.Read(c.CookieSecret[:])
+	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}

@@ -12,6 +12,8 @@ type counters struct {
 	queries [transports][typeSlots][rcodeSlots]atomic.Uint64
 	dropped atomic.Uint64
 	panics  atomic.Uint64
+	// limited counts responses over the rate.
+	limited atomic.Uint64
 	// overflowed counts packets that the kernel had no room for.
 	overflowed atomic.Uint64
 	_          [64]byte

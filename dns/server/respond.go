@@ -30,13 +30,16 @@ type responder struct {
 	*settings
 	counts *counters
 	random *rand.Rand
-	// window is the current zone.Client.Window; tick sets it.
-	window uint64
+	// What time it is: nanoseconds, seconds, and zone.Client.Window; tick sets them.
+	nanos   int64
+	seconds uint32
+	window  uint64
 
 	query    wire.Query
 	writer   wire.Writer
 	response answer.Response
 	client   zone.Client
+	exchange exchange
 	options  []byte
 	opt      wire.OPT
 }
@@ -50,7 +53,11 @@ func newResponder(s *settings, counts *counters) *responder {
 }
 
 // tick tells the responder what time it is; loops call it once for a batch.
-func (r *responder) tick(now time.Time) { r.window = uint64(now.Unix()) / zone.WindowSeconds }
+func (r *responder) tick(now time.Time) {
+	r.nanos = now.UnixNano()
+	r.seconds = uint32(now.Unix())
+	r.window = uint64(now.Unix()) / zone.WindowSeconds
+}
 
 // respond answers one packet into dst[:0]. An empty result means that nothing must be sent.
 //
@@ -76,40 +83,87 @@ func (r *responder) respond(dst, packet []byte, from netip.AddrPort, by transpor
 		r.counts.count(by, 0, rcode)
 		return wire.AppendHeader(dst[:0], q, rcode)
 	case wire.CookieOnly:
-		return r.respondWithoutQuestion(dst, by)
+		return r.respondWithoutQuestion(dst, from, by)
 	}
-	r.response.Zone = nil
+	r.response.Reset()
 	rcode := r.examine(from, by)
-	limit := r.limit(by)
-	r.writer.Begin(dst, q, limit-r.optSize())
+	r.writer.Begin(dst, q, r.limit(by)-r.optSize())
 	if rcode == wire.NoError {
 		rcode = r.resolve(from)
 	}
-	out = r.finish(rcode)
+	r.closeOptions()
+	if by == overUDP && r.limiter != nil && !r.exchange.isKnown && !r.withinRate(from.Addr(), rcode) {
+		r.counts.limited.Add(1)
+		if r.random.Uint64()&1 == 0 {
+			return nil
+		}
+		// Whoever is real can ask again, over TCP or with the cookie; a forged address gets nothing larger than what was sent for it.
+		r.writer.Truncate()
+		if rcode = wire.NoError; r.exchange.hasCookie {
+			rcode = wire.BadCookie
+		}
+	}
 	r.counts.count(by, q.Type, rcode)
-	return out
+	return r.finish(rcode)
 }
 
-// respondWithoutQuestion answers an OPT record alone (RFC 7873 section 5.4).
-func (r *responder) respondWithoutQuestion(dst []byte, by transport) []byte {
-	r.options = r.options[:0]
-	r.writer.Begin(dst, &r.query, r.limit(by))
-	rcode := wire.NoError
-	switch _, ok := r.query.EDNS.Option(wire.OptionCookie); {
-	case r.query.EDNS.Version > 0:
-		rcode = wire.BadVers
-	case !ok:
+// withinRate reports whether this client network may have one more response like this one.
+func (r *responder) withinRate(from netip.Addr, rcode wire.Rcode) bool {
+	var origin wire.Name
+	if r.response.Zone != nil {
+		origin = r.response.Zone.Origin
+	}
+	return r.limiter.allow(likeness(from, rcode, r.query.Name(), r.query.Type, origin), r.nanos)
+}
+
+// respondWithoutQuestion answers an OPT record alone, a question for a cookie (RFC 7873 section 5.4).
+func (r *responder) respondWithoutQuestion(dst []byte, from netip.AddrPort, by transport) []byte {
+	r.response.Reset()
+	rcode := r.examine(from, by)
+	if rcode == wire.NoError && !r.exchange.hasCookie {
 		rcode = wire.FormErr
 	}
+	r.closeOptions()
+	r.writer.Begin(dst, &r.query, r.limit(by))
 	r.counts.count(by, 0, rcode)
 	return r.finish(rcode)
 }
 
 func (r *responder) resolve(from netip.AddrPort) wire.Rcode {
-	r.client = zone.Client{Addr: from.Addr(), Random: r.random.Uint64(), Window: r.window}
+	if r.query.Class == wire.ClassCH {
+		return r.resolveChaos()
+	}
+	r.client = zone.Client{Addr: from.Addr(), Subnet: r.exchange.subnet, Random: r.random.Uint64(), Window: r.window}
 	r.response.Resolve(r.store.Snapshot(), &r.query, &r.client)
 	r.response.Write(&r.writer)
 	return r.response.Rcode
+}
+
+// The names that class CHAOS knows, in wire form: version.bind and version.server, id.server and hostname.bind (RFC 4892).
+const (
+	chaosVersionBind   = "\x07version\x04bind\x00"
+	chaosVersionServer = "\x07version\x06server\x00"
+	chaosIDServer      = "\x02id\x06server\x00"
+	chaosHostnameBind  = "\x08hostname\x04bind\x00"
+)
+
+// resolveChaos tells about this server itself, where that is configured.
+func (r *responder) resolveChaos() wire.Rcode {
+	text := ""
+	switch string(r.query.Name()) {
+	case chaosVersionBind, chaosVersionServer:
+		text = r.version
+	case chaosIDServer, chaosHostnameBind:
+		text = r.identity
+	}
+	if text == "" || r.query.Type != wire.TypeTXT && r.query.Type != wire.TypeANY {
+		return wire.Refused
+	}
+	text = text[:min(len(text), 255)]
+	set := wire.NewRRset(wire.TypeTXT, 0, append([]byte{byte(len(text))}, text...))
+	set.Records[5] = byte(wire.ClassCH)
+	r.writer.Append(wire.AnswerSection, "", &set, 0)
+	return wire.NoError
 }
 
 // limit is the most octets the response may have (RFC 6891 section 6.2.3, RFC 9715).

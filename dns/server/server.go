@@ -3,9 +3,11 @@ package server
 import (
 	"context"
 	"crypto/tls"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"net"
 	"net/netip"
 	"runtime/debug"
@@ -36,6 +38,8 @@ type settings struct {
 	idle     time.Duration
 	identity string
 	version  string
+	secret   [2]uint64
+	limiter  *limiter
 	log      *slog.Logger
 	now      func() time.Time
 }
@@ -50,7 +54,9 @@ func New(c Config) (*Server, error) {
 		config: c,
 		settings: &settings{
 			store: c.Snapshot, udpSize: c.UDPSize, idle: c.IdleTimeout, identity: c.Identity, version: c.Version,
-			log: c.Logger, now: c.Now,
+			secret:  [2]uint64{binary.LittleEndian.Uint64(c.CookieSecret[:]), binary.LittleEndian.Uint64(c.CookieSecret[8:])},
+			limiter: newLimiter(c.ResponsesPerSecond, rand.Uint64()),
+			log:     c.Logger, now: c.Now,
 		},
 		conns: newConnections(c.MaxConnections, c.MaxConnectionsPerClient),
 	}

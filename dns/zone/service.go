@@ -63,8 +63,10 @@ type answers struct {
 
 // Client is what an answer may depend on.
 type Client struct {
-	// Addr is the address the query came from, or that of its EDNS Client Subnet option.
+	// Addr is the address the query came from.
 	Addr netip.Addr
+	// Subnet is the EDNS Client Subnet (RFC 7871); it stands for Addr in zones that allow that. Not valid: there is none.
+	Subnet netip.Prefix
 	// Random is a fresh number for each query, spread evenly over all 64-bit numbers.
 	Random uint64
 	// Window numbers the current two-second window: A, AAAA and HTTPS queries of one lookup fall into the same one, nearly always.

@@ -1,0 +1,258 @@
+package server
+
+import (
+	"encoding/binary"
+	"math/rand/v2"
+	"net"
+	"net/netip"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/miekg/dns"
+
+	"github.com/hanse-federation/hanse/dns/answer"
+	"github.com/hanse-federation/hanse/dns/wire"
+	"github.com/hanse-federation/hanse/dns/zone"
+)
+
+// fuzzZone has every kind of data that an answer can be made of.
+func fuzzZone(t testing.TB) zone.Config {
+	c := probeZone(t)
+	a := func(s string) []netip.Addr { return []netip.Addr{netip.MustParseAddr(s)} }
+	c.Zones[0].Services = []zone.Service{
+		{Name: "app", Ports: []zone.Port{{Name: "http", Protocol: "tcp", Port: 80}}, Targets: []zone.Target{
+			{Cluster: "north", Addresses: a("192.0.2.1"), Weight: 80}, {Cluster: "south", Addresses: a("192.0.2.2"), Weight: 20},
+		}},
+		{Name: "cloud", Targets: []zone.Target{{Cluster: "north", Hostname: "app.c.test", Weight: 1}}},
+		{Name: "*.star", Targets: []zone.Target{{Cluster: "north", Addresses: a("2001:db8::1"), Weight: 1}}},
+	}
+	c.Zones[0].Records = append(c.Zones[0].Records,
+		zone.Record{Name: "ring", Type: "CNAME", Data: "ring2"}, zone.Record{Name: "ring2", Type: "CNAME", Data: "ring"},
+		zone.Record{Name: "mail", Type: "MX", Data: "10 www"}, zone.Record{Name: "mail", Type: "MX", Data: "20 www.example.org."},
+		zone.Record{Name: "web", Type: "HTTPS", Data: "1 www alpn=h2"},
+	)
+	return c
+}
+
+// FuzzRespond gives any octets to the server and looks at what must always hold. What it answers to a well-formed query is compared with a
+// slow twin: the same sections, put together record by record by another codec.
+func FuzzRespond(f *testing.F) {
+	for _, p := range readProbes(f) {
+		f.Add(p.packet, p.overTCP)
+	}
+	for _, name := range []string{"app.c.test.", "cloud.c.test.", "x.star.c.test.", "ring.c.test.", "mail.c.test.", "web.c.test.", "x.sub.c.test."} {
+		for _, qtype := range []uint16{dns.TypeA, dns.TypeMX, dns.TypeHTTPS, dns.TypeANY, dns.TypeSRV} {
+			f.Add(packed(f, name, qtype, true), false)
+		}
+	}
+	r := testResponder(f, fuzzZone(f))
+	f.Fuzz(func(t *testing.T, packet []byte, overStream bool) {
+		by := overUDP
+		if overStream {
+			by = overTCP
+		}
+		panics := r.counts.panics.Load()
+		response := slices.Clone(r.respond(nil, packet, client, by))
+		if r.counts.panics.Load() != panics {
+			t.Fatal("answering panicked")
+		}
+		checkResponse(t, packet, response, by)
+		if len(response) > wire.HeaderSize {
+			compareWithTwin(t, r, packet, response, by)
+		}
+	})
+}
+
+// checkResponse looks at what must hold whatever was asked.
+func checkResponse(t *testing.T, packet, response []byte, by transport) {
+	t.Helper()
+	if len(packet) < 12 || packet[2]&0x80 != 0 {
+		if response != nil {
+			t.Fatal("something that is no query was answered")
+		}
+		return
+	}
+	if len(response) < 12 {
+		t.Fatalf("a response of %d octets", len(response))
+	}
+	if by == overUDP && len(response) > defaultUDPSize || len(response) > maxTCPSize {
+		t.Fatalf("a response of %d octets", len(response))
+	}
+	if response[0] != packet[0] || response[1] != packet[1] || response[2]&0xf8 != packet[2]&0x78|0x80 || response[3]&0xf0 != 0 {
+		t.Fatalf("header %x answers %x", response[:4], packet[:4])
+	}
+	var m dns.Msg
+	if err := m.Unpack(response); err != nil && len(response) > 12 {
+		t.Fatalf("the response cannot be read: %v\n%x", err, response)
+	}
+	if len(response) > 12 && m.IsEdns0() != nil != hasOPT(packet) {
+		t.Fatalf("OPT in the response: %v", m.IsEdns0())
+	}
+}
+
+func hasOPT(packet []byte) bool {
+	var q wire.Query
+	wire.Parse(packet, &q)
+	return q.HasEDNS
+}
+
+// compareWithTwin packs what Resolve says with the other codec and compares what can be read from both.
+func compareWithTwin(t *testing.T, r *responder, packet, response []byte, by transport) {
+	t.Helper()
+	var got dns.Msg
+	if err := got.Unpack(response); err != nil {
+		t.Fatal(err)
+	}
+	if got.Truncated {
+		if len(got.Answer)+len(got.Ns) > 0 || by != overUDP {
+			t.Fatal("a truncated response with records, or over TCP")
+		}
+		return
+	}
+	var q wire.Query
+	if verdict, _ := wire.Parse(packet, &q); verdict != wire.Answer || q.HasEDNS && (q.EDNS.Version > 0 || q.EDNS.HasOptions()) {
+		return
+	}
+	if string(response[12:12+len(q.Question)]) != string(q.Question) {
+		t.Fatalf("the question came back as %x, asked as %x", response[12:12+len(q.Question)], q.Question)
+	}
+	var twin answer.Response
+	c := r.client
+	twin.Resolve(r.store.Snapshot(), &q, &c)
+	if uint16(twin.Rcode)&15 != uint16(got.Rcode)&15 || twin.Authoritative != got.Authoritative {
+		t.Fatalf("code %v authoritative %v, the twin says %v %v", got.Rcode, got.Authoritative, twin.Rcode, twin.Authoritative)
+	}
+	question := wire.Name(q.Name())
+	for _, section := range []struct {
+		got  []dns.RR
+		want []answer.Set
+		all  bool
+	}{{got.Answer, twin.Answer, true}, {got.Ns, twin.Authority, true}, {got.Extra, twin.Additional, false}} {
+		var have, want []string
+		for _, rr := range section.got {
+			if rr.Header().Rrtype != dns.TypeOPT {
+				rr.Header().Name = dns.CanonicalName(rr.Header().Name)
+				have = append(have, strings.ToLower(rr.String())) // names in it point to the question, and have its case
+			}
+		}
+		for _, s := range section.want {
+			owner := s.Owner
+			if owner == "" {
+				owner = question
+			}
+			for data := range s.RRset.All {
+				rr, _, err := dns.UnpackRR(append([]byte(owner), wire.AppendRecord(nil, s.RRset.Type, s.RRset.TTL, data)[2:]...), 0)
+				if err != nil {
+					t.Fatal(err)
+				}
+				want = append(want, strings.ToLower(rr.String()))
+			}
+		}
+		slices.Sort(have)
+		slices.Sort(want)
+		if section.all && !slices.Equal(have, want) || len(have) > len(want) {
+			t.Fatalf("records %q, the twin has %q", have, want)
+		}
+	}
+}
+
+// TestMutatedPackets sends packets that have been damaged in every way, over UDP and TCP, and asks in between whether the server is well.
+// At the end it holds no more memory and goroutines than at the start.
+func TestMutatedPackets(t *testing.T) {
+	n := 100000
+	if testing.Short() {
+		n = 5000
+	}
+	s := start(t, Config{Snapshot: storeOf(t, fuzzZone(t))})
+	probes := readProbes(t)
+	rng := rand.New(rand.NewPCG(11, 12))
+	conn, err := net.DialUDP("udp", nil, net.UDPAddrFromAddrPort(s.Addr()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	settle := func() (goroutines int, heap uint64) {
+		runtime.GC()
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		return runtime.NumGoroutine(), m.HeapAlloc
+	}
+	goroutines, heap := settle()
+	buf := make([]byte, 65535)
+	for i := range n {
+		packet := mutate(rng, probes[rng.IntN(len(probes))].packet)
+		if i%20 == 0 {
+			if response := askTCP(t, s.Addr(), packet); response != nil {
+				checkResponse(t, packet, response, overTCP)
+			}
+			continue
+		}
+		if _, err := conn.Write(packet); err != nil {
+			t.Fatal(err)
+		}
+		if i%100 != 1 { // often enough that the responses in between do not fill our own socket
+			continue
+		}
+		control := packed(t, "www.c.test.", dns.TypeA, false)
+		binary.BigEndian.PutUint16(control, 0xbeef)
+		conn.SetDeadline(time.Now().Add(10 * time.Second))
+		if _, err := conn.Write(control); err != nil {
+			t.Fatal(err)
+		}
+		for {
+			n, err := conn.Read(buf)
+			if err != nil {
+				t.Fatalf("after %d packets the server is silent: %v", i, err)
+			}
+			if n > defaultUDPSize {
+				t.Fatalf("a response of %d octets", n)
+			}
+			if binary.BigEndian.Uint16(buf) == 0xbeef {
+				break
+			}
+		}
+	}
+	deadline := time.Now().Add(20 * time.Second)
+	for {
+		g, h := settle()
+		if g <= goroutines+2 && h < heap+(8<<20) {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("%d goroutines (%d before), heap %d (%d before)", g, goroutines, h, heap)
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	for _, c := range s.counters {
+		if p := c.panics.Load(); p > 0 {
+			t.Errorf("%d panics", p)
+		}
+	}
+}
+
+func mutate(rng *rand.Rand, packet []byte) []byte {
+	p := slices.Clone(packet)
+	for range 1 + rng.IntN(4) {
+		if len(p) == 0 {
+			return p
+		}
+		switch at := rng.IntN(len(p)); rng.IntN(6) {
+		case 0:
+			p[at] ^= 1 << rng.IntN(8)
+		case 1:
+			p[at] = byte(rng.IntN(256))
+		case 2:
+			p = p[:at]
+		case 3:
+			p = slices.Insert(p, at, byte(rng.IntN(256)), 0xc0, byte(rng.IntN(64)))
+		case 4:
+			p = append(p, p[at:]...)
+		case 5:
+			p = slices.Delete(p, at, min(len(p), at+1+rng.IntN(8)))
+		}
+	}
+	return p[:min(len(p), 4000)]
+}
