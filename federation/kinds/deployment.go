@@ -136,7 +136,10 @@ func (in aggregation) deploymentProgressing() condition {
 	case len(behind) > 0:
 		c.Reason, c.Message = rolloutGoesOn, "waiting for "+list(behind)+" to take up the present revision"
 	case replicas == updated && (wasComplete || updated >= desired && available >= updated):
-		c.Reason, c.Message = rolloutComplete, fmt.Sprintf("rolled out in %s", list(in.clusters(everyMember)))
+		c.Reason, c.Message = rolloutComplete, "rolled out"
+		if names := list(in.clusters(everyMember)); names != "" {
+			c.Message += " in " + names
+		}
 	default:
 		c.Reason = rolloutGoesOn
 		c.Message = fmt.Sprintf("waiting for %s", list(in.clusters(isRollingOut)))

@@ -8,7 +8,7 @@
 //	rule := kinds.For(gk)                       // or kinds.Of(obj)
 //	rule = rule.WithScale(kinds.Scale{...})     // a custom resource whose scale subresource says where replicas are
 //
-//	deciding     Mode, Replicas, Numbers, Requests, Dependencies, Follows
+//	deciding     Mode, Replicas, Numbers, Requests, Dependencies, Follows, Scales
 //	propagating  Order, Render
 //	collecting   Trim, Observe (= Ready, Health, Reflect), Aggregate
 //

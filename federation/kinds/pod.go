@@ -90,7 +90,12 @@ func aggregatePod(in aggregation) map[string]any {
 	worst := slices.MinFunc(collected, func(a, b MemberStatus) int {
 		return cmp.Compare(podRank(a.Status), podRank(b.Status))
 	})
-	return copied(worst.Status).(map[string]any)
+	status := copied(worst.Status).(map[string]any)
+	delete(status, cutField)
+	if _, says := status["observedGeneration"]; says { // since Kubernetes 1.34
+		status["observedGeneration"] = in.observedGeneration()
+	}
+	return status
 }
 
 // podRank is lower the worse a pod is off; a phase that is not known counts as the worst.

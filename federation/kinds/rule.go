@@ -132,6 +132,8 @@ type Rule struct {
 
 	// replicas is the path of the divided number; unset counts as 1.
 	replicas []string
+	// scales: objects of the kind change the replicas of what they follow.
+	scales bool
 	// podSpec is the path of the pod specification.
 	podSpec []string
 	numbers func(obj map[string]any) []Number
@@ -226,6 +228,9 @@ func (r Rule) Follows(obj *unstructured.Unstructured) (Target, bool) {
 	}
 	return r.follows(obj.Object, obj.GetNamespace())
 }
+
+// Scales tells that objects of this kind own the replica count of what they follow, in each member: Share.Autoscaled.
+func (r Rule) Scales() bool { return r.scales }
 
 // Ready counts a member object's replicas that serve and those that should; both are 0 for kinds without replicas.
 func (r Rule) Ready(member *unstructured.Unstructured) (ready, desired int64) {
