@@ -3,10 +3,12 @@ package server
 import (
 	"sync/atomic"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/hanse-federation/hanse/dns/wire"
 )
 
-// counters are what one worker counts. Only its worker writes them, so they are on cache lines of their own.
+// counters are what one worker counts. Workers do not share them, so that counting costs no cache line its owner.
 type counters struct {
 	_       [64]byte
 	queries [transports][typeSlots][rcodeSlots]atomic.Uint64
@@ -16,7 +18,9 @@ type counters struct {
 	limited atomic.Uint64
 	// overflowed counts packets that the kernel had no room for.
 	overflowed atomic.Uint64
-	_          [64]byte
+	// refused counts connections over the limits.
+	refused atomic.Uint64
+	_       [64]byte
 }
 
 // countedTypes have a label of their own; slot 0 is every other type.
@@ -25,15 +29,15 @@ var countedTypes = [...]wire.Type{
 	wire.TypeCAA, wire.TypeHTTPS, wire.TypeANY,
 }
 
-const (
-	typeSlots  = len(countedTypes)
-	rcodeSlots = 8
-)
-
-// countedRcodes have a label of their own; slot 0 is NOERROR and the last every other code.
-var countedRcodes = [rcodeSlots]wire.Rcode{
+// countedRcodes have a label of their own; every other code is counted in the slot after them.
+var countedRcodes = [...]wire.Rcode{
 	wire.NoError, wire.FormErr, wire.ServFail, wire.NXDomain, wire.NotImp, wire.Refused, wire.BadVers, wire.BadCookie,
 }
+
+const (
+	typeSlots  = len(countedTypes)
+	rcodeSlots = len(countedRcodes) + 1
+)
 
 func (c *counters) count(by transport, t wire.Type, rcode wire.Rcode) {
 	c.queries[by][typeSlot(t)][rcodeSlot(rcode)].Add(1)
@@ -54,5 +58,80 @@ func rcodeSlot(r wire.Rcode) int {
 			return i
 		}
 	}
-	return rcodeSlots - 1
+	return len(countedRcodes)
+}
+
+// What can be seen of a server. Names and labels are an interface to its users.
+var (
+	queriesDesc = prometheus.NewDesc("hanse_dns_responses_total",
+		"Responses, by transport, type of question and response code.", []string{"transport", "type", "rcode"}, nil)
+	droppedDesc = prometheus.NewDesc("hanse_dns_dropped_total",
+		"Queries without a response: invalid (no query at all, or not sendable), limited (over the response rate; half of them were "+
+			"answered truncated), overflow (no room in the socket's buffer), connections (over the limits), panic (a defect).",
+		[]string{"reason"}, nil)
+	connectionsDesc = prometheus.NewDesc("hanse_dns_connections", "Open TCP and TLS connections.", nil, nil)
+	serialDesc      = prometheus.NewDesc("hanse_dns_snapshot_serial", "Serial of the snapshot that answers come from.", nil, nil)
+	namesDesc       = prometheus.NewDesc("hanse_dns_zone_names", "Names that exist in a zone.", []string{"zone"}, nil)
+	loadedDesc      = prometheus.NewDesc("hanse_dns_snapshot_loaded", "1 once there is a snapshot to answer from, else 0.", nil, nil)
+)
+
+// Describe implements prometheus.Collector.
+func (s *Server) Describe(ch chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{queriesDesc, droppedDesc, connectionsDesc, serialDesc, namesDesc, loadedDesc} {
+		ch <- d
+	}
+}
+
+// Collect implements prometheus.Collector: it adds up what the workers have counted.
+func (s *Server) Collect(ch chan<- prometheus.Metric) {
+	dropped := map[string]uint64{}
+	for by := range transports {
+		for t := range typeSlots {
+			for rc := range rcodeSlots {
+				var n uint64
+				for _, c := range s.counters {
+					n += c.queries[by][t][rc].Load()
+				}
+				if n > 0 {
+					ch <- prometheus.MustNewConstMetric(queriesDesc, prometheus.CounterValue, float64(n),
+						transportNames[by], typeLabel(t), rcodeLabel(rc))
+				}
+			}
+		}
+	}
+	for _, c := range s.counters {
+		dropped["invalid"] += c.dropped.Load()
+		dropped["limited"] += c.limited.Load()
+		dropped["overflow"] += c.overflowed.Load()
+		dropped["connections"] += c.refused.Load()
+		dropped["panic"] += c.panics.Load()
+	}
+	for reason, n := range dropped {
+		ch <- prometheus.MustNewConstMetric(droppedDesc, prometheus.CounterValue, float64(n), reason)
+	}
+	ch <- prometheus.MustNewConstMetric(connectionsDesc, prometheus.GaugeValue, float64(s.conns.count()))
+	snapshot := s.store.Snapshot()
+	if snapshot == nil {
+		ch <- prometheus.MustNewConstMetric(loadedDesc, prometheus.GaugeValue, 0)
+		return
+	}
+	ch <- prometheus.MustNewConstMetric(loadedDesc, prometheus.GaugeValue, 1)
+	ch <- prometheus.MustNewConstMetric(serialDesc, prometheus.GaugeValue, float64(snapshot.Serial()))
+	for _, tree := range snapshot.Trees() {
+		ch <- prometheus.MustNewConstMetric(namesDesc, prometheus.GaugeValue, float64(tree.Len()), tree.Origin.String())
+	}
+}
+
+func typeLabel(slot int) string {
+	if slot == 0 {
+		return "other"
+	}
+	return countedTypes[slot].String()
+}
+
+func rcodeLabel(slot int) string {
+	if slot == len(countedRcodes) {
+		return "other"
+	}
+	return countedRcodes[slot].String()
 }

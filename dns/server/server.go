@@ -63,7 +63,7 @@ func New(c Config) (*Server, error) {
 	return s, nil
 }
 
-// Start opens all sockets and begins to answer. On an error nothing is left open.
+// Start opens all sockets, begins to answer and registers the metrics. On an error nothing is left open.
 func (s *Server) Start() error {
 	if s.started {
 		return errors.New("starting the DNS server: it was started before")
@@ -83,6 +83,12 @@ func (s *Server) Start() error {
 		}
 		s.listeners = append(s.listeners, l)
 		s.serveConnections(tls.NewListener(l, s.tlsConfig()), overTLS)
+	}
+	if s.config.Registerer != nil {
+		if err := s.config.Registerer.Register(s); err != nil {
+			s.Close()
+			return fmt.Errorf("registering the metrics of the DNS server: %w", err)
+		}
 	}
 	return nil
 }
@@ -106,6 +112,9 @@ func (s *Server) Close() error {
 			l.Close()
 		}
 		s.conns.closeAll()
+		if s.config.Registerer != nil {
+			s.config.Registerer.Unregister(s)
+		}
 	})
 	s.running.Wait()
 	return nil

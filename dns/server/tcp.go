@@ -11,7 +11,8 @@ import (
 	"time"
 )
 
-// queryTimeout bounds the time between the first octet of a query over TCP and its last, and the time to send a response.
+// queryTimeout bounds the time between the first octet of a query over TCP and its last (with IdleTimeout, if that is shorter), and the time
+// to send a response.
 const queryTimeout = 5 * time.Second
 
 // connections are the open ones, so that their number can be bounded.
@@ -97,6 +98,12 @@ func (cs *connections) setIdle(c *connection, since time.Time) {
 	c.idleSince = since
 }
 
+func (cs *connections) count() int {
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	return len(cs.open)
+}
+
 func (cs *connections) closeAll() {
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
@@ -130,7 +137,7 @@ func (s *Server) serveConnection(conn net.Conn, by transport, counts *counters) 
 		c.client = netip.AddrPortFrom(a.AddrPort().Addr().Unmap(), a.AddrPort().Port())
 	}
 	if !s.conns.admit(c, s.now()) {
-		counts.dropped.Add(1)
+		counts.refused.Add(1)
 		conn.Close()
 		return
 	}
@@ -154,7 +161,7 @@ func (s *Server) converse(c *connection, by transport, counts *counters) {
 				return
 			}
 			s.conns.setIdle(c, time.Time{})
-			c.SetReadDeadline(time.Now().Add(queryTimeout))
+			c.SetReadDeadline(time.Now().Add(min(queryTimeout, s.idle)))
 		}
 		var err error
 		if query, err = readMessage(in, query); err != nil {
