@@ -281,7 +281,7 @@ func (s podStore) Replace(list []any, _ string) error {
 // runCapacity follows nodes and pods and reports the figures.
 func (m *Member) runCapacity(ctx context.Context, client corev1client.CoreV1Interface) {
 	nodes := &followed{
-		what: "nodes", gate: m.gate, changed: func(error) { m.capacity.touch() },
+		what: "nodes", gate: m.gate, clock: m.options.Clock, changed: func(error) { m.capacity.touch() },
 		list: func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) {
 			return client.Nodes().List(ctx, o)
 		},
@@ -294,7 +294,7 @@ func (m *Member) runCapacity(ctx context.Context, client corev1client.CoreV1Inte
 		return o
 	}
 	pods := &followed{
-		what: "pods", gate: m.gate, changed: func(error) { m.capacity.touch() },
+		what: "pods", gate: m.gate, clock: m.options.Clock, changed: func(error) { m.capacity.touch() },
 		list: func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) {
 			return client.Pods("").List(ctx, running(o))
 		},

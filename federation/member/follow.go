@@ -13,15 +13,25 @@ import (
 	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/tools/cache"
+	"k8s.io/utils/clock"
 )
 
-// retries of one kind that cannot be listed or watched; the gate takes care of members that do not answer at all.
-var retries = wait.Backoff{Duration: 500 * time.Millisecond, Factor: 2, Jitter: 0.5, Steps: 7, Cap: 30 * time.Second}
+const (
+	// A kind that cannot be followed is tried again after these times, doubling. A member that comes back ends the wait.
+	firstRetry = 500 * time.Millisecond
+	lastRetry  = 30 * time.Second
+	// settled is how long it must have gone well for the next trouble to count as the first.
+	settled = time.Minute
+)
+
+// brief is the reflector's own backoff, for a watch that it begins again by itself.
+var brief = wait.Backoff{Duration: 250 * time.Millisecond, Factor: 2, Jitter: 0.5, Steps: 4, Cap: 2 * time.Second}
 
 // followed is a resource of a member that is listed and watched into a store for as long as ctx lives.
 type followed struct {
 	what  string // for messages, such as "nodes"
 	gate  *gate
+	clock clock.WithTicker
 	list  func(context.Context, metav1.ListOptions) (runtime.Object, error)
 	watch func(context.Context, metav1.ListOptions) (watch.Interface, error)
 
@@ -35,9 +45,25 @@ func (f *followed) run(ctx context.Context, expected any, store cache.ReflectorS
 	quiet := logr.FromSlogHandler(slog.DiscardHandler) // trouble is told by err, once
 	source := &cache.ListWatch{ListWithContextFunc: f.listOnce, WatchFuncWithContext: f.watchOnce}
 	reflector := cache.NewReflectorWithOptions(source, expected, store, cache.ReflectorOptions{
-		Logger: &quiet, Name: f.what, TypeDescription: f.what, Backoff: &retries,
+		Logger: &quiet, Name: f.what, TypeDescription: f.what, Backoff: &brief, Clock: f.clock,
 	})
-	reflector.RunWithContext(logr.NewContext(ctx, quiet))
+	ctx = logr.NewContext(ctx, quiet)
+	for retry := firstRetry; f.gate.wait(ctx) == nil; {
+		back, began := f.gate.reopened(), f.clock.Now()
+		_ = reflector.ListAndWatchWithContext(ctx) // f.err has it
+		if f.clock.Since(began) > settled {
+			retry = firstRetry
+		}
+		timer := f.clock.NewTimer(wait.Jitter(retry, 0.2))
+		select {
+		case <-ctx.Done():
+		case <-back:
+			retry = firstRetry
+		case <-timer.C():
+			retry = min(2*retry, lastRetry)
+		}
+		timer.Stop()
+	}
 }
 
 func (f *followed) listOnce(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) {

@@ -10,10 +10,11 @@ import (
 type gate struct {
 	mu   sync.Mutex
 	open chan struct{} // closed while the gate is open
+	next chan struct{} // closed when it opens the next time
 	is   bool
 }
 
-func newGate() *gate { return &gate{open: make(chan struct{})} }
+func newGate() *gate { return &gate{open: make(chan struct{}), next: make(chan struct{})} }
 
 func (g *gate) set(open bool) {
 	g.mu.Lock()
@@ -21,6 +22,8 @@ func (g *gate) set(open bool) {
 	switch {
 	case open && !g.is:
 		close(g.open)
+		close(g.next)
+		g.next = make(chan struct{})
 	case !open && g.is:
 		g.open = make(chan struct{})
 	}
@@ -31,6 +34,13 @@ func (g *gate) isOpen() bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return g.is
+}
+
+// reopened is closed when the gate opens the next time.
+func (g *gate) reopened() <-chan struct{} {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.next
 }
 
 // wait returns nil when the gate is open, or the context's error.

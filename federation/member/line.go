@@ -56,10 +56,7 @@ func newLine(ctx context.Context, c Config, o Options) *line {
 
 func (l *line) setUp(c Config, o Options) error {
 	var err error
-	if l.base, err = url.Parse(c.Server); err != nil {
-		return fmt.Errorf("the server's URL cannot be read: %w", err)
-	}
-	if (l.base.Scheme != "https" && l.base.Scheme != "http") || l.base.Host == "" {
+	if l.base, err = url.Parse(c.Server); err != nil || (l.base.Scheme != "https" && l.base.Scheme != "http") || l.base.Host == "" {
 		return fmt.Errorf("the server %q must be a URL such as https://host:6443", c.Server)
 	}
 	credentials, err := c.restConfig(o)

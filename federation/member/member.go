@@ -190,7 +190,7 @@ func (m *Member) Objects(gvr schema.GroupVersionResource) *Objects {
 	o := newObjects(func(u *unstructured.Unstructured) { m.options.Strip(gvr, u) })
 	client := m.dynamic.Resource(gvr)
 	o.follow = &followed{
-		what: gvr.GroupResource().String(), gate: m.gate,
+		what: gvr.GroupResource().String(), gate: m.gate, clock: m.options.Clock,
 		changed: func(err error) {
 			if err != nil {
 				m.log.Warn("cannot follow our objects", "resource", gvr.GroupResource().String(), "err", err)
@@ -285,7 +285,7 @@ func (m *Member) runKindChanges(ctx context.Context) {
 	} {
 		resource := client.Resource(gvr)
 		f := &followed{
-			what: gvr.GroupResource().String(), gate: m.gate,
+			what: gvr.GroupResource().String(), gate: m.gate, clock: m.options.Clock,
 			list: func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) { return resource.List(ctx, o) },
 			watch: func(ctx context.Context, o metav1.ListOptions) (watch.Interface, error) {
 				return resource.Watch(ctx, o)

@@ -74,7 +74,7 @@ func TestReasons(t *testing.T) {
 			return c
 		}, Unreachable, ReasonAuthority, "CA bundle"},
 		{"expired", until("127.0.0.1", -time.Hour), Unreachable, ReasonExpired, "expired"},
-		{"another name", until("elsewhere.example", time.Hour), Unreachable, ReasonHostname, "elsewhere.example"},
+		{"another name", until("elsewhere.example", time.Hour), Unreachable, ReasonHostname, "another name"},
 		{"a web page", at(answers(200, "text/html", "<html>Welcome")), Unreachable, ReasonNotAnAPI, "not as a Kubernetes API"},
 		{"a web page with 404", at(answers(404, "text/html", "<html>")), Unreachable, ReasonNotAnAPI, "web page"},
 		{"nothing there", at(answers(404, "text/plain", "404 page not found")), Unreachable, ReasonNotAnAPI, "404"},

@@ -10,6 +10,7 @@ import (
 	"crypto/x509/pkix"
 	"encoding/pem"
 	"io"
+	"log"
 	"math/big"
 	"net"
 	"net/http"
@@ -26,7 +27,12 @@ type Faulty struct {
 	CA  []byte // PEM; nil where there is no TLS
 	// Requests that came in, or connections where nothing is ever read.
 	Requests atomic.Int64
+
+	hangUp func()
 }
+
+// CloseConnections breaks all connections that there are. New ones are accepted.
+func (f *Faulty) CloseConnections() { f.hangUp() }
 
 // Hanging accepts connections and never says a word.
 func Hanging(t testing.TB) *Faulty {
@@ -97,11 +103,11 @@ func ServingAs(t testing.TB, c Certificate, handler http.HandlerFunc) *Faulty {
 		handler(w, r)
 	}))
 	server.EnableHTTP2 = true
-	server.Config.ErrorLog = nil
+	server.Config.ErrorLog = log.New(io.Discard, "", 0)
 	pair, ca := selfSigned(t, c)
 	server.TLS = &tls.Config{Certificates: []tls.Certificate{pair}}
 	server.StartTLS()
-	f.URL, f.CA = server.URL, ca
+	f.URL, f.CA, f.hangUp = server.URL, ca, server.CloseClientConnections
 	t.Cleanup(func() {
 		server.CloseClientConnections()
 		server.Close()
