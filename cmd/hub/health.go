@@ -8,24 +8,12 @@ import (
 	"runtime"
 	"runtime/debug"
 	"strings"
-	"time"
 
 	"k8s.io/apimachinery/pkg/version"
 	"k8s.io/client-go/rest"
 
 	"github.com/hanse-federation/hanse/api/native"
 )
-
-// checkPatience bounds one readiness check.
-const checkPatience = 3 * time.Second
-
-func withTimeout(check func(context.Context) error) func(*http.Request) error {
-	return func(r *http.Request) error {
-		ctx, cancel := context.WithTimeout(r.Context(), checkPatience)
-		defer cancel()
-		return check(ctx)
-	}
-}
 
 func (h *Hub) federationReady(*http.Request) error {
 	if h.federation == nil {

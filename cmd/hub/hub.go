@@ -192,11 +192,7 @@ func (h *Hub) buildAPI(listener net.Listener, claims *claim.Index) error {
 	if err != nil {
 		return err
 	}
-	var readiness []healthz.HealthChecker
-	for _, check := range h.etcd.Checks() {
-		readiness = append(readiness, healthz.NamedCheck(check.Name, withTimeout(check.Run)))
-	}
-	readiness = append(readiness, healthz.NamedCheck("federation", h.federationReady))
+	readiness := []healthz.HealthChecker{healthz.NamedCheck("federation", h.federationReady)}
 	h.api, err = server.New(server.Config{
 		Etcd:            h.etcd,
 		Listener:        listener,
@@ -248,13 +244,24 @@ func (h *Hub) buildFederation(ctx context.Context, claims *claim.Index, zones *z
 	return err
 }
 
-// Run serves until the context ends.
+// Run serves until the context ends, or until a part that the hub cannot do without has ended. The reconcilers stop
+// first: they give back the Lease and end their last writes through the API, which drains after them.
 func (h *Hub) Run(ctx context.Context) error {
 	h.log.Info("hub is running", "url", h.url, "dns", h.DNSAddr(), "kubeconfig", h.config.KubeconfigOut)
-	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error { return named("the API", h.api.Run(ctx)) })
-	group.Go(func() error { return named("the federation", h.federation.Run(ctx)) })
-	group.Go(func() error { return named("DNS", h.dns.Run(ctx)) })
+	ctx, end := context.WithCancel(ctx)
+	defer end()
+	serving, endServing := context.WithCancel(context.WithoutCancel(ctx))
+	defer endServing()
+	var group errgroup.Group
+	group.Go(func() error {
+		defer end()
+		return named("the API", h.api.Run(serving))
+	})
+	group.Go(func() error {
+		defer endServing()
+		defer end()
+		return named("the federation", h.federation.Run(ctx))
+	})
 	err := group.Wait()
 	h.log.Info("hub has stopped")
 	return err
