@@ -75,7 +75,8 @@ func (in aggregation) desired() int64 {
 }
 
 // observedGeneration is the template's generation once every member has been sent it and has observed it, and
-// otherwise the last one for which that was so. Without members it advances only if none is needed: no replicas wanted.
+// otherwise the last one for which that was so. Without members it advances only if none is needed: no replicas
+// wanted.
 func (in aggregation) observedGeneration() int64 {
 	previous := intOr(in.previous, 0, "observedGeneration")
 	isNoneNeeded := len(in.rule.replicas) > 0 && in.desired() == 0

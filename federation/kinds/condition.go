@@ -54,8 +54,8 @@ const (
 	lastProbeTime  moment = "lastProbeTime"  // Job: as lastUpdateTime
 )
 
-// conditions writes conditions as a status holds them. A time moves only with what it stands for, so that an unchanged
-// world gives an unchanged status.
+// conditions writes conditions as a status holds them. A time moves only with what it stands for, so that an
+// unchanged world gives an unchanged status.
 func (in aggregation) conditions(second moment, conditions ...condition) []any {
 	now := in.now.UTC().Truncate(time.Second).Format(time.RFC3339)
 	out := make([]any, 0, len(conditions))

@@ -28,7 +28,8 @@ func definitionHealth(obj map[string]any) (Health, string) {
 	return Healthy, ""
 }
 
-// EstablishedInMembers is the condition that a CustomResourceDefinition on the hub carries beside its own Established.
+// EstablishedInMembers is the condition that a CustomResourceDefinition on the hub carries beside its own
+// Established.
 const EstablishedInMembers = "EstablishedInMembers"
 
 // aggregateDefinition leaves the hub's own conditions alone: the hub serves the kind itself by them, and must

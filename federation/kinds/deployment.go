@@ -112,8 +112,8 @@ func (in aggregation) deploymentAvailable() condition {
 	return c
 }
 
-// deploymentProgressing follows the rollout of the sum. As in one cluster, a finished rollout stays finished when pods
-// fail later: that is Available's to say.
+// deploymentProgressing follows the rollout of the sum. As in one cluster, a finished rollout stays finished when
+// pods fail later: that is Available's to say.
 func (in aggregation) deploymentProgressing() condition {
 	c := condition{Type: "Progressing", Status: isTrue}
 	replicas, updated, available := in.sum("replicas"), in.sum("updatedReplicas"), in.sum("availableReplicas")

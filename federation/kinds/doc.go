@@ -1,5 +1,6 @@
-// Package kinds is what the hub knows of a Kubernetes kind: how its numbers are divided over members, what it depends
-// on, which fields belong to the member, when it is healthy, and how the members' statuses add up to the template's own.
+// Package kinds is what the hub knows of a Kubernetes kind: how its numbers are divided over members, what it
+// depends on, which fields belong to the member, when it is healthy, and how the members' statuses add up to the
+// template's own.
 //
 // # Use
 //
@@ -23,8 +24,8 @@
 // # Guarantees
 //
 // Values in, values out: no client, no clock, no log. Nothing mutates its input, except Trim, which is an informer
-// transform and says so. Results that go on (Render, Reflect, Aggregate) share no memory with the input and
-// hold only JSON types (int64, float64, string, bool, map, slice, nil). The same input gives the same output, whatever
+// transform and says so. Results that go on (Render, Reflect, Aggregate) share no memory with the input and hold
+// only JSON types (int64, float64, string, bool, map, slice, nil). The same input gives the same output, whatever
 // the order of the members.
 //
 // A malformed object (a string where a map belongs) never panics: the field counts as absent, and only Render, whose
@@ -32,9 +33,9 @@
 //
 // # Considerations
 //
-// A member that is unknown keeps its last figures: they count, neither as zero nor as fresh. A Deployment's Available
-// therefore has three answers: True when the reachable members alone suffice, False when even the last figures do not,
-// Unknown between the two.
+// A member that is unknown keeps its last figures: they count, neither as zero nor as fresh. A Deployment's
+// Available therefore has three answers: True when the reachable members alone suffice, False when even the last
+// figures do not, Unknown between the two.
 //
 // observedGeneration on the hub advances only when every member has been sent the present template generation and its
 // controller has observed it. This is what makes `kubectl rollout status` tell the truth.

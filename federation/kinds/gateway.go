@@ -49,8 +49,8 @@ func routeRefs(obj map[string]any, namespace string) []Ref {
 	return refs
 }
 
-// objectRef reads a reference whose group, kind and namespace have defaults. All of them are optional to us: a gateway
-// or certificate may be made in the member by its own platform.
+// objectRef reads a reference whose group, kind and namespace have defaults. All of them are optional to us: a
+// gateway or certificate may be made in the member by its own platform.
 func objectRef(ref map[string]any, namespace string, kind schema.GroupKind) []Ref {
 	name := stringAt(ref, "name")
 	if name == "" {

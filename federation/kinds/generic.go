@@ -51,8 +51,8 @@ func genericHealth(obj map[string]any) (Health, string) {
 	return phaseHealth(cmp.Or(stringAt(status, "phase"), stringAt(status, "state")))
 }
 
-// soundsFinal tells a failure from a "not yet": both are Ready=False, and only the reason's words differ. Taking a wait
-// for a failure would be the worse mistake, since a failure may move what runs.
+// soundsFinal tells a failure from a "not yet": both are Ready=False, and only the reason's words differ. Taking a
+// wait for a failure would be the worse mistake, since a failure may move what runs.
 func soundsFinal(reason string) bool {
 	reason = strings.ToLower(reason)
 	return strings.Contains(reason, "fail") || strings.Contains(reason, "error") || strings.Contains(reason, "invalid")

@@ -31,8 +31,8 @@ func jobMode(obj map[string]any) Mode {
 	return Divide
 }
 
-// cleanJob removes the selector and labels that a server generates from a uid, and leaves those of a user who asked for
-// manualSelector.
+// cleanJob removes the selector and labels that a server generates from a uid, and leaves those of a user who asked
+// for manualSelector.
 func cleanJob(obj map[string]any) {
 	if boolAt(obj, "spec", "manualSelector") {
 		return

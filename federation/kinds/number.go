@@ -13,7 +13,7 @@ import (
 // right in every member as they are.
 func wholeNumber(obj map[string]any, floor int64, path ...string) []Number {
 	value, is := intAt(obj, path...)
-	if !is || value <= 0 || value > MaxNumber {
+	if !is || value <= 0 {
 		return nil
 	}
 	return []Number{{
@@ -26,9 +26,9 @@ func wholeNumber(obj map[string]any, floor int64, path ...string) []Number {
 	}}
 }
 
-// quantities are Numbers for a map of resource quantities, sorted by name. A quantity is counted in a unit that keeps
-// its value at or below MaxNumber: a big one loses less than a thousandth, downwards, so that the shares never exceed
-// what the template allows.
+// quantities are Numbers for a map of resource quantities, sorted by name. A quantity is counted in a unit that
+// keeps its value at or below maxUnits, so that people can read the shares: a big one loses less than a thousandth,
+// downwards, so that the shares never exceed what the template allows.
 func quantities(obj map[string]any, path ...string) []Number {
 	var numbers []Number
 	for name, value := range mapAt(obj, path...) {
@@ -41,7 +41,7 @@ func quantities(obj map[string]any, path ...string) []Number {
 			total, isMilli = quantity.MilliValue(), true
 		}
 		unit := int64(1)
-		for total/unit > MaxNumber && unit < math.MaxInt64>>10 {
+		for total/unit > maxUnits && unit < math.MaxInt64>>10 {
 			unit <<= 10
 		}
 		field := append(slices.Clone(path), name)
@@ -60,6 +60,9 @@ func quantities(obj map[string]any, path ...string) []Number {
 	sort.Slice(numbers, func(i, j int) bool { return numbers[i].Key < numbers[j].Key })
 	return numbers
 }
+
+// maxUnits keeps three digits and more of every quantity.
+const maxUnits = 1 << 20
 
 // parseQuantity reads a quantity as JSON may hold it: a string or a bare number.
 func parseQuantity(value any) (resource.Quantity, bool) {

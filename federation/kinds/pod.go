@@ -23,8 +23,8 @@ var pod = Rule{
 	aggregate: aggregatePod,
 }
 
-// cleanPod removes the token volume that admission injected, if the template was copied from a running pod: its mounts
-// name a volume that another cluster makes under another name.
+// cleanPod removes the token volume that admission injected, if the template was copied from a running pod: its
+// mounts name a volume that another cluster makes under another name.
 func cleanPod(obj map[string]any) {
 	const token = "kube-api-access-"
 	spec := mapAt(obj, "spec")

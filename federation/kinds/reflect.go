@@ -21,9 +21,9 @@ const (
 const cutField = v1alpha1.Prefix + "cut"
 
 // Trim strips a member's object, in place, to what the rest of this package needs: an informer's transform. Of the
-// specification the few numbers stay that Ready and Health compare with; of the annotations, the hub's own. The managed
-// fields go: whoever wants a digest of them takes it first and leaves it in an annotation. Trimming twice is trimming
-// once.
+// specification the few numbers stay that Ready and Health compare with; of the annotations, the hub's own. The
+// managed fields go: whoever wants a digest of them takes it first and leaves it in an annotation. Trimming twice
+// is trimming once.
 func (r Rule) Trim(member *unstructured.Unstructured) {
 	out := map[string]any{"apiVersion": member.GetAPIVersion(), "kind": member.GetKind()}
 	for _, path := range r.kept() {

@@ -54,8 +54,8 @@ func (r Rule) setShare(obj map[string]any, share Share) error {
 	return nil
 }
 
-// strip copies what a user says in an object and leaves what a server adds. Metadata is a list of what is kept, not of
-// what is dropped: what a future server adds there is not the user's either.
+// strip copies what a user says in an object and leaves what a server adds. Metadata is a list of what is kept, not
+// of what is dropped: what a future server adds there is not the user's either.
 func strip(template map[string]any) map[string]any {
 	out := make(map[string]any, len(template))
 	for key, value := range template {

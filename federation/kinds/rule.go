@@ -58,16 +58,13 @@ type Target struct {
 type Number struct {
 	// Key names it in Share.Numbers; for people it reads as the field's path.
 	Key string
-	// Value is what the template says, in a unit small enough for every member's share and never above MaxNumber.
+	// Value is what the template says, in units that are Render's own affair.
 	Value int64
 	// Floor is the least a member may get, even if the sum then exceeds Value.
 	Floor int64
 
 	set func(obj map[string]any, share int64) error
 }
-
-// MaxNumber bounds Number.Value, so that a divisor may count in units.
-const MaxNumber = 1 << 20
 
 // Share is one member's part of a template. The zero Share means: the whole object.
 type Share struct {

@@ -128,6 +128,8 @@ func TestNumbers(t *testing.T) {
 			[]Number{{Key: "spec.strategy.rollingUpdate.maxUnavailable", Value: 3}}},
 		{"percent", "{apiVersion: apps/v1, kind: Deployment, spec: {strategy: {rollingUpdate: {maxSurge: 25%, maxUnavailable: 25%}}}}", nil},
 		{"completions", "{apiVersion: batch/v1, kind: Job, spec: {completions: 7}}", []Number{{Key: "spec.completions", Value: 7}}},
+		{"very many", "{apiVersion: batch/v1, kind: Job, spec: {completions: 2000000000}}",
+			[]Number{{Key: "spec.completions", Value: 2000000000}}},
 		{"bounds", "{apiVersion: autoscaling/v2, kind: HorizontalPodAutoscaler, spec: {minReplicas: 2, maxReplicas: 9}}",
 			[]Number{{Key: "spec.minReplicas", Value: 2, Floor: 1}, {Key: "spec.maxReplicas", Value: 9, Floor: 1}}},
 		{"budget", "{apiVersion: policy/v1, kind: PodDisruptionBudget, spec: {minAvailable: 2}}",
@@ -154,7 +156,7 @@ func TestQuotaSharesNeverExceed(t *testing.T) {
 		obj := object(t, fmt.Sprintf("{apiVersion: v1, kind: ResourceQuota, spec: {hard: {memory: %q}}}", total))
 		rule := Of(obj)
 		number := rule.Numbers(obj)[0]
-		if number.Value > MaxNumber {
+		if number.Value > maxUnits {
 			t.Errorf("%s is counted as %d", total, number.Value)
 		}
 		want, _ := parseQuantity(total)
@@ -270,7 +272,8 @@ spec: {parentRefs: [{name: g, namespace: infra}], rules: [{backendRefs: [{name: 
 
 func TestRequests(t *testing.T) {
 	obj := object(t, heavyPod)
-	// The init container asks for more cpu than all that runs later; the sidecar that starts after it does not add to it.
+	// The init container asks for more cpu than all that runs later; the sidecar that starts after it does not add
+	// to it.
 	want := Requests{
 		MilliCPU:         2010,
 		Memory:           (256 + 100) << 20,

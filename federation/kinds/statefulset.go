@@ -86,8 +86,9 @@ func aggregateStatefulSet(in aggregation) map[string]any {
 	})
 }
 
-// revisions of the sum: equal when, and only when, every member's are; `kubectl rollout status` compares them. The names
-// are those of one member, the first that is still rolling, or the first of all: overrides can make them differ.
+// revisions of the sum: equal when, and only when, every member's are; `kubectl rollout status` compares them. The
+// names are those of one member, the first that is still rolling, or the first of all: overrides can make them
+// differ.
 func (in aggregation) revisions() (current, update string) {
 	for _, member := range in.members {
 		c, u := stringAt(member.Status, "currentRevision"), stringAt(member.Status, "updateRevision")

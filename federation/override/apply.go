@@ -34,14 +34,14 @@ func FactsOf(cluster *v1alpha1.Cluster) ClusterFacts {
 }
 
 // Apply returns the object as one member shall have it. Without a rule that matches, that is the object itself.
-// The error names the rule by its place and the path in it.
+// The error begins with the field, below the placement's spec: "overrides[1].patch[0]: …".
 func Apply(obj *unstructured.Unstructured, rules []Rule, facts ClusterFacts) (*unstructured.Unstructured, error) {
 	changed := obj
 	for i := range rules {
 		path := field.NewPath("overrides").Index(i)
 		isFor, err := matches(&rules[i], obj, facts)
 		if err != nil {
-			return nil, fmt.Errorf("%s: %w", path, err)
+			return nil, fmt.Errorf("%s.%w", path, err)
 		}
 		if !isFor {
 			continue
@@ -50,12 +50,12 @@ func Apply(obj *unstructured.Unstructured, rules []Rule, facts ClusterFacts) (*u
 			changed = obj.DeepCopy()
 		}
 		if err := applyRule(changed, &rules[i], facts, path); err != nil {
-			return nil, fmt.Errorf("override %s %s for cluster %s: %w", obj.GetKind(), obj.GetName(), facts.Name, err)
+			return nil, err
 		}
 	}
 	if changed != obj {
 		if err := sameObject(obj, changed); err != nil {
-			return nil, fmt.Errorf("override %s %s for cluster %s: %w", obj.GetKind(), obj.GetName(), facts.Name, err)
+			return nil, fmt.Errorf("overrides: %w", err)
 		}
 	}
 	return changed, nil
@@ -64,7 +64,7 @@ func Apply(obj *unstructured.Unstructured, rules []Rule, facts ClusterFacts) (*u
 // steps is the order within one override, from the coarse to the fine.
 var steps = []struct {
 	name  string
-	apply func(*unstructured.Unstructured, *Rule, ClusterFacts) error
+	apply func(*unstructured.Unstructured, *Rule, ClusterFacts, *field.Path) error
 }{
 	{"image", applyImage},
 	{"command", applyCommand},
@@ -78,8 +78,8 @@ var steps = []struct {
 
 func applyRule(obj *unstructured.Unstructured, rule *Rule, facts ClusterFacts, path *field.Path) error {
 	for _, step := range steps {
-		if err := step.apply(obj, rule, facts); err != nil {
-			return fmt.Errorf("%s: %w", path.Child(step.name), err)
+		if err := step.apply(obj, rule, facts, path.Child(step.name)); err != nil {
+			return err
 		}
 	}
 	return nil

@@ -25,8 +25,8 @@ type story struct {
 	name, overrides, before, after, failure string
 }
 
-// readStories reads "## name" headings, and below each the parts "overrides:", "before:" and "after:" or "error:", every
-// part begun by its name on a line of its own after "--- ".
+// readStories reads "## name" headings, and below each the parts "overrides:", "before:" and "after:" or "error:",
+// every part begun by its name on a line of its own after "--- ".
 func readStories(t *testing.T, file string) []story {
 	t.Helper()
 	text, err := os.ReadFile(file)
@@ -92,8 +92,8 @@ func TestStories(t *testing.T) {
 				t.Errorf("the input was changed (-want +got):\n%s", diff)
 			}
 			if s.failure != "" {
-				if err == nil || !strings.Contains(err.Error(), s.failure) {
-					t.Fatalf("error %v, want one with %q", err, s.failure)
+				if err == nil || !strings.HasPrefix(err.Error(), s.failure) {
+					t.Fatalf("error %v, want one that begins with %q", err, s.failure)
 				}
 				return
 			}

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/hanse-federation/hanse/api/v1alpha1"
 	"github.com/hanse-federation/hanse/federation/kinds"
@@ -12,7 +13,8 @@ import (
 
 // eachContainer calls change for the container of that name, or for all. An object without containers has none to
 // change; a container that is named must be there.
-func eachContainer(obj *unstructured.Unstructured, name string, init bool, change func(map[string]any) error) error {
+func eachContainer(obj *unstructured.Unstructured, name string, init bool, path *field.Path,
+	change func(map[string]any) error) error {
 	spec := kinds.Of(obj).PodSpec(obj)
 	if spec == nil {
 		return nil
@@ -32,26 +34,28 @@ func eachContainer(obj *unstructured.Unstructured, name string, init bool, chang
 			}
 			found = true
 			if err := change(container); err != nil {
-				return fmt.Errorf("container %s: %w", own, err)
+				return fmt.Errorf("%s: container %s: %w", path, own, err)
 			}
 		}
 	}
 	if !found && name != "" {
-		return fmt.Errorf("there is no container %q in it (say in `resources` which objects the override is for)", name)
+		return fmt.Errorf("%s: there is no container %q in it (say in `resources` which objects the override is for)",
+			path, name)
 	}
 	return nil
 }
 
-func applyCommand(obj *unstructured.Unstructured, rule *Rule, facts ClusterFacts) error {
-	return applyList(obj, "command", rule.Command, facts)
+func applyCommand(obj *unstructured.Unstructured, rule *Rule, facts ClusterFacts, path *field.Path) error {
+	return applyList(obj, "command", rule.Command, facts, path)
 }
 
-func applyArgs(obj *unstructured.Unstructured, rule *Rule, facts ClusterFacts) error {
-	return applyList(obj, "args", rule.Args, facts)
+func applyArgs(obj *unstructured.Unstructured, rule *Rule, facts ClusterFacts, path *field.Path) error {
+	return applyList(obj, "args", rule.Args, facts, path)
 }
 
 // applyList replaces a command or its arguments in the containers; init containers only when named.
-func applyList(obj *unstructured.Unstructured, key string, o *v1alpha1.CommandOverride, facts ClusterFacts) error {
+func applyList(obj *unstructured.Unstructured, key string, o *v1alpha1.CommandOverride, facts ClusterFacts,
+	path *field.Path) error {
 	if o == nil {
 		return nil
 	}
@@ -59,11 +63,11 @@ func applyList(obj *unstructured.Unstructured, key string, o *v1alpha1.CommandOv
 	for i, text := range o.Value {
 		changed, err := substitute(text, facts)
 		if err != nil {
-			return fmt.Errorf("value[%d]: %w", i, err)
+			return fmt.Errorf("%s: %w", path.Child("value").Index(i), err)
 		}
 		value[i] = changed
 	}
-	return eachContainer(obj, o.Container, false, func(container map[string]any) error {
+	return eachContainer(obj, o.Container, false, path, func(container map[string]any) error {
 		if len(value) == 0 {
 			delete(container, key)
 		} else {
@@ -73,18 +77,18 @@ func applyList(obj *unstructured.Unstructured, key string, o *v1alpha1.CommandOv
 	})
 }
 
-func applyEnv(obj *unstructured.Unstructured, rule *Rule, facts ClusterFacts) error {
+func applyEnv(obj *unstructured.Unstructured, rule *Rule, facts ClusterFacts, path *field.Path) error {
 	for i, o := range rule.Env {
 		value, err := substitute(o.Value, facts)
 		if err != nil {
-			return fmt.Errorf("[%d].value: %w", i, err)
+			return fmt.Errorf("%s: %w", path.Index(i).Child("value"), err)
 		}
-		err = eachContainer(obj, o.Container, false, func(container map[string]any) error {
+		err = eachContainer(obj, o.Container, false, path.Index(i), func(container map[string]any) error {
 			setEnv(container, o.Name, value, o.Remove)
 			return nil
 		})
 		if err != nil {
-			return fmt.Errorf("[%d]: %w", i, err)
+			return err
 		}
 	}
 	return nil

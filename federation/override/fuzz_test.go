@@ -30,7 +30,8 @@ func TestParseImage(t *testing.T) {
 	}
 }
 
-// Parts of the right form, put together and taken apart, are the same parts; any text at all is taken apart without a panic.
+// Parts of the right form, put together and taken apart, are the same parts; any text at all is taken apart without
+// a panic.
 func FuzzImage(f *testing.F) {
 	f.Add("ghcr.io", "team/web", "v1", "sha256:0123456789abcdef0123456789abcdef")
 	f.Add("", "nginx", "", "")
@@ -55,7 +56,8 @@ func FuzzImage(f *testing.F) {
 	})
 }
 
-// Substitution never panics, leaves text without references alone, and what Check accepts fails only for want of facts.
+// Substitution never panics, leaves text without references alone, and what Check accepts fails only for want of
+// facts.
 func FuzzSubstitute(f *testing.F) {
 	for _, seed := range []string{"", "${cluster.name}", "$${cluster.name}", "${cluster.labels['a']}", "${cluster.", "${cluster.labels['']}",
 		"${cluster.name}${cluster.zone}", "${HOME}", "$$${cluster.name}", `${cluster.labels["env"]}`} {

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/hanse-federation/hanse/api/v1alpha1"
 )
@@ -15,8 +16,8 @@ type image struct {
 	registry, repository, tag, digest string
 }
 
-// parseImage takes an image apart as container runtimes do: what stands before the first slash is a registry if it looks like
-// a host (a dot, a port, or localhost), otherwise a part of the repository.
+// parseImage takes an image apart as container runtimes do: what stands before the first slash is a registry if it
+// looks like a host (a dot, a port, or localhost), otherwise a part of the repository.
 func parseImage(text string) image {
 	var parsed image
 	rest, digest, _ := strings.Cut(text, "@")
@@ -47,8 +48,8 @@ func (i image) String() string {
 	return text
 }
 
-// with changes the parts that are given. A tag alone drops a digest, which would otherwise win over it; a digest alone drops
-// a tag, which would otherwise tell a lie.
+// with changes the parts that are given. A tag alone drops a digest, which would otherwise win over it; a digest
+// alone drops a tag, which would otherwise tell a lie.
 func (i image) with(registry, repository, tag, digest string) image {
 	if registry != "" {
 		i.registry = registry
@@ -62,8 +63,8 @@ func (i image) with(registry, repository, tag, digest string) image {
 	return i
 }
 
-// The forms of the parts, after the grammar of the OCI distribution specification. A registry may carry a path, as mirrors
-// want it.
+// The forms of the parts, after the grammar of the OCI distribution specification. A registry may carry a path, as
+// mirrors want it.
 var (
 	registryForm   = regexp.MustCompile(`^[a-zA-Z0-9\[][a-zA-Z0-9.:\]-]*(/[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*)*$`)
 	repositoryForm = regexp.MustCompile(`^[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*(/[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*)*$`)
@@ -86,7 +87,7 @@ func imageParts(o *v1alpha1.ImageOverride) []imagePart {
 	}
 }
 
-func applyImage(obj *unstructured.Unstructured, rule *Rule, facts ClusterFacts) error {
+func applyImage(obj *unstructured.Unstructured, rule *Rule, facts ClusterFacts, path *field.Path) error {
 	if rule.Image == nil {
 		return nil
 	}
@@ -94,14 +95,14 @@ func applyImage(obj *unstructured.Unstructured, rule *Rule, facts ClusterFacts) 
 	for _, part := range imageParts(rule.Image) {
 		value, err := substitute(part.value, facts)
 		if err != nil {
-			return fmt.Errorf("%s: %w", part.name, err)
+			return fmt.Errorf("%s: %w", path.Child(part.name), err)
 		}
 		if value != "" && !part.form.MatchString(value) {
-			return fmt.Errorf("%s: %q is not the %s of an image", part.name, value, part.name)
+			return fmt.Errorf("%s: %q is not the %s of an image", path.Child(part.name), value, part.name)
 		}
 		values = append(values, value)
 	}
-	return eachContainer(obj, rule.Image.Container, true, func(container map[string]any) error {
+	return eachContainer(obj, rule.Image.Container, true, path, func(container map[string]any) error {
 		old, _ := container["image"].(string)
 		changed := parseImage(old).with(values[0], values[1], values[2], values[3])
 		if changed.repository == "" {

@@ -7,25 +7,26 @@ import (
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/util/validation"
+	"k8s.io/apimachinery/pkg/util/validation/field"
 )
 
-func applyLabels(obj *unstructured.Unstructured, rule *Rule, facts ClusterFacts) error {
-	changed, err := withEntries(obj.GetLabels(), rule.Labels, facts)
+func applyLabels(obj *unstructured.Unstructured, rule *Rule, facts ClusterFacts, path *field.Path) error {
+	changed, err := withEntries(obj.GetLabels(), rule.Labels, facts, path)
 	if err != nil || len(rule.Labels) == 0 {
 		return err
 	}
 	for _, key := range slices.Sorted(maps.Keys(rule.Labels)) {
 		// A fact of the cluster may be longer than a label's value, or hold what it must not.
 		if problems := validation.IsValidLabelValue(changed[key]); len(problems) > 0 {
-			return fmt.Errorf("[%s]: %q: %s", key, changed[key], problems[0])
+			return fmt.Errorf("%s: %q: %s", path.Key(key), changed[key], problems[0])
 		}
 	}
 	obj.SetLabels(changed)
 	return nil
 }
 
-func applyAnnotations(obj *unstructured.Unstructured, rule *Rule, facts ClusterFacts) error {
-	changed, err := withEntries(obj.GetAnnotations(), rule.Annotations, facts)
+func applyAnnotations(obj *unstructured.Unstructured, rule *Rule, facts ClusterFacts, path *field.Path) error {
+	changed, err := withEntries(obj.GetAnnotations(), rule.Annotations, facts, path)
 	if err != nil || len(rule.Annotations) == 0 {
 		return err
 	}
@@ -34,7 +35,7 @@ func applyAnnotations(obj *unstructured.Unstructured, rule *Rule, facts ClusterF
 }
 
 // withEntries sets entries, and removes those whose new value is empty.
-func withEntries(old, entries map[string]string, facts ClusterFacts) (map[string]string, error) {
+func withEntries(old, entries map[string]string, facts ClusterFacts, path *field.Path) (map[string]string, error) {
 	changed := maps.Clone(old)
 	if changed == nil {
 		changed = make(map[string]string, len(entries))
@@ -42,7 +43,7 @@ func withEntries(old, entries map[string]string, facts ClusterFacts) (map[string
 	for _, key := range slices.Sorted(maps.Keys(entries)) {
 		value, err := substitute(entries[key], facts)
 		if err != nil {
-			return nil, fmt.Errorf("[%s]: %w", key, err)
+			return nil, fmt.Errorf("%s: %w", path.Key(key), err)
 		}
 		if value == "" {
 			delete(changed, key)

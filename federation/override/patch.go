@@ -8,42 +8,43 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	utiljson "k8s.io/apimachinery/pkg/util/json"
 	"k8s.io/apimachinery/pkg/util/strategicpatch"
+	"k8s.io/apimachinery/pkg/util/validation/field"
 	"k8s.io/client-go/kubernetes/scheme"
 
 	"github.com/hanse-federation/hanse/api/v1alpha1"
 )
 
-// maxGrowth bounds what a patch may add, in bytes; an object of this size does not fit into etcd. Without it, a short patch
-// that copies a list into itself forty times would fill the memory.
+// maxGrowth bounds what a patch may add, in bytes; an object of this size does not fit into etcd. Without it, a
+// short patch that copies a list into itself forty times would fill the memory.
 const maxGrowth = 2 << 20
 
 // applyPatch applies a JSON patch (RFC 6902), operation by operation so that an error can name one.
-func applyPatch(obj *unstructured.Unstructured, rule *Rule, facts ClusterFacts) error {
+func applyPatch(obj *unstructured.Unstructured, rule *Rule, facts ClusterFacts, path *field.Path) error {
 	if len(rule.Patch) == 0 {
 		return nil
 	}
 	document, err := json.Marshal(obj.Object)
 	if err != nil {
-		return fmt.Errorf("encode the object: %w", err)
+		return fmt.Errorf("%s: encode the object: %w", path, err)
 	}
 	limit := len(document) + maxGrowth
 	options := &jsonpatch.ApplyOptions{AccumulatedCopySizeLimit: maxGrowth}
 	for i, operation := range rule.Patch {
 		patch, err := decodeOperation(operation, facts)
 		if err != nil {
-			return fmt.Errorf("[%d] %s %s: %w", i, operation.Op, operation.Path, err)
+			return fmt.Errorf("%s: %s %s: %w", path.Index(i), operation.Op, operation.Path, err)
 		}
 		if document, err = patch.ApplyWithOptions(document, options); err != nil {
-			return fmt.Errorf("[%d] %s %s: %w", i, operation.Op, operation.Path, err)
+			return fmt.Errorf("%s: %s %s: %w", path.Index(i), operation.Op, operation.Path, err)
 		}
 		if len(document) > limit {
-			return fmt.Errorf("[%d] %s %s: the object grows by more than %d bytes",
-				i, operation.Op, operation.Path, maxGrowth)
+			return fmt.Errorf("%s: %s %s: the object grows by more than %d bytes",
+				path.Index(i), operation.Op, operation.Path, maxGrowth)
 		}
 	}
 	var changed map[string]any
 	if err := utiljson.Unmarshal(document, &changed); err != nil {
-		return fmt.Errorf("decode the patched object: %w", err)
+		return fmt.Errorf("%s: decode the patched object: %w", path, err)
 	}
 	obj.Object = changed
 	return nil
@@ -70,19 +71,19 @@ func decodeOperation(operation v1alpha1.PatchOperation, facts ClusterFacts) (jso
 	return jsonpatch.DecodePatch(encoded)
 }
 
-// applyMerge applies a strategic merge patch to native kinds, and a JSON merge patch (RFC 7386) to all others: only the
-// Go types of a kind say by which key its lists are merged.
-func applyMerge(obj *unstructured.Unstructured, rule *Rule, facts ClusterFacts) error {
+// applyMerge applies a strategic merge patch to native kinds, and a JSON merge patch (RFC 7386) to all others: only
+// the Go types of a kind say by which key its lists are merged.
+func applyMerge(obj *unstructured.Unstructured, rule *Rule, facts ClusterFacts, path *field.Path) error {
 	if rule.Merge == nil {
 		return nil
 	}
 	patch, err := decodeMerge(rule.Merge.Raw)
 	if err != nil {
-		return err
+		return fmt.Errorf("%s: %w", path, err)
 	}
 	substituted, err := substituteAll(patch, facts)
 	if err != nil {
-		return err
+		return fmt.Errorf("%s: %w", path, err)
 	}
 	patch = substituted.(map[string]any)
 	goType, err := scheme.Scheme.New(obj.GroupVersionKind())
@@ -92,7 +93,7 @@ func applyMerge(obj *unstructured.Unstructured, rule *Rule, facts ClusterFacts) 
 	}
 	changed, err := strategicpatch.StrategicMergeMapPatch(obj.Object, patch, goType)
 	if err != nil {
-		return fmt.Errorf("strategic merge: %w", err)
+		return fmt.Errorf("%s: strategic merge: %w", path, err)
 	}
 	obj.Object = changed
 	return nil

@@ -12,8 +12,8 @@ import (
 	"github.com/hanse-federation/hanse/api/v1alpha1"
 )
 
-// Validate finds what can be known to be wrong before there is an object: for a refusal at write time. The errors name
-// the field below path.
+// Validate finds what can be known to be wrong before there is an object: for a refusal at write time. The errors
+// name the field below path.
 func Validate(rules []Rule, path *field.Path) field.ErrorList {
 	var errs field.ErrorList
 	for i := range rules {
@@ -161,8 +161,8 @@ func validateMerge(raw []byte, path *field.Path) field.ErrorList {
 
 func checkString(_, text string) (string, error) { return text, checkReferences(text) }
 
-// validateOperation checks one operation of a JSON patch: what it needs, and that it writes nothing forbidden. A move writes
-// where it takes from; test and the source of a copy only read.
+// validateOperation checks one operation of a JSON patch: what it needs, and that it writes nothing forbidden. A
+// move writes where it takes from; test and the source of a copy only read.
 func validateOperation(operation v1alpha1.PatchOperation, path *field.Path) field.ErrorList {
 	var errs field.ErrorList
 	writes, needsFrom, needsValue := true, false, false
