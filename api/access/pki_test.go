@@ -1,7 +1,6 @@
 package access
 
 import (
-	"crypto/ecdsa"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
@@ -323,30 +322,5 @@ func TestHandshake(t *testing.T) {
 	stranger := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: x509.NewCertPool()}}}
 	if _, err := stranger.Get(url); err == nil {
 		t.Errorf("a client that does not trust the authority connected")
-	}
-}
-
-func TestServiceAccountKeyIsKept(t *testing.T) {
-	dir, c := t.TempDir(), newClock()
-	first, err := openPKI(t, dir, c).ServiceAccountKey()
-	if err != nil {
-		t.Fatal(err)
-	}
-	again, err := openPKI(t, dir, c).ServiceAccountKey()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !first.(*ecdsa.PrivateKey).Equal(again) {
-		t.Errorf("a restart made a new key")
-	}
-	path := filepath.Join(dir, serviceAccountFile)
-	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o600 {
-		t.Errorf("mode %v, %v", info.Mode(), err)
-	}
-	if err := os.WriteFile(path, []byte("garbage"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := openPKI(t, dir, c).ServiceAccountKey(); err == nil || !strings.Contains(err.Error(), path) {
-		t.Errorf("error %v does not name %s", err, path)
 	}
 }

@@ -181,3 +181,14 @@ func TestUnknownKindGetsDefaultColumns(t *testing.T) {
 		t.Errorf("columns %s", got)
 	}
 }
+
+// BenchmarkTable prints a page of 500 Deployments, which is what kubectl asks for at once.
+func BenchmarkTable(b *testing.B) {
+	list := &appsv1.DeploymentList{Items: make([]appsv1.Deployment, 500)}
+	convertor := TableConvertor(appsv1.SchemeGroupVersion.WithKind("Deployment"), TableOptions{})
+	for b.Loop() {
+		if _, err := convertor.ConvertToTable(context.Background(), list, nil); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

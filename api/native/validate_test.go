@@ -8,7 +8,10 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/serializer"
 	"k8s.io/apimachinery/pkg/util/validation/field"
@@ -78,6 +81,26 @@ func TestValidManifests(t *testing.T) {
 	for gk := range strategies {
 		if !seen[gk.String()] {
 			t.Errorf("no valid manifest of %s in testdata/valid.yaml", gk)
+		}
+	}
+}
+
+// BenchmarkValidate is what one write of a Deployment pays.
+func BenchmarkValidate(b *testing.B) {
+	labels := map[string]string{"app": "web"}
+	deployment := &appsv1.Deployment{
+		ObjectMeta: metav1.ObjectMeta{Name: "web", Namespace: "shop"},
+		Spec: appsv1.DeploymentSpec{
+			Selector: &metav1.LabelSelector{MatchLabels: labels},
+			Template: corev1.PodTemplateSpec{
+				ObjectMeta: metav1.ObjectMeta{Labels: labels},
+				Spec:       corev1.PodSpec{Containers: []corev1.Container{{Name: "c", Image: "nginx"}}},
+			},
+		},
+	}
+	for b.Loop() {
+		if errs := Validate(context.Background(), deployment); len(errs) > 0 {
+			b.Fatal(errs)
 		}
 	}
 }
