@@ -41,6 +41,7 @@ var (
 // the member did, then the special cases of a status before the status itself.
 var failures = []failure{
 	{ReasonCanceled, isCanceled, waiting, ""},
+	{ReasonNotDiscovered, isMemberTrouble, Result{Verdict: Pending, RetryAfter: time.Second, Backoff: true, MemberTrouble: true}, ""},
 	{ReasonInvalid, isUnusable, until, ""},
 	{ReasonKindMissing, meta.IsNoMatchError, Result{Verdict: Failed, RetryAfter: 30 * time.Second}, "the member does not serve this kind; install it there"},
 	{ReasonFieldOwned, isFieldConflict, Result{Verdict: Conflict, RetryAfter: 5 * time.Minute}, "leave the field out of the template, or set on-conflict to Overwrite to take it"},
@@ -118,6 +119,12 @@ func limited(s string) string {
 }
 
 func isCanceled(err error) bool { return errors.Is(err, context.Canceled) }
+
+// isMemberTrouble recognises what the connection says of itself, such as member.ErrNotDiscovered.
+func isMemberTrouble(err error) bool {
+	var trouble interface{ MemberTrouble() bool }
+	return errors.As(err, &trouble) && trouble.MemberTrouble()
+}
 
 func isUnusable(err error) bool {
 	var e *unusable

@@ -40,6 +40,7 @@ const (
 	ReasonUnauthorized     Reason = "Unauthorized"      // 401: our credentials are not accepted
 	ReasonNamespaceMissing Reason = "NamespaceMissing"  // the namespace does not exist
 	ReasonNamespaceEnding  Reason = "NamespaceEnding"   // the namespace is terminating
+	ReasonNotDiscovered    Reason = "NotDiscovered"     // what the member serves is not known yet
 	ReasonKindMissing      Reason = "KindMissing"       // the member does not serve this kind
 	ReasonTooLarge         Reason = "TooLarge"          // 413, or larger than etcd takes
 	ReasonBusy             Reason = "TooManyRequests"   // 429

@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -38,7 +37,14 @@ const (
 
 // ErrNotDiscovered is the answer to a question about kinds before the member has been asked what it serves. It is not
 // a "no".
-var ErrNotDiscovered = errors.New("the member's APIs are not known yet")
+var ErrNotDiscovered error = notDiscovered{}
+
+type notDiscovered struct{}
+
+func (notDiscovered) Error() string { return "the member's APIs are not known yet" }
+
+// MemberTrouble tells federation/apply that the fault is not the object's.
+func (notDiscovered) MemberTrouble() bool { return true }
 
 // apis is what a member serves, as one immutable value.
 type apis struct {
