@@ -5,10 +5,12 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/discovery"
@@ -224,49 +226,40 @@ func (s *Store) update(ctx context.Context, served map[schema.GroupKind]Kind) []
 	return gone
 }
 
-// served asks the hub for the kinds that may travel, in the version that it prefers.
+// served asks the hub for the kinds that may travel, each in the first version that has it in the hub's own order.
 func (s *Store) served() (map[schema.GroupKind]Kind, error) {
-	lists, err := s.options.Discovery.ServerPreferredResources()
+	groups, lists, err := s.options.Discovery.ServerGroupsAndResources()
 	if err != nil && len(lists) == 0 {
 		return nil, fmt.Errorf("asking the hub for its kinds: %w", err)
 	}
-	kinds := map[schema.GroupKind]Kind{}
-	status := map[schema.GroupVersionResource]bool{}
+	resources := map[string][]metav1.APIResource{}
 	for _, list := range lists {
-		gv, err := schema.ParseGroupVersion(list.GroupVersion)
-		if err != nil {
-			return nil, fmt.Errorf("the hub serves a group version %q: %w", list.GroupVersion, err)
-		}
-		for _, r := range list.APIResources {
-			kind := Kind{GroupVersionKind: gv.WithKind(r.Kind), Resource: r.Name, Namespaced: r.Namespaced}
-			if r.Group != "" {
-				kind.Group = r.Group
-			}
-			if r.Version != "" {
-				kind.Version = r.Version
-			}
-			if parent, ok := cutSuffix(r.Name, "/status"); ok {
-				status[gv.WithResource(parent)] = true
-				continue
-			}
-			if _, local := IsLocal(kind.GroupKind()); local || !slices.Contains(r.Verbs, "watch") {
-				continue
-			}
-			kinds[kind.GroupKind()] = kind
-		}
+		resources[list.GroupVersion] = list.APIResources
 	}
-	for gk, kind := range kinds {
-		kind.HasStatus = status[kind.GVR()]
-		kinds[gk] = kind
+	kinds := map[schema.GroupKind]Kind{}
+	for _, group := range groups {
+		for _, version := range group.Versions {
+			gv := schema.GroupVersion{Group: group.Name, Version: version.Version}
+			for _, r := range resources[version.GroupVersion] {
+				kind, travels := kindOf(gv, r, resources[version.GroupVersion])
+				if _, known := kinds[kind.GroupKind()]; travels && !known {
+					kinds[kind.GroupKind()] = kind
+				}
+			}
+		}
 	}
 	return kinds, nil
 }
 
-func cutSuffix(name, suffix string) (string, bool) {
-	if len(name) > len(suffix) && name[len(name)-len(suffix):] == suffix {
-		return name[:len(name)-len(suffix)], true
+// kindOf is a resource as a kind of templates, if it is one.
+func kindOf(gv schema.GroupVersion, r metav1.APIResource, all []metav1.APIResource) (Kind, bool) {
+	kind := Kind{GroupVersionKind: gv.WithKind(r.Kind), Resource: r.Name, Namespaced: r.Namespaced}
+	_, local := IsLocal(kind.GroupKind())
+	if local || strings.Contains(r.Name, "/") || !slices.Contains(r.Verbs, "watch") {
+		return kind, false
 	}
-	return name, false
+	kind.HasStatus = slices.ContainsFunc(all, func(s metav1.APIResource) bool { return s.Name == r.Name+"/status" })
+	return kind, true
 }
 
 // watch starts the watch of one kind.
