@@ -2,6 +2,8 @@ package placement
 
 import (
 	"fmt"
+	"math"
+	"math/big"
 	"math/rand/v2"
 	"testing"
 	"time"
@@ -324,6 +326,49 @@ func TestSpreadIsKeptOrSaid(t *testing.T) {
 			if len(used) < *s.Min && d.Mode != ModeOne {
 				t.Fatalf("%+v\nonly %d groups of %s, unsaid:\n%s", in, len(used), s.By, d.Describe())
 			}
+		}
+	}
+}
+
+// TestDecisionsBearAnyNumber feeds the ends of the number range into everything that holds a number.
+func TestDecisionsBearAnyNumber(t *testing.T) {
+	r := rand.New(rand.NewPCG(25, 26))
+	odd := func() int64 {
+		ends := []int64{math.MinInt64, -1, 0, 1, 2, 1 << 31, 1 << 40, math.MaxInt64 - 1, math.MaxInt64}
+		return ends[r.IntN(len(ends))]
+	}
+	for range rounds(t) / 5 {
+		in := randomInput(r)
+		in.Object.Replicas = odd()
+		in.Object.Requests = Resources{MilliCPU: odd(), Memory: odd(), Pods: odd(), Extended: map[string]int64{"gpu": odd()}}
+		for i := range in.Policy.Terms {
+			n, lo, hi := odd(), odd(), odd()
+			in.Policy.Terms[i].Weight, in.Policy.Terms[i].Min, in.Policy.Terms[i].Max = &n, &lo, &hi
+		}
+		for i := range in.Clusters {
+			in.Clusters[i].Free = []Room{{Resources{MilliCPU: odd(), Memory: odd(), Pods: odd()}, odd()}}
+		}
+		if in.Previous != nil {
+			in.Previous.Surge = odd()
+			for i := range in.Previous.Clusters {
+				p := &in.Previous.Clusters[i]
+				p.Replicas, p.Ready, p.Unschedulable = odd(), odd(), odd()
+			}
+		}
+		in.Policy.MaxMoves = &Moves{odd(), odd()}
+		in.Policy.Failover.After = time.Duration(odd())
+		d := Decide(in)
+		_ = d.Describe()
+		sum := new(big.Int)
+		for _, s := range d.Clusters {
+			if s.Replicas < 0 {
+				t.Fatalf("%+v\n%s", in, d.Describe())
+			}
+			sum.Add(sum, big.NewInt(s.Replicas))
+		}
+		limit := new(big.Int).Add(big.NewInt(max(in.Object.Replicas, 0)), big.NewInt(d.Surge))
+		if d.Mode == ModeDivide && in.Object.Replicas < 1<<41 && d.Surge < 1<<41 && sum.Cmp(limit) > 0 {
+			t.Fatalf("%+v\n%s", in, d.Describe())
 		}
 	}
 }

@@ -79,6 +79,9 @@ func (d *deciding) idealOf(c *candidate) Fraction {
 		return Fraction{}
 	}
 	hi, lo := bits.Mul64(uint64(d.replicas), uint64(c.vote))
+	if hi >= d.votes { // cannot be: no vote is above the sum of votes
+		return Fraction{}
+	}
 	whole, rest := bits.Div64(hi, lo, d.votes)
 	f := Fraction{Whole: int64(whole)}
 	if rest > 0 {

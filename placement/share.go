@@ -272,23 +272,27 @@ func (d *deciding) apportion(total int64, list []*candidate) int64 {
 	return placed
 }
 
-// overflow divides what fits nowhere by weight, above capacity but within the maxima.
+// overflow divides what fits nowhere by weight, above capacity but within the maxima, and returns what was placed.
 func (d *deciding) overflow(rest int64) int64 {
-	var list []*candidate
+	parties := make([]Party, len(d.list))
 	sum := int64(0)
 	for i := range d.list {
 		if c := &d.list[i]; c.standing == welcome {
-			c.vote, c.floor, c.ceiling = c.weight, c.seats, max(c.max, c.seats)
+			parties[i] = Party{Weight: c.weight, Min: c.seats, Max: max(c.max, c.seats), Tie: c.tie}
 			sum = addUpTo(sum, c.seats)
-			list = append(list, c)
 		}
 	}
-	before := sum
-	placed := d.apportion(addUpTo(sum, rest), list) - before
-	for _, c := range list {
-		if c.seats > c.floor && c.seats > c.fit {
+	placed := int64(0)
+	for i, seats := range Apportion(addUpTo(sum, rest), parties) {
+		c := &d.list[i]
+		if c.standing != welcome {
+			continue
+		}
+		if seats > c.seats && seats > c.fit {
 			c.clamps |= ClampOverflow
 		}
+		placed += seats - c.seats
+		c.seats = seats
 	}
 	return placed
 }

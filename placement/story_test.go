@@ -250,10 +250,15 @@ func (w *world) fact(c *Cluster, key, value string) error {
 			}
 			c.Free = append(c.Free, Room{Resources{MilliCPU: 1 << 40, Memory: 1 << 50, Pods: n}, 1})
 		}
-	case "cpu": // free milli-CPU, with pods enough
-		n, err := strconv.ParseInt(value, 10, 64)
-		c.Free = []Room{{Resources{MilliCPU: n, Pods: 1000}, 1}}
-		return err
+	case "cpu": // free milli-CPU on each node, with pods enough
+		c.Free = []Room{}
+		for _, cpu := range strings.Split(value, ",") {
+			n, err := strconv.ParseInt(cpu, 10, 64)
+			if err != nil {
+				return err
+			}
+			c.Free = append(c.Free, Room{Resources{MilliCPU: n, Pods: 1000}, 1})
+		}
 	default:
 		if label, ok := strings.CutPrefix(key, "label:"); ok {
 			if c.Labels == nil {
