@@ -3,6 +3,7 @@ package member
 import (
 	"context"
 	"errors"
+	"hash/fnv"
 	"maps"
 	"sync"
 	"time"
@@ -26,7 +27,7 @@ const figuresGap = time.Second
 type capacity struct {
 	mu         sync.Mutex
 	nodes      map[string]node
-	pods       map[types.UID]pod
+	pods       map[podKey]counted
 	onNode     map[string]*requests
 	nodesKnown bool
 	podsKnown  bool
@@ -40,7 +41,25 @@ type node struct {
 	allocatable corev1.ResourceList
 }
 
-// pod is what we keep of one: 48 bytes and its key.
+// podKey is a hash of a pod's UID, which is less than half as long.
+type podKey [16]byte
+
+func keyOfPod(uid types.UID) (key podKey) {
+	h := fnv.New128a()
+	h.Write([]byte(uid))
+	h.Sum(key[:0])
+	return key
+}
+
+// counted is what we keep of a pod: what it takes to subtract it from its node's sum.
+type counted struct {
+	in       *requests // nil while it has no node
+	milliCPU int64
+	memory   int64
+	others   corev1.ResourceList // nil for almost all
+}
+
+// pod is what we read of one.
 type pod struct {
 	node     string
 	milliCPU int64
@@ -50,13 +69,14 @@ type pod struct {
 
 // requests is a sum over pods. The pods themselves are a resource, too.
 type requests struct {
+	node                   string
 	pods, milliCPU, memory int64
 	others                 map[corev1.ResourceName]int64 // in milli units
 }
 
 func newCapacity() *capacity {
 	return &capacity{
-		nodes: map[string]node{}, pods: map[types.UID]pod{}, onNode: map[string]*requests{}, dirty: make(chan struct{}, 1),
+		nodes: map[string]node{}, pods: map[podKey]counted{}, onNode: map[string]*requests{}, dirty: make(chan struct{}, 1),
 	}
 }
 
@@ -127,15 +147,24 @@ func (c *capacity) touch() {
 	}
 }
 
-// count adds a pod to its node's sum, or with sign -1 takes it off.
-func (c *capacity) count(p pod, sign int64) {
-	if p.node == "" {
-		return
+// sumOf is the sum of a node, which is begun with its first pod.
+func (c *capacity) sumOf(node string) *requests {
+	if node == "" {
+		return nil
 	}
-	sum := c.onNode[p.node]
+	sum := c.onNode[node]
 	if sum == nil {
-		sum = &requests{}
-		c.onNode[p.node] = sum
+		sum = &requests{node: node}
+		c.onNode[node] = sum
+	}
+	return sum
+}
+
+// count adds a pod to its node's sum, or with sign -1 takes it off. A sum of no pods is forgotten.
+func (c *capacity) count(p counted, sign int64) {
+	sum := p.in
+	if sum == nil {
+		return
 	}
 	sum.pods += sign
 	sum.milliCPU += sign * p.milliCPU
@@ -147,7 +176,7 @@ func (c *capacity) count(p pod, sign int64) {
 		sum.others[name] += sign * quantity.MilliValue()
 	}
 	if sum.pods == 0 {
-		delete(c.onNode, p.node)
+		delete(c.onNode, sum.node)
 	}
 }
 
@@ -250,13 +279,15 @@ func (s podStore) set(obj any, present bool) error {
 }
 
 func (s podStore) put(uid types.UID, p pod, present bool) {
-	if former, had := s.pods[uid]; had {
+	key := keyOfPod(uid)
+	if former, had := s.pods[key]; had {
 		s.count(former, -1)
-		delete(s.pods, uid)
+		delete(s.pods, key)
 	}
 	if present {
-		s.pods[uid] = p
-		s.count(p, 1)
+		now := counted{in: s.sumOf(p.node), milliCPU: p.milliCPU, memory: p.memory, others: p.others}
+		s.pods[key] = now
+		s.count(now, 1)
 	}
 }
 

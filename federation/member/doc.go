@@ -34,7 +34,7 @@
 //
 // One TCP connection. One watch for each kind that we placed there, restricted to our label. One watch of nodes, and one of
 // pods that have not ended (protobuf, both): the API server sends every change of a node or pod once, about 1 to 4 KB each
-// before compression, which is what one more kubectl get pods -A -w costs. We keep some 60 bytes for each pod. Discovery is read when
+// before compression, which is what one more kubectl get pods -A -w costs. We keep about 90 bytes for each pod. Discovery is read when
 // CustomResourceDefinitions change, when somebody asks for a kind that is not known, and every ten minutes.
 //
 // # Considerations
