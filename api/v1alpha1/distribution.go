@@ -54,6 +54,9 @@ type PlacementReference struct {
 	Name string `json:"name,omitempty"`
 	// Generation of the placement that was used.
 	Generation int64 `json:"generation,omitempty"`
+	// Terms is a hash of what the placement says of clusters and shares: when it changes, replicas move to the new
+	// shares.
+	Terms string `json:"terms,omitempty"`
 }
 
 // DistributionSpec is the decision for one template.
@@ -68,6 +71,8 @@ type DistributionSpec struct {
 	// +listType=map
 	// +listMapKey=name
 	Clusters []DistributionCluster `json:"clusters,omitempty"`
+	// Moving: the shares that the placement asks for have changed, and replicas are on their way to them.
+	Moving bool `json:"moving,omitempty"`
 	// Leaving names members that were chosen before and may still hold a copy; each stays until its copy is gone.
 	// +listType=set
 	Leaving []string `json:"leaving,omitempty"`

@@ -111,7 +111,8 @@ type PlacementSpec struct {
 	// Tolerations of member taints.
 	// +kubebuilder:validation:MaxItems=64
 	Tolerations []Toleration `json:"tolerations,omitempty"`
-	// Rebalance says when running replicas may move: Never, only as part of a Scale, or Always.
+	// Rebalance says when running replicas may move: Never; only as part of a Scale, or of a change of clusters and
+	// weights here; or Always.
 	// +kubebuilder:validation:Enum=Never;Scale;Always
 	// +kubebuilder:default=Scale
 	Rebalance string `json:"rebalance,omitempty"`

@@ -19,7 +19,7 @@ func FromAnnotations(annotations map[string]string) (*Claim, error) {
 		return nil, fmt.Errorf("annotation %s: %w", v1alpha1.ClustersAnnotation, err)
 	}
 	claim := &Claim{
-		Source:     v1alpha1.PlacementReference{Kind: "Annotation"},
+		Source:     v1alpha1.PlacementReference{Kind: "Annotation", Terms: termsHash(text)},
 		Policy:     placement.Policy{Terms: terms},
 		OnConflict: v1alpha1.ConflictFail,
 		OnDelete:   v1alpha1.DeleteCopies,

@@ -1,6 +1,9 @@
 package claim
 
 import (
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"fmt"
 
@@ -25,6 +28,7 @@ func compile(
 ) (*rule, error) {
 	policy, err := Policy(spec)
 	problems := []error{err}
+	source.Terms = termsHash(spec.Clusters, spec.By, spec.Pack, spec.Spread, spec.Replicas)
 	compiled := &rule{
 		key:     key,
 		created: meta.CreationTimestamp,
@@ -47,6 +51,16 @@ func compile(
 		compiled.resources = append(compiled.resources, r)
 	}
 	return compiled, errors.Join(problems...)
+}
+
+// termsHash is a hash of what decides the shares.
+func termsHash(parts ...any) string {
+	encoded, err := json.Marshal(parts)
+	if err != nil {
+		return "" // as if it never changed
+	}
+	sum := sha256.Sum256(encoded)
+	return base64.RawURLEncoding.EncodeToString(sum[:6])
 }
 
 func compileResource(s v1alpha1.ResourceSelector) (resource, error) {

@@ -68,6 +68,10 @@ func refuse(f facts) outcome {
 // place asks the engine.
 func place(f facts) outcome {
 	input := engineInput(f)
+	isMoving := moves(f)
+	if isMoving && input.Policy.Rebalance != placement.RebalanceNever {
+		input.Policy.Rebalance = placement.RebalanceAlways
+	}
 	decision := placement.Decide(input)
 	spec := &v1alpha1.DistributionSpec{
 		Template:   reference(f),
@@ -77,6 +81,7 @@ func place(f facts) outcome {
 		Paused:     f.claim.Paused,
 		Unplaced:   decision.Unplaced,
 		Away:       decision.Away,
+		Moving:     isMoving && !hasArrived(decision),
 	}
 	if decision.Unplaced > 0 {
 		spec.UnplacedReason = decision.Cause.Message
@@ -120,6 +125,22 @@ func place(f facts) outcome {
 	return outcome{spec: spec, recheck: decision.RecheckAfter}
 }
 
+// moves tells that replicas go to new shares: the placement asks for others than those of the previous decision, or
+// they are still on their way.
+func moves(f facts) bool {
+	if f.previous == nil || len(f.previous.Spec.Clusters) == 0 {
+		return false
+	}
+	before := f.previous.Spec.Placement
+	return f.previous.Spec.Moving || before.Terms != "" && before.Terms != f.claim.Source.Terms
+}
+
+// hasArrived tells that no replica is on its way any more.
+func hasArrived(d placement.Decision) bool {
+	isOnItsWay := func(s placement.Share) bool { return s.Code == placement.CodeMoving || s.Clamps&placement.ClampMoving != 0 }
+	return d.Surge == 0 && !slices.ContainsFunc(d.Clusters, isOnItsWay)
+}
+
 // follow sends a dependency where those that need it are.
 func follow(f facts) outcome {
 	first := f.followed[0].Spec
@@ -144,7 +165,7 @@ func leave(f facts) outcome {
 	spec := f.previous.Spec.DeepCopy()
 	spec.Leaving = leaving(f, nil)
 	spec.Clusters, spec.FollowedBy, spec.Rejected, spec.Notes, spec.Away = nil, nil, nil, nil, nil
-	spec.Replicas, spec.Unplaced, spec.UnplacedReason, spec.Paused = nil, 0, "", false
+	spec.Replicas, spec.Unplaced, spec.UnplacedReason, spec.Paused, spec.Moving = nil, 0, "", false, false
 	if len(spec.Leaving) == 0 {
 		return outcome{}
 	}

@@ -18,6 +18,7 @@ import (
 	"github.com/hanse-federation/hanse/federation/claim"
 	"github.com/hanse-federation/hanse/federation/kinds"
 	"github.com/hanse-federation/hanse/federation/template"
+	"github.com/hanse-federation/hanse/placement"
 )
 
 // Source tells a Reconciler's controller which templates to look at again.
@@ -132,7 +133,7 @@ func (s *Source) distribution(old, now any) {
 	before, _ := old.(*v1alpha1.Distribution)
 	after, _ := now.(*v1alpha1.Distribution)
 	if before != nil && after != nil && before.Generation == after.Generation {
-		if !leavingChanged(before, after) {
+		if !leavingChanged(before, after) && !readyChanged(before, after) {
 			return
 		}
 		s.add(template.RefOfDistribution(after))
@@ -177,6 +178,14 @@ func leavingChanged(before, after *v1alpha1.Distribution) bool {
 			!slices.EqualFunc(before.Status.Clusters, after.Status.Clusters, func(a, b v1alpha1.ClusterOutcome) bool {
 				return a.Name == b.Name && a.Verdict == b.Verdict
 			}))
+}
+
+// readyChanged tells that replicas that moving ones wait for became ready, or ceased to be.
+func readyChanged(before, after *v1alpha1.Distribution) bool {
+	waits := after.Spec.Moving || slices.ContainsFunc(after.Spec.Clusters, func(c v1alpha1.DistributionCluster) bool {
+		return c.Reason == string(placement.CodeMoving)
+	})
+	return waits && before.Status.Summary != after.Status.Summary
 }
 
 // cluster looks again at every template that has a decision, if the change can matter.
