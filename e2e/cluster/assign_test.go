@@ -75,7 +75,7 @@ func TestAssign(t *testing.T) {
 }
 
 func TestRangePool(t *testing.T) {
-	var pool rangePool
+	pool := rangePool{avoid: []netip.Prefix{netip.MustParsePrefix("198.18.0.0/28")}}
 	if _, err := pool.take(netip.MustParsePrefix("198.51.100.0/25")); err != nil {
 		t.Fatal(err)
 	}
@@ -87,7 +87,7 @@ func TestRangePool(t *testing.T) {
 		}
 		got = append(got, r.String())
 	}
-	want := []string{"192.0.2.0/24", "203.0.113.0/24", "198.18.0.0/24", "198.18.1.0/24"}
+	want := []string{"192.0.2.0/24", "203.0.113.0/24", "198.18.1.0/24", "198.18.2.0/24"}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}
@@ -95,7 +95,7 @@ func TestRangePool(t *testing.T) {
 	if r, err := pool.take(netip.Prefix{}); err != nil || r.String() != "203.0.113.0/24" {
 		t.Errorf("want the range that was given back, got %v, %v", r, err)
 	}
-	for _, wanted := range []string{"192.0.2.1/32", "2001:db8::/64"} {
+	for _, wanted := range []string{"192.0.2.1/32", "2001:db8::/64", "198.18.0.0/24"} {
 		if _, err := pool.take(netip.MustParsePrefix(wanted)); err == nil {
 			t.Errorf("the range %s was taken", wanted)
 		}

@@ -40,7 +40,7 @@ const (
 // bare makes clusters of plain processes.
 type bare struct {
 	programs Programs
-	ranges   rangePool
+	ranges   *rangePool
 }
 
 // NewBare returns the provider whose clusters are processes on this machine.
@@ -49,7 +49,11 @@ func NewBare(ctx context.Context, progress io.Writer) (Provider, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &bare{programs: programs}, nil
+	ranges, err := newRangePool()
+	if err != nil {
+		return nil, err
+	}
+	return &bare{programs: programs, ranges: ranges}, nil
 }
 
 // bareCluster is a cluster of plain processes.
@@ -225,6 +229,9 @@ func (c *bareCluster) startProcess(ctx context.Context, p *process) error {
 			last = ready(ctx)
 			return last == nil, nil
 		})
+	if ctx.Err() != nil {
+		return fmt.Errorf("waiting for %s: %w", p.name, ctx.Err())
+	}
 	if err != nil {
 		return fmt.Errorf("waiting for %s: %w (%v); its last words:\n%s", p.name, err, last, p.lastWords())
 	}

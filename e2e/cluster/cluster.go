@@ -110,7 +110,7 @@ type Options struct {
 	// from, for instance 192.0.2.0/24; network and broadcast address are not
 	// given out. Not set, the cluster takes the next of the documentation
 	// ranges (RFC 5737) and then of 198.18.0.0/15 (RFC 2544) that no other
-	// cluster of this process has taken.
+	// cluster of its provider has and that holds no network of this machine.
 	LBRange netip.Prefix
 
 	// Dir is the folder for the data of all clusters, each in a folder of its

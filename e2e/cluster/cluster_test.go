@@ -158,7 +158,7 @@ func TestFloor(t *testing.T) {
 
 // TestCreateFails holds that a cluster which cannot come up says why and is gone.
 func TestCreateFails(t *testing.T) {
-	b := &bare{programs: programs(t).programs}
+	b := newBare(t)
 	b.programs.APIServer = "/bin/false"
 	dir := t.TempDir()
 	_, err := b.Create(t.Context(), "never", Options{Dir: dir})
@@ -252,8 +252,8 @@ func testLoadBalancer(t *testing.T, client kubernetes.Interface) {
 	addresses(1)
 }
 
-// provider is one for all tests: it keeps the clusters' address ranges apart.
-func programs(t *testing.T) *bare {
+// newBare is a provider of its own.
+func newBare(t *testing.T) *bare {
 	t.Helper()
 	p, err := NewBare(t.Context(), os.Stderr)
 	if err != nil {
@@ -266,7 +266,7 @@ func create(t *testing.T, name string, opts Options) *bareCluster {
 	t.Helper()
 	opts.Dir = t.TempDir()
 	began := time.Now()
-	c, err := programs(t).Create(t.Context(), name, opts)
+	c, err := newBare(t).Create(t.Context(), name, opts)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -43,7 +43,7 @@ type kind struct {
 	program  string // the kind command
 	image    string // the node image; kind's own if empty
 	progress io.Writer
-	ranges   rangePool
+	ranges   *rangePool
 }
 
 // NewKind returns the provider whose clusters are kind's. It needs Docker, and
@@ -60,7 +60,11 @@ func NewKind(ctx context.Context, progress io.Writer) (Provider, error) {
 	if err := buildWebImages(ctx); err != nil {
 		return nil, fmt.Errorf("building the application's images: %w", err)
 	}
-	return &kind{program: program, image: os.Getenv("E2E_KIND_IMAGE"), progress: progress}, nil
+	ranges, err := newRangePool()
+	if err != nil {
+		return nil, err
+	}
+	return &kind{program: program, image: os.Getenv("E2E_KIND_IMAGE"), progress: progress, ranges: ranges}, nil
 }
 
 // buildWebImages makes WebImage and WebImageNext.

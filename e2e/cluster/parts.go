@@ -65,7 +65,7 @@ func (c *bareCluster) apiServerArguments() []string {
 	pki := func(file string) string { return c.path("pki", file) }
 	return []string{
 		"--etcd-servers=http://" + address(c.ports.etcdClient),
-		"--bind-address=" + loopback,
+		"--bind-address=" + loopback, "--external-hostname=localhost",
 		fmt.Sprintf("--secure-port=%d", c.ports.apiServer),
 		"--tls-cert-file=" + pki("apiserver.crt"), "--tls-private-key-file=" + pki("apiserver.key"),
 		"--client-ca-file=" + pki("ca.crt"),

@@ -3,6 +3,7 @@ package cluster
 import (
 	"errors"
 	"fmt"
+	"net"
 	"net/netip"
 	"slices"
 	"sync"
@@ -18,11 +19,30 @@ var documentationRanges = []netip.Prefix{
 // benchmarkNetworks is how many /24 networks 198.18.0.0/15 holds (RFC 2544).
 const benchmarkNetworks = 512
 
-// A rangePool gives every cluster of a provider its own address range. The
-// zero value gives the documentation ranges first.
+// A rangePool gives every cluster of a provider its own address range, the
+// documentation ranges first.
 type rangePool struct {
+	avoid []netip.Prefix // never given
+
 	mu    sync.Mutex
 	taken []netip.Prefix
+}
+
+// newRangePool returns a pool without the networks that this machine is in:
+// an address from them would lead to a neighbour, and a route for them cut
+// the machine off.
+func newRangePool() (*rangePool, error) {
+	addresses, err := net.InterfaceAddrs()
+	if err != nil {
+		return nil, fmt.Errorf("finding this machine's networks: %w", err)
+	}
+	p := &rangePool{}
+	for _, address := range addresses {
+		if network, err := netip.ParsePrefix(address.String()); err == nil {
+			p.avoid = append(p.avoid, network.Masked())
+		}
+	}
+	return p, nil
 }
 
 // take returns the wanted range, or the next free one if none is wanted.
@@ -34,11 +54,14 @@ func (p *rangePool) take(wanted netip.Prefix) (netip.Prefix, error) {
 		if !wanted.Addr().Is4() || wanted.Bits() > 30 {
 			return netip.Prefix{}, fmt.Errorf("the load balancer range %s is no IPv4 range with room for addresses", wanted)
 		}
+		if overlapsAny(wanted, p.avoid) {
+			return netip.Prefix{}, fmt.Errorf("the load balancer range %s has addresses of this machine's networks", wanted)
+		}
 		p.taken = append(p.taken, wanted)
 		return wanted, nil
 	}
 	for i := range len(documentationRanges) + benchmarkNetworks {
-		if candidate := rangeNumber(i); !p.overlaps(candidate) {
+		if candidate := rangeNumber(i); !overlapsAny(candidate, p.avoid) && !overlapsAny(candidate, p.taken) {
 			p.taken = append(p.taken, candidate)
 			return candidate, nil
 		}
@@ -55,13 +78,8 @@ func (p *rangePool) giveBack(r netip.Prefix) {
 	}
 }
 
-func (p *rangePool) overlaps(candidate netip.Prefix) bool {
-	for _, taken := range p.taken {
-		if taken.Overlaps(candidate) {
-			return true
-		}
-	}
-	return false
+func overlapsAny(candidate netip.Prefix, others []netip.Prefix) bool {
+	return slices.ContainsFunc(others, candidate.Overlaps)
 }
 
 // rangeNumber is the range of the cluster number i, counted from 0.
