@@ -107,6 +107,8 @@ type DistributionCluster struct {
 	Replicas *int64 `json:"replicas,omitempty"`
 	// OrdinalStart of a StatefulSet's pods in this member, stable for the life of the share.
 	OrdinalStart *int32 `json:"ordinalStart,omitempty"`
+	// OrdinalWidth is how many ordinals from OrdinalStart on belong to this member.
+	OrdinalWidth *int32 `json:"ordinalWidth,omitempty"`
 	// Numbers are other figures of the template divided for this member, by path.
 	Numbers map[string]int64 `json:"numbers,omitempty"`
 	// Ideal share as a fraction, for example 36/6.

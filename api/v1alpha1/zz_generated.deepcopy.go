@@ -489,6 +489,11 @@ func (in *DistributionCluster) DeepCopyInto(out *DistributionCluster) {
 		*out = new(int32)
 		**out = **in
 	}
+	if in.OrdinalWidth != nil {
+		in, out := &in.OrdinalWidth, &out.OrdinalWidth
+		*out = new(int32)
+		**out = **in
+	}
 	if in.Numbers != nil {
 		in, out := &in.Numbers, &out.Numbers
 		*out = make(map[string]int64, len(*in))

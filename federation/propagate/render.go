@@ -7,6 +7,7 @@ import (
 	"fmt"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/hanse-federation/hanse/federation/claim"
 	"github.com/hanse-federation/hanse/federation/kinds"
@@ -56,15 +57,24 @@ func (l *lane) overrides(f facts) []override.Rule {
 // isAutoscaled tells that an autoscaler of the hub has the workload as its target.
 func (l *lane) isAutoscaled(ref template.Ref) bool {
 	found := false
-	l.Templates.Each(autoscaler, ref.Namespace, func(obj *unstructured.Unstructured) bool {
-		target, ok := kinds.Of(obj).Follows(obj)
-		found = ok && target.Ref != nil && target.Ref.GroupKind == ref.GroupKind() && target.Ref.Name == ref.Name
-		return !found
-	})
-	return found
+	for _, kind := range autoscalers {
+		l.Templates.Each(kind, ref.Namespace, func(obj *unstructured.Unstructured) bool {
+			target, ok := kinds.Of(obj).Follows(obj)
+			found = ok && target.Ref != nil && target.Ref.GroupKind == ref.GroupKind() && target.Ref.Name == ref.Name
+			return !found
+		})
+		if found {
+			return true
+		}
+	}
+	return false
 }
 
-var autoscaler = template.Ref{Group: "autoscaling", Kind: "HorizontalPodAutoscaler"}.GroupKind()
+// autoscalers own the replica count of their target in each member.
+var autoscalers = []schema.GroupKind{
+	{Group: "autoscaling", Kind: "HorizontalPodAutoscaler"},
+	{Group: "keda.sh", Kind: "ScaledObject"},
+}
 
 // revisionOf is a hash of what is to be applied.
 func revisionOf(rendered *unstructured.Unstructured) string {

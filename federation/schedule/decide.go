@@ -119,6 +119,7 @@ func place(f facts) outcome {
 	if f.claim.Follow {
 		spec.FollowedBy = needs(f)
 	}
+	giveOrdinals(f, spec, decision)
 	union(spec, f.followed)
 	divideNumbers(f, spec, decision.Mode)
 	spec.Leaving = leaving(f, spec.Clusters)
@@ -137,7 +138,9 @@ func moves(f facts) bool {
 
 // hasArrived tells that no replica is on its way any more.
 func hasArrived(d placement.Decision) bool {
-	isOnItsWay := func(s placement.Share) bool { return s.Code == placement.CodeMoving || s.Clamps&placement.ClampMoving != 0 }
+	isOnItsWay := func(s placement.Share) bool {
+		return s.Code == placement.CodeMoving || s.Clamps&placement.ClampMoving != 0
+	}
 	return d.Surge == 0 && !slices.ContainsFunc(d.Clusters, isOnItsWay)
 }
 
