@@ -19,14 +19,15 @@ const neverStored = "1"
 // maxLooks bounds how often one call looks (GET) after a precondition failed.
 const maxLooks = 2
 
-// Apply makes the object in the member be as rendered. obj is the rendered object without our marks (they are added) and
-// without status, uid, resourceVersion and managedFields.
+// Apply makes the object in the member be as rendered. obj is the rendered object without our marks (they are added)
+// and without status, uid, resourceVersion and managedFields.
 func Apply(ctx context.Context, target Target, obj *unstructured.Unstructured, o Options) Result {
 	result, _, _ := applyObject(ctx, target, obj, o)
 	return result
 }
 
-// applyObject is Apply, and also returns the object as it was when we looked (nil if we did not) and as the member answered.
+// applyObject is Apply, and also returns the object as it was when we looked (nil if we did not) and as the member
+// answered.
 func applyObject(
 	ctx context.Context, target Target, obj *unstructured.Unstructured, o Options,
 ) (result Result, before, after *unstructured.Unstructured) {
@@ -111,8 +112,8 @@ func mayTake(why Reason, onConflict OnConflict) bool {
 	return false
 }
 
-// send applies the object: first so that only what nobody else owns is taken, then, if all that is in the way are fields
-// that were ours before, with force.
+// send applies the object: first so that only what nobody else owns is taken, then, if all that is in the way are
+// fields that were ours before, with force.
 func (s step) send(
 	ctx context.Context, client dynamic.ResourceInterface, obj, live *unstructured.Unstructured, o Options,
 ) (*unstructured.Unstructured, error) {

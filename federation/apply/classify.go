@@ -30,39 +30,53 @@ type failure struct {
 // A refusal waits for the template or the object to change, of which we hear. What may change in the member without our
 // hearing of it (its policies, its roles) is tried again slowly.
 var (
-	until    = Result{Verdict: Failed}
-	slowly   = Result{Verdict: Failed, RetryAfter: 5 * time.Minute}
-	soon     = Result{Verdict: Failed, RetryAfter: 5 * time.Second, Backoff: true}
-	waiting  = Result{Verdict: Pending, RetryAfter: time.Second, Backoff: true}
-	troubled = Result{Verdict: Failed, RetryAfter: time.Second, Backoff: true, MemberTrouble: true}
+	never      = Result{Verdict: Failed}
+	slowly     = Result{Verdict: Failed, RetryAfter: 5 * time.Minute}
+	minutely   = Result{Verdict: Failed, RetryAfter: time.Minute}
+	halfMinute = Result{Verdict: Failed, RetryAfter: 30 * time.Second}
+	freeing    = Result{Verdict: Failed, RetryAfter: 30 * time.Second, Backoff: true}
+	soon       = Result{Verdict: Failed, RetryAfter: 5 * time.Second, Backoff: true}
+	waiting    = Result{Verdict: Pending, RetryAfter: time.Second, Backoff: true}
+	ending     = Result{Verdict: Pending, RetryAfter: 2 * time.Second, Backoff: true}
+	unknown    = Result{Verdict: Pending, RetryAfter: time.Second, Backoff: true, MemberTrouble: true}
+	troubled   = Result{Verdict: Failed, RetryAfter: time.Second, Backoff: true, MemberTrouble: true}
+	illMember  = Result{Verdict: Failed, RetryAfter: 10 * time.Second, Backoff: true, MemberTrouble: true}
+	contested  = Result{Verdict: Conflict, RetryAfter: 5 * time.Minute}
 )
 
-// failures is tried from top to bottom. The order matters where rows overlap: what we did ourselves, then what the way to
-// the member did, then the special cases of a status before the status itself.
+// failures is tried from top to bottom. The order matters where rows overlap: what we did ourselves, then the special
+// cases of a status, then the status itself, then what the way to the member did.
 var failures = []failure{
 	{ReasonCanceled, isCanceled, waiting, ""},
-	{ReasonNotDiscovered, isMemberTrouble, Result{Verdict: Pending, RetryAfter: time.Second, Backoff: true, MemberTrouble: true}, ""},
-	{ReasonInvalid, isUnusable, until, ""},
-	{ReasonKindMissing, meta.IsNoMatchError, Result{Verdict: Failed, RetryAfter: 30 * time.Second}, "the member does not serve this kind; install it there"},
-	{ReasonFieldOwned, isFieldConflict, Result{Verdict: Conflict, RetryAfter: 5 * time.Minute}, "leave the field out of the template, or set on-conflict to Overwrite to take it"},
+	{ReasonNotDiscovered, isMemberTrouble, unknown, ""},
+	{ReasonInvalid, isUnusable, never, ""},
+	{ReasonKindMissing, meta.IsNoMatchError, halfMinute, "the member does not serve this kind; install it there"},
+	{ReasonFieldOwned, isFieldConflict, contested,
+		"leave the field out of the template, or set on-conflict to Overwrite to take it"},
 
-	{ReasonWebhookBroken, says("failed calling webhook", "failed to call webhook"), soon, "the webhook in the member does not answer as it should"},
+	{ReasonWebhookBroken, says("failed calling webhook", "failed to call webhook"), soon,
+		"the webhook in the member does not answer as it should"},
 	{ReasonDenied, says("admission webhook"), slowly, ""},
 	{ReasonDenied, says("ValidatingAdmissionPolicy", "violates PodSecurity", "denied request"), slowly, ""},
-	{ReasonQuota, says("exceeded quota"), Result{Verdict: Failed, RetryAfter: 30 * time.Second, Backoff: true}, ""},
-	{ReasonNamespaceEnding, isNamespaceEnding, Result{Verdict: Pending, RetryAfter: 2 * time.Second, Backoff: true}, ""},
+	{ReasonQuota, says("exceeded quota"), freeing, ""},
+	{ReasonNamespaceEnding, isNamespaceEnding, ending, ""},
 	{ReasonNamespaceMissing, isNamespaceMissing, waiting, ""},
-	{ReasonTooLarge, says("request is too large", "message larger than max", "Too long: may not be more than"), until, ""},
-	{ReasonUnsupported, says("does not support dry run"), until, ""},
-	{ReasonInvalid, says("field not declared in schema", "failed to create typed patch object"), slowly, "the member's version may not know the field"},
-	{ReasonImmutable, isImmutable, until, "the field cannot be changed once set: delete the object in the member, or give the template a new name"},
+	{ReasonTooLarge, says("request is too large", "message larger than max", "Too long: may not be more than"), never,
+		""},
+	{ReasonUnsupported, says("does not support dry run"), never, ""},
+	{ReasonInvalid, says("field not declared in schema", "failed to create typed patch object"), slowly,
+		"the member's version may not know the field"},
+	{ReasonImmutable, isImmutable, never,
+		"the field cannot be changed once set: delete the object in the member, or give the template a new name"},
 
-	{ReasonUnauthorized, code(http.StatusUnauthorized), Result{Verdict: Failed, RetryAfter: 10 * time.Second, Backoff: true, MemberTrouble: true}, "renew the member's credentials"},
-	{ReasonForbidden, code(http.StatusForbidden), Result{Verdict: Failed, RetryAfter: time.Minute}, "give our account in the member the permission"},
-	{ReasonKindMissing, code(http.StatusNotFound, http.StatusMethodNotAllowed), Result{Verdict: Failed, RetryAfter: 30 * time.Second}, "the member does not serve this kind (any more)"},
+	{ReasonUnauthorized, code(http.StatusUnauthorized), illMember, "renew the member's credentials"},
+	{ReasonForbidden, code(http.StatusForbidden), minutely, "give our account in the member the permission"},
+	{ReasonKindMissing, code(http.StatusNotFound, http.StatusMethodNotAllowed), halfMinute,
+		"the member does not serve this kind (any more)"},
 	{ReasonChanged, code(http.StatusConflict), waiting, ""},
-	{ReasonTooLarge, code(http.StatusRequestEntityTooLarge), until, ""},
-	{ReasonInvalid, code(http.StatusUnprocessableEntity, http.StatusBadRequest, http.StatusNotAcceptable, http.StatusUnsupportedMediaType), slowly, ""},
+	{ReasonTooLarge, code(http.StatusRequestEntityTooLarge), never, ""},
+	{ReasonInvalid, code(http.StatusUnprocessableEntity, http.StatusBadRequest, http.StatusNotAcceptable,
+		http.StatusUnsupportedMediaType), slowly, ""},
 	{ReasonBusy, code(http.StatusTooManyRequests), troubled, ""},
 	{ReasonTimeout, code(http.StatusGatewayTimeout, http.StatusRequestTimeout), troubled, ""},
 	{ReasonServerError, code(http.StatusBadGateway, http.StatusServiceUnavailable), troubled, ""},
@@ -70,7 +84,7 @@ var failures = []failure{
 
 	{ReasonTimeout, isTimeout, troubled, "it may or may not have been done"},
 	{ReasonUnreachable, isNetwork, troubled, ""},
-	{ReasonUnintelligible, isUnintelligible, Result{Verdict: Failed, RetryAfter: 10 * time.Second, Backoff: true, MemberTrouble: true}, "what answers is not a Kubernetes API"},
+	{ReasonUnintelligible, isUnintelligible, illMember, "what answers is not a Kubernetes API"},
 }
 
 // classify makes a Result of an error. The member's own words come first in the message.
@@ -193,7 +207,8 @@ func isAboutUID(err error) bool {
 	if !ok || status.Details == nil || status.Code != http.StatusUnprocessableEntity {
 		return false
 	}
-	return slices.ContainsFunc(status.Details.Causes, func(c metav1.StatusCause) bool { return c.Field == "metadata.uid" })
+	return slices.ContainsFunc(status.Details.Causes,
+		func(c metav1.StatusCause) bool { return c.Field == "metadata.uid" })
 }
 
 func isTimeout(err error) bool {
@@ -229,7 +244,8 @@ func fieldConflicts(err error) []fieldConflict {
 	var out []fieldConflict
 	for _, cause := range status.Details.Causes {
 		if cause.Type == metav1.CauseTypeFieldManagerConflict {
-			out = append(out, fieldConflict{path: cause.Field, manager: strings.TrimPrefix(cause.Message, "conflict with ")})
+			out = append(out, fieldConflict{path: cause.Field, manager: strings.TrimPrefix(cause.Message,
+				"conflict with ")})
 		}
 	}
 	return out

@@ -49,8 +49,8 @@ func (c Change) String() string {
 	return "~ " + c.Path
 }
 
-// Diff asks the member, by a server-side dry-run, what Apply would do and change. Nothing is written. The verdict is the one that
-// Apply would give, with Reason DryRun. An object that would be created is shown as rendered, without the
+// Diff asks the member, by a server-side dry-run, what Apply would do and change. Nothing is written. The verdict is
+// the one that Apply would give, with Reason DryRun. An object that would be created is shown as rendered, without the
 // member's defaults.
 func Diff(ctx context.Context, target Target, obj *unstructured.Unstructured, o Options) ([]Change, Result) {
 	ref := RefOf(obj)

@@ -10,12 +10,12 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 )
 
-// maxDigest bounds the paths in a digest, so that it is about 1.4 KB of annotation at most. An object with more of them, such as a
-// CustomResourceDefinition, carries none, and all its fields count as set before.
+// maxDigest bounds the paths in a digest, so that it is about 1.4 KB of annotation at most. An object with more of
+// them, such as a CustomResourceDefinition, carries none, and all its fields count as set before.
 const maxDigest = 512
 
-// digest is the set of field paths that we set in an object, each as a 16-bit hash. A list's elements share one path, as
-// only the member's schema knows what tells them apart. Both make the digest err only towards "set before".
+// digest is the set of field paths that we set in an object, each as a 16-bit hash. A list's elements share one path,
+// as only the member's schema knows what tells them apart. Both make the digest err only towards "set before".
 type digest struct {
 	known bool
 	paths []uint16 // sorted, no duplicates
@@ -115,8 +115,8 @@ func hashPath(path string) uint16 {
 	return uint16(sum>>16) ^ uint16(sum)
 }
 
-// withoutSelectors turns the server's .spec.containers[name="app"].image into .spec.containers.image. A selector may hold
-// any text in quotes.
+// withoutSelectors turns the server's .spec.containers[name="app"].image into .spec.containers.image. A selector may
+// hold any text in quotes.
 func withoutSelectors(path string) string {
 	var out strings.Builder
 	inSelector, inQuotes := false, false

@@ -18,21 +18,21 @@
 //
 // Server-side apply is an upsert: a bare apply would merge our fields into whatever has that name, and an informer that
 // selects by our label cannot warn of it. So an object that is not in our cache is applied with a resource version that
-// no stored object can have. The server drops it when it creates the object, and answers 409 when there is one: the check
-// and the write are one step in the member's etcd. Only then do we look (GET) and decide. An object of ours is applied
-// with its UID, so that it cannot be swapped under our hands. Both are one request when all goes well.
+// no stored object can have. The server drops it when it creates the object, and answers 409 when there is one: the
+// check and the write are one step in the member's etcd. Only then do we look (GET) and decide. An object of ours is
+// applied with its UID, so that it cannot be swapped under our hands. Both are one request when all goes well.
 //
 // # Force
 //
 // An apply is first sent without force. When the server names fields of other managers, those that we have set before
-// (the digest says so) were taken from us, which is drift, and are forced back. A field that we set for the first time and
-// that somebody else owns is a conflict: it is reported with the owner's name, and OnConflict: Overwrite takes it.
+// (the digest says so) were taken from us, which is drift, and are forced back. A field that we set for the first time
+// and that somebody else owns is a conflict: it is reported with the owner's name, and OnConflict: Overwrite takes it.
 //
 // # Fingerprint
 //
-// Any other writer that changes a field of ours takes it out of our entry in metadata.managedFields. So the UID and that entry
-// tell whether an object still is as we applied it, without a copy of what we applied and also after the hub restarted. See
-// Fingerprint and Seal.
+// Any other writer that changes a field of ours takes it out of our entry in metadata.managedFields. So the UID and
+// that entry tell whether an object still is as we applied it, without a copy of what we applied and also after the hub
+// restarted. See Fingerprint and Seal.
 //
 // # Guarantees
 //
@@ -43,6 +43,6 @@
 //
 // # Considerations
 //
-// POST create and converting the ownership afterwards (client-go's csaupgrade) was the alternative for the first write. It
-// is two requests, and an object between the two has fields that a later apply cannot remove.
+// POST create and converting the ownership afterwards (client-go's csaupgrade) was the alternative for the first write.
+// It is two requests, and an object between the two has fields that a later apply cannot remove.
 package apply

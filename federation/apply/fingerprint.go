@@ -8,9 +8,9 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 )
 
-// Fingerprint is a digest of the object's UID and of the set of fields that we own in it; empty if we own none. It changes when anybody
-// else changes, takes or removes a field of ours, or replaces the object. It does not change with status, defaults, fields
-// of others, or time. An object that carries a digest from Seal gives that.
+// Fingerprint is a digest of the object's UID and of the set of fields that we own in it; empty if we own none. It
+// changes when anybody else changes, takes or removes a field of ours, or replaces the object. It does not change with
+// status, defaults, fields of others, or time. An object that carries a digest from Seal gives that.
 func Fingerprint(live *unstructured.Unstructured) string {
 	if live == nil {
 		return ""
@@ -20,7 +20,8 @@ func Fingerprint(live *unstructured.Unstructured) string {
 	}
 	var ours *metav1.FieldsV1
 	for _, entry := range live.GetManagedFields() {
-		if entry.Manager == FieldManager && entry.Operation == metav1.ManagedFieldsOperationApply && entry.Subresource == "" {
+		if entry.Manager == FieldManager && entry.Operation == metav1.ManagedFieldsOperationApply &&
+			entry.Subresource == "" {
 			ours = entry.FieldsV1
 		}
 	}

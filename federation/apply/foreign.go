@@ -9,8 +9,8 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 )
 
-// foreignResult is the refusal to touch an object that is not ours. We do not watch foreign objects, so it is asked again from time
-// to time whether it still is there.
+// foreignResult is the refusal to touch an object that is not ours. We do not watch foreign objects, so it is asked
+// again from time to time whether it still is there.
 func foreignResult(ref Ref, live *unstructured.Unstructured, why Reason, o Options) Result {
 	r := Result{
 		Verdict: Conflict, Reason: why, UID: live.GetUID(), ResourceVersion: live.GetResourceVersion(),

@@ -40,8 +40,8 @@ func ownerOf(obj *unstructured.Unstructured) owner {
 	}
 }
 
-// foreign says why an object with these marks is not the given hub's and template's; empty if it is theirs.
-// An empty template in the marks is a namespace that we made on demand: it is the hub's, whichever template comes for it.
+// foreign says why an object with these marks is not the given hub's and template's; empty if it is theirs. An empty
+// template in the marks is a namespace that we made on demand: it is the hub's, whichever template comes for it.
 func (o owner) foreign(hub Hub, template types.UID) Reason {
 	switch {
 	case o.hub == "":

@@ -15,13 +15,13 @@ import (
 // Inventory is a Target that can name all its namespaced kinds. Removing a namespace needs it, to see what is inside.
 type Inventory interface {
 	Target
-	// NamespacedResources are all namespaced resources that can be listed, one version of each. An error says that the list
-	// is not complete.
+	// NamespacedResources are all namespaced resources that can be listed, one version of each. An error says that the
+	// list is not complete.
 	NamespacedResources() ([]schema.GroupVersionResource, error)
 }
 
-// EnsureNamespace makes the namespace in the member if it is absent, with our mark; one that exists is used as it is, without a
-// mark. The verdict is Created, Unchanged, Pending (it is terminating) or Failed.
+// EnsureNamespace makes the namespace in the member if it is absent, with our mark; one that exists is used as it is,
+// without a mark. The verdict is Created, Unchanged, Pending (it is terminating) or Failed.
 func EnsureNamespace(ctx context.Context, target Target, hub Hub, name string) Result {
 	ref := Ref{GVK: namespaceGVK, Name: name}
 	client, err := clientFor(target, ref)
@@ -42,7 +42,8 @@ func EnsureNamespace(ctx context.Context, target Target, hub Hub, name string) R
 	if result.Verdict != Conflict {
 		return result
 	}
-	return Result{Verdict: Unchanged, UID: result.UID, ResourceVersion: result.ResourceVersion} // made by others meanwhile
+	// Others made it meanwhile.
+	return Result{Verdict: Unchanged, UID: result.UID, ResourceVersion: result.ResourceVersion}
 }
 
 func existing(ref Ref, live *unstructured.Unstructured) Result {
@@ -53,11 +54,11 @@ func existing(ref Ref, live *unstructured.Unstructured) Result {
 }
 
 // RemoveNamespaceIfOursAndEmpty deletes a namespace that EnsureNamespace made, if nothing is in it but what Kubernetes
-// itself puts into every namespace. The verdict is Deleted, Pending (terminating, or something of ours is still inside), Skipped (not
-// ours, wanted by a template, or something foreign is inside) or Failed.
+// itself puts into every namespace. The verdict is Deleted, Pending (terminating, or something of ours is still
+// inside), Skipped (not ours, wanted by a template, or something foreign is inside) or Failed.
 //
-// The look and the delete are two steps: an object that a foreign client creates in the milliseconds between the two goes
-// with the namespace. Kubernetes has no operation that would exclude it.
+// The look and the delete are two steps: an object that a foreign client creates in the milliseconds between the two
+// goes with the namespace. Kubernetes has no operation that would exclude it.
 func RemoveNamespaceIfOursAndEmpty(ctx context.Context, target Inventory, hub Hub, name string) Result {
 	ref := Ref{GVK: namespaceGVK, Name: name}
 	client, err := clientFor(target, ref)
@@ -76,8 +77,7 @@ func RemoveNamespaceIfOursAndEmpty(ctx context.Context, target Inventory, hub Hu
 	return Delete(ctx, target, ref, DeleteOptions{Hub: hub, Live: live})
 }
 
-// byItself is what a cluster puts into every namespace without being asked. Each row was seen in a fresh namespace of the
-// distribution named beside it.
+// byItself is what a cluster puts into every namespace without being asked; beside each row, who does.
 var byItself = []struct{ resource, group, name string }{
 	{"configmaps", "", "kube-root-ca.crt"},         // kube-controller-manager
 	{"serviceaccounts", "", "default"},             // kube-controller-manager
@@ -90,7 +90,8 @@ var byItself = []struct{ resource, group, name string }{
 }
 
 // virtual are groups whose objects are a view of others and cannot keep a namespace alive.
-var virtual = []string{"metrics.k8s.io", "custom.metrics.k8s.io", "external.metrics.k8s.io", "packages.operators.coreos.com"}
+var virtual = []string{"metrics.k8s.io", "custom.metrics.k8s.io", "external.metrics.k8s.io",
+	"packages.operators.coreos.com"}
 
 func isByItself(gvr schema.GroupVersionResource, name string) bool {
 	for _, row := range byItself {
@@ -135,7 +136,8 @@ func contents(ctx context.Context, target Target, hub Hub, namespace string) Res
 		}
 	}
 	if ours != "" {
-		return pendingFor(time.Second, ReasonNotEmpty, fmt.Sprintf("Namespace %s still has %s of ours", namespace, ours))
+		message := fmt.Sprintf("Namespace %s still has %s of ours", namespace, ours)
+		return pendingFor(time.Second, ReasonNotEmpty, message)
 	}
 	return Result{}
 }

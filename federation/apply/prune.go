@@ -16,12 +16,12 @@ import (
 
 var namespaceGVK = schema.GroupVersionKind{Version: "v1", Kind: "Namespace"}
 
-// Delete takes the object out of the member if, and only if, it carries our marks and was made by us. One that was adopted,
-// or that Orphan asks to leave, stays and loses our marks. The verdict is Deleted (it is gone), Skipped (it stays,
-// see Reason), Pending (it is terminating: ask again) or Failed.
+// Delete takes the object out of the member if, and only if, it carries our marks and was made by us. One that was
+// adopted, or that Orphan asks to leave, stays and loses our marks. The verdict is Deleted (it is gone), Skipped (it
+// stays, see Reason), Pending (it is terminating: ask again) or Failed.
 //
-// What we saw is the precondition of the write (UID and resource version), so an object that somebody takes over between
-// the two is left to him.
+// What we saw is the precondition of the write (UID and resource version), so an object that somebody takes over
+// between the two is left to him.
 //
 // A namespace goes only when nothing foreign is inside, see RemoveNamespaceIfOursAndEmpty.
 func Delete(ctx context.Context, target Target, ref Ref, o DeleteOptions) Result {
@@ -29,7 +29,8 @@ func Delete(ctx context.Context, target Target, ref Ref, o DeleteOptions) Result
 	if err != nil {
 		r := classify(ref, err)
 		if r.Reason == ReasonKindMissing {
-			return Result{Verdict: Deleted, Reason: ReasonKindMissing, Message: ref.String() + ": the member does not serve this kind"}
+			return Result{Verdict: Deleted, Reason: ReasonKindMissing,
+				Message: ref.String() + ": the member does not serve this kind"}
 		}
 		return r
 	}
@@ -87,7 +88,8 @@ func erase(
 ) (result Result, again bool) {
 	err := client.Delete(ctx, ref.Name, metav1.DeleteOptions{
 		PropagationPolicy: new(metav1.DeletePropagationBackground),
-		Preconditions:     &metav1.Preconditions{UID: new(live.GetUID()), ResourceVersion: new(live.GetResourceVersion())},
+		Preconditions: &metav1.Preconditions{UID: new(live.GetUID()),
+			ResourceVersion: new(live.GetResourceVersion())},
 	})
 	switch {
 	case apierrors.IsNotFound(err):
@@ -130,7 +132,8 @@ func release(
 	if err != nil {
 		return classify(ref, fmt.Errorf("encode the release of %s: %w", ref, err)), false
 	}
-	_, err = client.Patch(ctx, ref.Name, types.MergePatchType, body, metav1.PatchOptions{FieldManager: FieldManager + "-release"})
+	_, err = client.Patch(ctx, ref.Name, types.MergePatchType, body,
+		metav1.PatchOptions{FieldManager: FieldManager + "-release"})
 	switch {
 	case apierrors.IsNotFound(err):
 		return Result{Verdict: Deleted}, false

@@ -70,8 +70,8 @@ type Result struct {
 	// Fingerprint of the object as applied, see the function of that name.
 	Fingerprint string
 
-	// RetryAfter is when to try again, counted from now; zero: only when something changes (the template, the placement,
-	// the object in the member, the member's APIs).
+	// RetryAfter is when to try again, counted from now; zero: only when something changes (the template, the
+	// placement, the object in the member, the member's APIs).
 	RetryAfter time.Duration
 	// Backoff: RetryAfter is a first guess, to be grown by the caller when it fails again.
 	Backoff bool

@@ -25,7 +25,8 @@ type OnConflict string
 const (
 	// Fail leaves it alone and reports whose it is. The default.
 	Fail OnConflict = "Fail"
-	// Adopt takes it over where nobody else owns the fields we set with another value. Another hub's object is not taken.
+	// Adopt takes it over where nobody else owns the fields we set with another value. Another hub's object is not
+	// taken.
 	Adopt OnConflict = "Adopt"
 	// Overwrite takes it over and forces every field we set.
 	Overwrite OnConflict = "Overwrite"
@@ -70,8 +71,8 @@ type DeleteOptions struct {
 	TemplateUID types.UID
 	// Orphan leaves the object in place and takes our marks off it.
 	Orphan bool
-	// Live is the object as the member's informer has it, with labels, annotations, UID, resource version, finalizers and
-	// deletion timestamp; nil when the cache has none. It saves one request.
+	// Live is the object as the member's informer has it, with labels, annotations, UID, resource version, finalizers
+	// and deletion timestamp; nil when the cache has none. It saves one request.
 	Live *unstructured.Unstructured
 }
 

@@ -76,7 +76,8 @@ type requests struct {
 
 func newCapacity() *capacity {
 	return &capacity{
-		nodes: map[string]node{}, pods: map[podKey]counted{}, onNode: map[string]*requests{}, dirty: make(chan struct{}, 1),
+		nodes: map[string]node{}, pods: map[podKey]counted{}, onNode: map[string]*requests{},
+		dirty: make(chan struct{}, 1),
 	}
 }
 
@@ -85,7 +86,8 @@ func (c *capacity) figures() (Nodes, Resources) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	nodes := Nodes{Known: c.nodesKnown, Total: int32(len(c.nodes))}
-	r := Resources{Known: c.nodesKnown && c.podsKnown, Allocatable: corev1.ResourceList{}, Requested: corev1.ResourceList{}, Available: corev1.ResourceList{}}
+	r := Resources{Known: c.nodesKnown && c.podsKnown, Allocatable: corev1.ResourceList{},
+		Requested: corev1.ResourceList{}, Available: corev1.ResourceList{}}
 	for name, n := range c.nodes {
 		if n.isReady {
 			nodes.Ready++

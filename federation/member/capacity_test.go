@@ -23,7 +23,8 @@ func testPod(uid int, node, cpu, gpu string) *corev1.Pod {
 	return p
 }
 
-// TestRequestedIsTheSum lets pods come, change, move and go at random, and compares the running sums with a fresh count.
+// TestRequestedIsTheSum lets pods come, change, move and go at random, and compares the running sums with a fresh
+// count.
 func TestRequestedIsTheSum(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
 	c := newCapacity()

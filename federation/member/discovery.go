@@ -173,7 +173,8 @@ func newAPIs(groups []*metav1.APIGroup, lists []*metav1.APIResourceList, err err
 	return out, nil
 }
 
-func groupResources(groups []*metav1.APIGroup, byVersion map[string][]metav1.APIResource) []*restmapper.APIGroupResources {
+func groupResources(groups []*metav1.APIGroup,
+	byVersion map[string][]metav1.APIResource) []*restmapper.APIGroupResources {
 	var out []*restmapper.APIGroupResources
 	for _, group := range groups {
 		g := &restmapper.APIGroupResources{Group: *group, VersionedResources: map[string][]metav1.APIResource{}}

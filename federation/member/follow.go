@@ -17,7 +17,8 @@ import (
 )
 
 const (
-	// A kind that cannot be followed is tried again after these times, doubling. A member that comes back ends the wait.
+	// A kind that cannot be followed is tried again after these times, doubling. A member that comes back ends the
+	// wait.
 	firstRetry = 500 * time.Millisecond
 	lastRetry  = 30 * time.Second
 	// settled is how long it must have gone well for the next trouble to count as the first.

@@ -5,8 +5,8 @@ import (
 	"sync"
 )
 
-// gate keeps lists and watches from a member that does not answer, so that they neither load it nor grow a backoff, and lets all of
-// them go on in the moment it answers again.
+// gate keeps lists and watches from a member that does not answer, so that they neither load it nor grow a backoff, and
+// lets all of them go on in the moment it answers again.
 type gate struct {
 	mu   sync.Mutex
 	open chan struct{} // closed while the gate is open

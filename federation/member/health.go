@@ -33,8 +33,8 @@ func newHealth(now time.Time) health {
 	return health{phase: Unknown, since: now, reason: ReasonConnecting, message: "not yet asked"}
 }
 
-// next is the health after one more probe. A phase changes after p.Failures or p.Successes in a row and not before; of a
-// member that is not known to be well, the latest trouble is told.
+// next is the health after one more probe. A phase changes after p.Failures or p.Successes in a row and not before; of
+// a member that is not known to be well, the latest trouble is told.
 func (h health) next(now time.Time, o outcome, p Probe) health {
 	switch o.verdict {
 	case busy:

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// TestHealthStories reads probes from left to right: + healthy, b busy, u useless answer, - no answer. Beside each story is
-// the phase after each probe: K unknown, R ready, N not ready, X unreachable.
+// TestHealthStories reads probes from left to right: + healthy, b busy, u useless answer, - no answer. Beside each
+// story is the phase after each probe: K unknown, R ready, N not ready, X unreachable.
 func TestHealthStories(t *testing.T) {
 	letters := map[Phase]string{Unknown: "K", Ready: "R", NotReady: "N", Unreachable: "X"}
 	for _, c := range []struct{ probes, phases, why string }{

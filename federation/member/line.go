@@ -56,7 +56,8 @@ func newLine(ctx context.Context, c Config, o Options) *line {
 
 func (l *line) setUp(c Config, o Options) error {
 	var err error
-	if l.base, err = url.Parse(c.Server); err != nil || (l.base.Scheme != "https" && l.base.Scheme != "http") || l.base.Host == "" {
+	if l.base, err = url.Parse(c.Server); err != nil || (l.base.Scheme != "https" && l.base.Scheme != "http") ||
+		l.base.Host == "" {
 		return fmt.Errorf("the server %q must be a URL such as https://host:6443", c.Server)
 	}
 	credentials, err := c.restConfig(o)
@@ -105,7 +106,8 @@ func (l *line) setUp(c Config, o Options) error {
 func (c Config) restConfig(o Options) (*rest.Config, error) {
 	kinds := 0
 	for _, given := range []bool{
-		c.Credentials.Token != "", len(c.Credentials.ClientCert) > 0 || len(c.Credentials.ClientKey) > 0, c.Credentials.Exec != nil,
+		c.Credentials.Token != "", len(c.Credentials.ClientCert) > 0 || len(c.Credentials.ClientKey) > 0,
+		c.Credentials.Exec != nil,
 	} {
 		if given {
 			kinds++
@@ -115,7 +117,8 @@ func (c Config) restConfig(o Options) (*rest.Config, error) {
 	case kinds > 1:
 		return nil, errors.New("more than one kind of credentials is given: token, client certificate, exec")
 	case c.Credentials.Exec != nil && !o.AllowExec:
-		return nil, errors.New("credentials that run a command are not allowed on this hub; use a token or a client certificate")
+		return nil,
+			errors.New("credentials that run a command are not allowed on this hub; use a token or a client certificate")
 	case len(c.CABundle) > 0 && !x509.NewCertPool().AppendCertsFromPEM(c.CABundle):
 		return nil, errors.New("the CA bundle has no PEM certificate")
 	}

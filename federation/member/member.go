@@ -115,8 +115,8 @@ func (m *Member) stateLocked() State {
 	}
 }
 
-// Update takes a new address or new credentials of the same member. Requests under way finish the old way, watches and all
-// that follows go the new way. Equal settings change nothing.
+// Update takes a new address or new credentials of the same member. Requests under way finish the old way, watches and
+// all that follows go the new way. Equal settings change nothing.
 func (m *Member) Update(spec Spec) {
 	spec.Name = m.name
 	spec.Probe = spec.Probe.withDefaults()
@@ -160,8 +160,8 @@ func (m *Member) protobuf() *rest.Config {
 // Transport carries requests to the member with our credentials, whatever host they name; it follows Update.
 func (m *Member) Transport() http.RoundTripper { return m.wire }
 
-// Mapper knows the kinds that the member serves. It may ask the member, for a few seconds at most, when it does not know a
-// kind. Before the first answer its error is ErrNotDiscovered.
+// Mapper knows the kinds that the member serves. It may ask the member, for a few seconds at most, when it does not
+// know a kind. Before the first answer its error is ErrNotDiscovered.
 func (m *Member) Mapper() meta.RESTMapper { return mapper{m.discovery} }
 
 // HasAPI reports whether the member serves the kind, as far as is known; it asks nobody.
@@ -170,8 +170,8 @@ func (m *Member) HasAPI(gvk schema.GroupVersionKind) bool {
 	return a != nil && a.kinds[gvk]
 }
 
-// NamespacedResources are all namespaced resources that can be listed, one version of each. The error says that the list
-// is not complete.
+// NamespacedResources are all namespaced resources that can be listed, one version of each. The error says that the
+// list is not complete.
 func (m *Member) NamespacedResources() ([]schema.GroupVersionResource, error) {
 	a := m.discovery.current.Load()
 	if a == nil {
@@ -286,7 +286,10 @@ func (m *Member) runKindChanges(ctx context.Context) {
 		resource := client.Resource(gvr)
 		f := &followed{
 			what: gvr.GroupResource().String(), gate: m.gate, clock: m.options.Clock,
-			list: func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) { return resource.List(ctx, o) },
+			list: func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) {
+				return resource.List(ctx,
+					o)
+			},
 			watch: func(ctx context.Context, o metav1.ListOptions) (watch.Interface, error) {
 				return resource.Watch(ctx, o)
 			},
@@ -328,12 +331,13 @@ func (m *Member) startLocked(f func()) {
 	})
 }
 
-// survives runs f and reports whether it came to its end. What one member answers must not end the hub, so a panic in its own
-// goroutines is logged and the part begins anew.
+// survives runs f and reports whether it came to its end. What one member answers must not end the hub, so a panic in
+// its own goroutines is logged and the part begins anew.
 func (m *Member) survives(f func()) (finished bool) {
 	defer func() {
 		if trouble := recover(); trouble != nil {
-			m.log.Error("a part of the connection failed and starts again", "panic", trouble, "stack", string(debug.Stack()))
+			m.log.Error("a part of the connection failed and starts again", "panic", trouble, "stack",
+				string(debug.Stack()))
 		}
 	}()
 	f()

@@ -10,8 +10,9 @@ import (
 	"k8s.io/client-go/tools/cache"
 )
 
-// Handler is told of changes of our objects in a member, in the order in which they happened, one at a time. It must not
-// block or change what it is given. Old and new are the stripped, cached objects. A change that Strip removes is not told.
+// Handler is told of changes of our objects in a member, in the order in which they happened, one at a time. It must
+// not block or change what it is given. Old and new are the stripped, cached objects. A change that Strip removes is
+// not told.
 type Handler interface {
 	OnAdd(obj *unstructured.Unstructured)
 	OnUpdate(old, obj *unstructured.Unstructured)
@@ -24,8 +25,8 @@ type Objects struct {
 	follow *followed
 	synced chan struct{}
 
-	// telling serialises changes and subscriptions, so that every handler sees every object exactly once and in order. mu is
-	// for readers, who may be called from a handler.
+	// telling serialises changes and subscriptions, so that every handler sees every object exactly once and in order.
+	// mu is for readers, who may be called from a handler.
 	telling  sync.Mutex
 	handlers map[int]Handler
 	nextID   int
@@ -76,8 +77,8 @@ func (o *Objects) Synced() <-chan struct{} { return o.synced }
 // Err is why the cache is not kept up to date at present, such as 403; nil if it is.
 func (o *Objects) Err() error { return o.follow.lastErr() }
 
-// Subscribe tells handler of everything that is in the cache (as OnAdd) and of every change from now on. The returned function ends
-// it; a call under way may still finish.
+// Subscribe tells handler of everything that is in the cache (as OnAdd) and of every change from now on. The returned
+// function ends it; a call under way may still finish.
 func (o *Objects) Subscribe(handler Handler) (cancel func()) {
 	o.telling.Lock()
 	defer o.telling.Unlock()

@@ -49,7 +49,8 @@ func (m *Member) probeOnce(ctx context.Context) {
 	}
 	before, after := m.observe(found, settings)
 	if before.phase != after.phase {
-		m.log.Info("member changed", "phase", after.phase, "was", before.phase, "reason", after.reason, "message", after.message)
+		m.log.Info("member changed", "phase", after.phase, "was", before.phase, "reason", after.reason, "message",
+			after.message)
 	}
 	if after.phase == Unreachable && before.phase != Unreachable {
 		m.wire.line.Load().hangUp()

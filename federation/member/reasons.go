@@ -50,15 +50,19 @@ func ofError(err error, server string) outcome {
 	case errors.As(err, &authority):
 		return say(ReasonAuthority, "the certificate of %s is not signed by the given CA; check the CA bundle", server)
 	case errors.As(err, &hostname):
-		return say(ReasonHostname, "the certificate of %s is for another name: %s; check the URL or give the server name", server, text)
+		return say(ReasonHostname,
+			"the certificate of %s is for another name: %s; check the URL or give the server name", server, text)
 	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
-		return say(ReasonExpired, "the certificate of %s is expired or not yet valid: %s; renew it, or check the clocks", server, text)
+		return say(ReasonExpired,
+			"the certificate of %s is expired or not yet valid: %s; renew it, or check the clocks", server, text)
 	case errors.As(err, &verify), errors.As(err, &invalid):
 		return say(ReasonTLS, "the certificate of %s cannot be verified: %s", server, text)
 	case errors.As(err, &alert) && isAboutOurCertificate(text):
-		return say(ReasonClientCert, "%s does not accept our client certificate: %s; renew the credentials", server, text)
+		return say(ReasonClientCert, "%s does not accept our client certificate: %s; renew the credentials", server,
+			text)
 	case isAboutOurCertificate(text):
-		return say(ReasonClientCert, "%s does not accept our client certificate: %s; renew the credentials", server, text)
+		return say(ReasonClientCert, "%s does not accept our client certificate: %s; renew the credentials", server,
+			text)
 	case errors.As(err, &header), strings.Contains(text, "server gave HTTP response to HTTPS client"):
 		return say(ReasonTLS, "%s does not speak TLS; check the server's URL", server)
 	case errors.As(err, &alert):
@@ -68,7 +72,8 @@ func ofError(err error, server string) outcome {
 	case errors.Is(err, syscall.EHOSTUNREACH), errors.Is(err, syscall.ENETUNREACH):
 		return say(ReasonNoRoute, "there is no route to %s; check network, VPN and firewall", server)
 	case errors.As(err, &timeout) && timeout.Timeout(), errors.Is(err, context.DeadlineExceeded):
-		return say(ReasonTimeout, "%s does not answer in time; check network and firewall, or the API server hangs", server)
+		return say(ReasonTimeout, "%s does not answer in time; check network and firewall, or the API server hangs",
+			server)
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET),
 		errors.Is(err, syscall.EPIPE), errors.As(err, &netErr), strings.Contains(text, "http2:"):
 		return say(ReasonReset, "the connection to %s broke: %s", server, text)
@@ -88,7 +93,8 @@ func withoutURL(err error) error {
 }
 
 func isAboutOurCertificate(text string) bool {
-	for _, alert := range []string{"tls: bad certificate", "tls: certificate required", "tls: unknown certificate authority",
+	for _, alert := range []string{"tls: bad certificate", "tls: certificate required",
+		"tls: unknown certificate authority",
 		"tls: expired certificate", "tls: revoked certificate", "tls: unknown certificate"} {
 		if strings.Contains(text, alert) {
 			return true
@@ -100,14 +106,18 @@ func isAboutOurCertificate(text string) bool {
 // ofStatus says what an answer other than 200 to a health request means. check is the answer's text.
 func ofStatus(code int, contentType, check, server string) outcome {
 	text := limitedText(check)
-	if looksLikeHTML(contentType, check) && code != http.StatusUnauthorized && code != http.StatusForbidden && code < 500 {
-		return outcome{noAnswer, ReasonNotAnAPI, fmt.Sprintf("%s answers with a web page; check the server's URL", server)}
+	if looksLikeHTML(contentType, check) && code != http.StatusUnauthorized && code != http.StatusForbidden &&
+		code < 500 {
+		return outcome{noAnswer, ReasonNotAnAPI, fmt.Sprintf("%s answers with a web page; check the server's URL",
+			server)}
 	}
 	switch {
 	case code == http.StatusUnauthorized:
-		return outcome{useless, ReasonUnauthorized, fmt.Sprintf("%s does not accept our credentials; renew them (hanse join)", server)}
+		return outcome{useless, ReasonUnauthorized,
+			fmt.Sprintf("%s does not accept our credentials; renew them (hanse join)", server)}
 	case code == http.StatusForbidden:
-		return outcome{useless, ReasonForbidden, fmt.Sprintf("%s forbids us even to ask for its health: %s", server, text)}
+		return outcome{useless, ReasonForbidden, fmt.Sprintf("%s forbids us even to ask for its health: %s", server,
+			text)}
 	case code == http.StatusTooManyRequests:
 		return outcome{busy, ReasonBusy, fmt.Sprintf("%s has no capacity for us at present (429)", server)}
 	case code >= 500 && (strings.Contains(check, "check failed") || strings.Contains(check, "[-]")):
@@ -120,7 +130,8 @@ func ofStatus(code int, contentType, check, server string) outcome {
 
 func looksLikeHTML(contentType, text string) bool {
 	start := strings.ToLower(strings.TrimSpace(text))
-	return strings.HasPrefix(contentType, "text/html") || strings.HasPrefix(start, "<!doctype") || strings.HasPrefix(start, "<html")
+	return strings.HasPrefix(contentType, "text/html") || strings.HasPrefix(start, "<!doctype") ||
+		strings.HasPrefix(start, "<html")
 }
 
 // failedChecks picks the names of the failing checks out of the answer of /readyz.

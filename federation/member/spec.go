@@ -66,8 +66,8 @@ type Options struct {
 	OnChange func(Name)
 	// Selector picks the objects in the member that are ours: hanse.io/hub=<hub id>.
 	Selector string
-	// Strip makes an object of a member small before it is cached. It may change its argument and must keep name, namespace,
-	// uid and resourceVersion.
+	// Strip makes an object of a member small before it is cached. It may change its argument and must keep name,
+	// namespace, uid and resourceVersion.
 	Strip func(schema.GroupVersionResource, *unstructured.Unstructured)
 	// AllowExec permits credentials that run a command.
 	AllowExec bool

@@ -158,8 +158,8 @@ func watchLife(req *http.Request) time.Duration {
 	return time.Duration(seconds)*time.Second + watchGrace
 }
 
-// askLater turns "try again in n seconds" into a Status that says so. Left in the header, client-go would sleep inside the
-// call and hold the caller.
+// askLater turns "try again in n seconds" into a Status that says so. Left in the header, client-go would sleep inside
+// the call and hold the caller.
 func askLater(resp *http.Response) (*http.Response, error) {
 	after := resp.Header.Get("Retry-After")
 	seconds, err := strconv.Atoi(after)

@@ -54,8 +54,8 @@ func (s *APIServer) signal(t testing.TB, sig syscall.Signal) {
 	}
 }
 
-// StartAPIServer starts one for the test and ends it afterwards. The test is skipped if there are no programs: they are taken
-// from KUBEBUILDER_ASSETS, from PATH, or from where `make` puts those of e2e (bin/cluster).
+// StartAPIServer starts one for the test and ends it afterwards. The test is skipped if there are no programs: they are
+// taken from KUBEBUILDER_ASSETS, from PATH, or from where `make` puts those of e2e (bin/cluster).
 func StartAPIServer(t testing.TB) *APIServer {
 	t.Helper()
 	etcd, apiServer := program("etcd"), program("kube-apiserver")
@@ -64,7 +64,8 @@ func StartAPIServer(t testing.TB) *APIServer {
 	}
 	dir := t.TempDir()
 	client, peer := "http://"+freeAddress(t), "http://"+freeAddress(t)
-	run(t, dir, etcd, "--data-dir="+filepath.Join(dir, "etcd"), "--unsafe-no-fsync", "--log-level=error", "--name=default",
+	run(t, dir, etcd, "--data-dir="+filepath.Join(dir, "etcd"), "--unsafe-no-fsync", "--log-level=error",
+		"--name=default",
 		"--listen-client-urls="+client, "--advertise-client-urls="+client, "--listen-peer-urls="+peer,
 		"--initial-advertise-peer-urls="+peer, "--initial-cluster=default="+peer)
 	write(t, filepath.Join(dir, "tokens.csv"), AdminToken+",admin,1,system:masters\n"+UserToken+",user,2\n")
@@ -73,9 +74,11 @@ func StartAPIServer(t testing.TB) *APIServer {
 	_, port, _ := net.SplitHostPort(address)
 	cmd := run(t, dir, apiServer, "--etcd-servers="+client, "--bind-address=127.0.0.1", "--secure-port="+port,
 		"--cert-dir="+filepath.Join(dir, "pki"), "--token-auth-file="+filepath.Join(dir, "tokens.csv"),
-		"--service-account-issuer=https://kubernetes.default.svc", "--service-account-key-file="+filepath.Join(dir, "sa.key"),
+		"--service-account-issuer=https://kubernetes.default.svc", "--service-account-key-file="+filepath.Join(dir,
+			"sa.key"),
 		"--service-account-signing-key-file="+filepath.Join(dir, "sa.key"), "--service-cluster-ip-range=10.0.0.0/16",
-		"--authorization-mode=RBAC", "--endpoint-reconciler-type=none", "--profiling=false", "--disable-admission-plugins=ServiceAccount")
+		"--authorization-mode=RBAC", "--endpoint-reconciler-type=none", "--profiling=false",
+		"--disable-admission-plugins=ServiceAccount")
 	s := &APIServer{URL: "https://" + address, server: cmd}
 	s.waitReady(t, dir)
 	return s

@@ -124,7 +124,8 @@ func selfSigned(t testing.TB, c Certificate) (tls.Certificate, []byte) {
 	template := &x509.Certificate{
 		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: c.Name}, IsCA: true, BasicConstraintsValid: true,
 		NotBefore: c.Until.Add(-48 * time.Hour), NotAfter: c.Until,
-		KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+		KeyUsage:    x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign,
+		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
 	}
 	if ip := net.ParseIP(c.Name); ip != nil {
 		template.IPAddresses = []net.IP{ip}
