@@ -4,10 +4,17 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/gin-gonic/gin"
+	handlermetrics "k8s.io/apiserver/pkg/endpoints/handlers/metrics"
+	apimetrics "k8s.io/apiserver/pkg/endpoints/metrics"
 	"k8s.io/apiserver/pkg/server/healthz"
+	cachermetrics "k8s.io/apiserver/pkg/storage/cacher/metrics"
+	etcd3metrics "k8s.io/apiserver/pkg/storage/etcd3/metrics"
+	storagemetrics "k8s.io/apiserver/pkg/storage/metrics"
+	fairnessmetrics "k8s.io/apiserver/pkg/util/flowcontrol/metrics"
 )
 
 // healthTimeout bounds each check of etcd.
@@ -52,3 +59,13 @@ func (s *Server) addHealth(engine *gin.Engine) {
 		engine.GET(path+"/*check", gin.WrapH(mux))
 	}
 }
+
+// registerMetrics adds the metrics of the libraries to /metrics. They belong to the process, so once is enough.
+var registerMetrics = sync.OnceFunc(func() {
+	apimetrics.Register()
+	handlermetrics.Register()
+	storagemetrics.Register()
+	cachermetrics.Register()
+	etcd3metrics.Register()
+	fairnessmetrics.Register()
+})

@@ -57,6 +57,7 @@ func New(cfg Config) (*Server, error) {
 	if err := cfg.check(); err != nil {
 		return nil, err
 	}
+	registerMetrics()
 	s := &Server{cfg: cfg, loopback: &inProcess{}, discovery: newCatalogue(), openapi: newOpenAPI()}
 	s.background, s.stop = context.WithCancel(context.Background())
 	if err := s.build(); err != nil {

@@ -142,7 +142,12 @@ func openAccess(ctx context.Context, loopback *rest.Config) (server.Access, erro
 		if token == "" {
 			return nil, false, nil
 		}
-		return accounts.AuthenticateToken(req.Context(), token)
+		resp, ok, err := accounts.AuthenticateToken(req.Context(), token)
+		if ok {
+			info := resp.User.(*user.DefaultInfo)
+			info.Groups = append(info.Groups, user.AllAuthenticated)
+		}
+		return resp, ok, err
 	}
 	return server.Access{
 		Authenticator: authenticator.RequestFunc(authenticate), Authorizer: rbac, Tokens: accounts,
