@@ -1,0 +1,55 @@
+# Needs Go (the version in go.mod), make and git; each target works offline after its first run.
+
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+LDFLAGS  = -s -w -X github.com/hanse-federation/hanse/cmd/cli.version=$(VERSION)
+
+# The race detector needs a C compiler and builds every dependency anew: it is run for the packages that have goroutines
+# of their own and can do without k8s.io/kubernetes.
+RACE = ./placement/... ./dns/... ./federation/...
+
+STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
+
+.DEFAULT_GOAL = help
+.PHONY: help build test race demo e2e e2e-kind bench lint generate clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+build: ## bin/hanse, the one binary
+	go build -ldflags '$(LDFLAGS)' -o bin/hanse ./cmd/hanse
+
+test: ## unit tests; no cluster is needed
+	go test ./...
+
+race: ## unit tests of what has goroutines, with the race detector (needs gcc)
+	CGO_ENABLED=1 go test -race $(RACE)
+
+demo: ## a hub and three members on this machine, an application over all of them
+	@echo "demo: building; the first time this takes minutes, most of them for the members' control plane"
+	cd e2e && go run ./cmd/demo
+
+e2e: ## scenarios against real control planes (the first run builds them)
+	@echo "e2e: building the tests; the first run also builds the members' control plane and takes minutes"
+	cd e2e && go test -timeout 45m ./...
+
+e2e-kind: ## the same scenarios on kind clusters with real kubelets (needs Docker)
+	@docker version --format 'e2e: on kind, Docker {{.Server.Version}}' || \
+		{ echo "e2e: Docker does not answer; make e2e needs none"; exit 1; }
+	cd e2e && E2E_PROVIDER=kind go test -timeout 90m ./...
+
+bench: ## what the engine and the DNS server can do, and the hub against a plain client where e2e/cmd/bench is
+	go test -run '^$$' -bench . -benchmem ./placement/... ./dns/...
+	$(if $(wildcard e2e/cmd/bench),cd e2e && go run ./cmd/bench)
+
+lint: ## gofmt, go vet, staticcheck (staticcheck.conf says which checks)
+	@test -z "$$(git ls-files -z '*.go' | xargs -0 gofmt -l | tee /dev/stderr)" || \
+		{ echo "lint: gofmt -w the files above"; exit 1; }
+	go vet ./...
+	cd e2e && go vet ./...
+	go run $(STATICCHECK) ./...
+
+generate: ## the generated files: deep copies and CRDs of api/v1alpha1, tables of native kinds
+	go generate ./...
+
+clean: ## bin/, with the control planes that the scenarios built
+	rm -rf bin
