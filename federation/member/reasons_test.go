@@ -107,7 +107,7 @@ func TestReasons(t *testing.T) {
 			proxy := membertest.Serving(t, answers(407, "text/plain", "who are you"))
 			c.ProxyURL, c.InsecureSkipTLSVerify, c.CABundle = proxy.URL, true, nil
 			return c
-		}, Unreachable, ReasonReset, ""},
+		}, Unreachable, ReasonProxy, "proxy"},
 		{"no URL", fixed(Config{Server: "127.0.0.1:6443"}), Unreachable, ReasonConfig, "https://"},
 		{"no certificate", fixed(Config{Server: "https://x", CABundle: []byte("x")}), Unreachable, ReasonConfig, "CA bundle"},
 		{"two credentials", fixed(Config{Server: "https://x", Credentials: Credentials{Token: "t", ClientCert: []byte("c")}}),
@@ -120,11 +120,8 @@ func TestReasons(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			m := connect(t, Spec{Name: "m", Config: c.config(t), Probe: quick}, Options{})
-			if c.name == "a proxy that refuses" {
-				c.reason = "" // net/http gives no type for it; that it is said is enough
-			}
 			state := waitState(t, m, func(s State) bool {
-				return s.Phase == c.phase && (c.reason == "" || s.Reason == c.reason) && strings.Contains(s.Message, c.says)
+				return s.Phase == c.phase && s.Reason == c.reason && strings.Contains(s.Message, c.says)
 			})
 			if strings.Contains(state.Message, "secret-token") {
 				t.Errorf("the message has the credentials: %s", state.Message)
