@@ -84,7 +84,8 @@ func TestFormatClustersRefusesWhatItCannotSay(t *testing.T) {
 
 // FuzzParseClusters: no text breaks the parser, and what it reads it reads again after printing.
 func FuzzParseClusters(f *testing.F) {
-	for _, seed := range []string{"east=2,west=1", "*=1", "(env in (a,b),!x)=3", "a=1,a=2", "(", "a=99999999999", "", "é=1"} {
+	for _, seed := range []string{"east=2,west=1", "*=1", "(env in (a,b),!x)=3", "a=1,a=2", "(", "a=99999999999", "",
+		"é=1"} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, text string) {

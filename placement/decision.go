@@ -21,14 +21,15 @@ type Decision struct {
 	// Unplaced is how many wanted replicas (or, for objects without, copies) are nowhere, and Cause why.
 	Unplaced int64
 	Cause    Reason
-	// Surge is how many replicas exist above the wanted number while some move.
+	// Surge is how many replicas exist above the number that is placed in the end, while some move:
+	// Placed() + Unplaced - Surge is Replicas when the object is divided.
 	Surge int64
 	// Changes says what is different from the previous decision.
 	Changes []Change
 	// Notes are facts about the placement as a whole: a name without cluster, a spread not reached, a move waiting.
 	Notes []Reason
-	// Away are clusters that lost their replicas by failover and have not got their share back. They are part of the next decision's
-	// Previous.
+	// Away are clusters that lost their replicas by failover and have not got their share back. They are part of the
+	// next decision's Previous, as is Surge.
 	Away []string
 	// RecheckAfter is when time alone may change the decision; 0 means never.
 	RecheckAfter time.Duration

@@ -16,7 +16,11 @@
 //     packed into few clusters (fill.go); then what does not fit.
 //  6. walk.go: from what runs to what is wanted, in steps that never take away a ready replica before its successor
 //     is ready.
-//  7. decision.go and describe.go: the answer with its reasons, and the same for people.
+//  7. finish.go, changes.go and describe.go: the answer with its reasons, and the same for people.
+//
+// whole.go stands in for steps 5 and 6 where nothing is divided. parts.go divides what goes along with the replicas
+// (completions, quotas, autoscaler bounds, budgets, ordinals); annotation.go and cel.go read what users write.
+// testdata/*.txt is the manual: every rule as a story.
 //
 // # Which clusters: terms
 //
@@ -43,7 +47,10 @@
 // there, even when it is drained or tainted; only a scale-down takes it. Always: walks to the ideal division.
 // Every voluntary move starts the new replica first and takes the old one away when the new one is ready, at most
 // MaxMoves at once; meanwhile the sum is above the wanted one, said as Decision.Surge.
-// Objects that must live in exactly one cluster move the other way round: never two at a time.
+// Whoever stores a decision stores its Surge and Away as well and passes them back in Previous: without the Surge a
+// move in progress cannot be told from a scale-down.
+// Objects that must live in exactly one cluster are never decided into two: the decision drops the old one and names
+// the new one at once, and who carries it out takes away before it starts.
 //
 // # Guarantees
 //
@@ -52,11 +59,16 @@
 //   - A cluster out of reach for less than Failover.After keeps what it has (unknown is not zero). After that its
 //     replicas go to the others by weight; those that nobody else can take stay assigned to it, so a hub that lost
 //     sight of everything takes nothing away.
+//   - A spread that must hold and cannot places nothing new, fails nothing over, and takes nothing away that runs.
 //   - A cluster that came back is trusted with new replicas after it stayed ready for Failover.After; it pulls back
 //     what it had only with Failover.ComeBack.
 //   - Integers only; products are compared in 128 bits; every sum saturates instead of wrapping.
 //
 // # Considerations
+//
+// Free capacity is a fact of the past. Replicas that are not ready yet are taken not to have used their room, so that
+// deciding twice does not promise it twice; two objects decided at the same moment can still promise the same room to
+// both, and what does not fit comes back as Unschedulable.
 //
 // Spread with minima and maxima over keys that do not nest (say, provider and a free label) is a set-cover problem; the
 // choice here is a polynomial search by swaps, exact for one key and for nested keys (cluster in zone in region), and
