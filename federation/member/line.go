@@ -97,9 +97,18 @@ func (l *line) setUp(c Config, o Options) error {
 		IdleConnTimeout:     90 * time.Second,
 		// An honest API server sends a few hundred bytes of headers.
 		MaxResponseHeaderBytes: 64 << 10,
+		OnProxyConnectResponse: proxyAnswer,
 	}
 	l.transport, err = transport.HTTPWrappersForConfig(settings, l.pool)
 	return err
+}
+
+// proxyAnswer gives a proxy's refusal a name; net/http would return its status text alone.
+func proxyAnswer(_ context.Context, _ *url.URL, _ *http.Request, answer *http.Response) error {
+	if answer.StatusCode != http.StatusOK {
+		return fmt.Errorf("proxyconnect: the proxy answers %s", answer.Status)
+	}
+	return nil
 }
 
 // restConfig is the client-go form of trust and credentials.

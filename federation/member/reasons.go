@@ -36,7 +36,7 @@ func ofError(err error, server string) outcome {
 	switch {
 	case errors.As(err, &config):
 		return say(ReasonConfig, "%s", config.why)
-	case strings.Contains(text, "proxyconnect"), strings.Contains(text, "Proxy Authentication Required"):
+	case strings.Contains(text, "proxyconnect"):
 		return say(ReasonProxy, "the proxy on the way to %s fails: %s", server, text)
 	case strings.Contains(text, "getting credentials"):
 		return say(ReasonExec, "the command that gives the credentials fails: %s", text)

@@ -104,10 +104,9 @@ func TestReasons(t *testing.T) {
 		}), Ready, ReasonReady, "ready"},
 		{"a proxy that refuses", func(t *testing.T) Config {
 			c := configFor(membertest.Serving(t, ok))
-			proxy := membertest.Serving(t, answers(407, "text/plain", "who are you"))
-			c.ProxyURL, c.InsecureSkipTLSVerify, c.CABundle = proxy.URL, true, nil
+			c.ProxyURL = strings.Replace(membertest.Plain(t).URL, "https", "http", 1)
 			return c
-		}, Unreachable, ReasonProxy, "proxy"},
+		}, Unreachable, ReasonProxy, "400 Bad Request"},
 		{"no URL", fixed(Config{Server: "127.0.0.1:6443"}), Unreachable, ReasonConfig, "https://"},
 		{"no certificate", fixed(Config{Server: "https://x", CABundle: []byte("x")}), Unreachable, ReasonConfig, "CA bundle"},
 		{"two credentials", fixed(Config{Server: "https://x", Credentials: Credentials{Token: "t", ClientCert: []byte("c")}}),
