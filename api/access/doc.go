@@ -24,6 +24,9 @@
 //
 // The private key and the certificate of one identity are in one PEM file, so that the two cannot be out of step.
 //
+// Several replicas of one hub must have one authority: copy ca.pem into the directory of each before its first start.
+// Serving certificates are each replica's own.
+//
 // Certificates begin an hour before they are made, so that a client whose clock is a little behind accepts them. When
 // the hub's clock has moved so that the serving certificate is not valid now, a new one is made at the next
 // handshake; an authority that is not valid now is an error that tells both times.

@@ -18,7 +18,8 @@ const (
 
 // WriteAdminKubeconfig writes a kubeconfig for an administrator (user hanse-admin in system:masters) at path, mode
 // 0600, with one context named "hanse" that points at serverURL. A file that still serves, being for the same server
-// and authority and not past two thirds of its life, is left as it is: copies of it stay identical.
+// and authority and not past two thirds of its life, is left as it is: copies of it stay identical. The certificate
+// lasts a year: a hub that may run longer without a restart calls this again from time to time.
 func (p *PKI) WriteAdminKubeconfig(path, serverURL string) error {
 	if p.stillServes(path, serverURL) {
 		return nil

@@ -37,6 +37,9 @@ const (
 // RunNamespaceController empties namespaces that are being deleted, whatever kinds they hold, and then lets them go.
 // It returns when ctx ends, with nil, or at once with an error if config makes no client. It must run in one hub
 // replica at a time to be cheap; two of them do no harm.
+//
+// Upstream waits five seconds before it begins, so that every replica of an API server has learned of the deletion and
+// takes no new objects; a namespace therefore goes no sooner.
 func RunNamespaceController(ctx context.Context, config *rest.Config) error {
 	c, err := newClients(config, "namespace-controller")
 	if err != nil {
