@@ -20,7 +20,7 @@ type Set struct {
 
 // Staircase answers the heaviest k targets with probability k*(wk - wk+1)/sum, for every k: at most as many sets as targets.
 func Staircase(s Selection) Plan {
-	var p Plan
+	p := Plan{Sets: make([]Set, 0, len(s.Eligible))}
 	for k := 1; k <= len(s.Eligible); k++ {
 		step := s.Weights[k-1]
 		if k < len(s.Eligible) {
@@ -35,7 +35,7 @@ func Staircase(s Selection) Plan {
 
 // Single answers one target, with the probability of its weight.
 func Single(s Selection) Plan {
-	var p Plan
+	p := Plan{Sets: make([]Set, 0, len(s.Eligible))}
 	for k := range s.Eligible {
 		p.add(s.Eligible[k:k+1:k+1], s.Weights[k])
 	}

@@ -74,20 +74,9 @@ func Select(targets []Target, minHealthy int) Selection {
 		s.Reasons[i] = exclusion(t)
 		s.Degraded = s.Degraded || counts(t) && t.State != Healthy
 	}
-	for _, rule := range []struct {
-		allow  func(*Target) bool
-		enough func(have, all uint64) bool
-		reason Reason
-		open   bool
-	}{
-		{isHealthy, atLeast(minHealthy), Chosen, false},
-		{isHealthyOrUnknown, atLeast(minHealthy), Chosen, false},
-		{counts, nonZero, FailedOpen, true},
-		{isStaying, always, FailedOpen, true},
-		{isPresent, always, FailedOpen, true},
-	} {
-		if tier, ok := firstTier(targets, rule.allow, rule.enough); ok {
-			s.Tier, s.FailOpen = tier, rule.open
+	for _, rule := range rules {
+		if tier, ok := firstTier(targets, rule.allow, rule.enough, uint64(minHealthy)); ok {
+			s.Tier, s.FailOpen = tier, rule.isOpen
 			s.take(targets, rule.allow, rule.reason)
 			return s
 		}
@@ -95,7 +84,22 @@ func Select(targets []Target, minHealthy int) Selection {
 	return s
 }
 
+// rules are those of Select, in their order.
+var rules = [...]struct {
+	allow  func(*Target) bool
+	enough func(have, all, percent uint64) bool
+	reason Reason
+	isOpen bool
+}{
+	{isHealthy, atLeast, Chosen, false},
+	{isHealthyOrUnknown, atLeast, Chosen, false},
+	{counts, always, FailedOpen, true},
+	{isStaying, always, FailedOpen, true},
+	{isPresent, always, FailedOpen, true},
+}
+
 func (s *Selection) take(targets []Target, allow func(*Target) bool, reason Reason) {
+	s.Eligible = make([]int, 0, len(targets))
 	for i := range targets {
 		t := &targets[i]
 		switch {
@@ -114,6 +118,7 @@ func (s *Selection) take(targets []Target, allow func(*Target) bool, reason Reas
 		}
 	}
 	sortByWeight(s.Eligible, targets)
+	s.Weights = make([]uint64, 0, len(s.Eligible))
 	for _, i := range s.Eligible {
 		s.Weights = append(s.Weights, uint64(max(targets[i].Weight, 1)))
 	}
@@ -142,14 +147,11 @@ func counts(t *Target) bool             { return isStaying(t) && t.Weight > 0 }
 func isHealthy(t *Target) bool          { return counts(t) && t.State == Healthy }
 func isHealthyOrUnknown(t *Target) bool { return counts(t) && t.State != Unhealthy }
 
-func always(have, all uint64) bool  { return true }
-func nonZero(have, all uint64) bool { return have > 0 }
-func atLeast(percent int) func(have, all uint64) bool {
-	return func(have, all uint64) bool { return have > 0 && have*100 >= all*uint64(percent) }
-}
+func always(_, _, _ uint64) bool             { return true }
+func atLeast(have, all, percent uint64) bool { return have > 0 && have*100 >= all*percent }
 
 // firstTier is the lowest tier with an allowed target and enough allowed weight out of the weight that counts.
-func firstTier(targets []Target, allow func(*Target) bool, enough func(have, all uint64) bool) (uint16, bool) {
+func firstTier(targets []Target, allow func(*Target) bool, enough func(have, all, percent uint64) bool, percent uint64) (uint16, bool) {
 	best, found := uint16(0), false
 	for i := range targets {
 		tier := targets[i].Tier
@@ -169,7 +171,7 @@ func firstTier(targets []Target, allow func(*Target) bool, enough func(have, all
 				all += uint64(t.Weight)
 			}
 		}
-		if enough(have, all) {
+		if enough(have, all, percent) {
 			best, found = tier, true
 		}
 	}

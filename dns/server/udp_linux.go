@@ -92,7 +92,7 @@ type batch struct {
 	inVec     [batchSize]unix.Iovec
 	outVec    [batchSize]unix.Iovec
 	peers     [batchSize]unix.RawSockaddrInet6 // large enough for IPv4, too
-	inData    [batchSize][maxQuery]byte
+	inData    [batchSize][maxQuery + 192]byte  // not a power of two apart, or all queries would compete for one set of the cache
 	outData   [batchSize][maxUDPSize]byte
 	inControl [batchSize][controlSize]byte
 

@@ -15,6 +15,9 @@ type RRset struct {
 // recordHead is the length of what stands before the data of a record in an RRset: pointer, type, class, TTL, length.
 const recordHead = 12
 
+// RecordSize is the length of a record in an RRset with n octets of data.
+func RecordSize(n int) int { return recordHead + n }
+
 // ownerPointer is a compression pointer to the name of the question.
 const ownerPointer = 0xc000 | HeaderSize
 

@@ -113,7 +113,7 @@ func plant(z *Zone, s *Snapshot, p problems) *Tree {
 	b.soa()
 	b.records(z.Records, "records")
 	for i := range z.Services {
-		b.addService(&z.Services[i], fmt.Sprintf("services[%d]", i))
+		b.addService(&z.Services[i], element("services", i))
 	}
 	tree.setSOA(s.serial)
 	return tree
@@ -130,7 +130,7 @@ func (b *builder) name(text string) (wire.Name, error) {
 	return name, nil
 }
 
-func (b *builder) checkTTL(ttl uint32, path, field string) {
+func (b *builder) checkTTL(ttl uint32, path where, field string) {
 	if ttl > MaxTTL {
 		b.add(fmt.Errorf("%w: more than %d", ErrOutOfRange, MaxTTL), "%s%s", path, field)
 	}
@@ -138,7 +138,7 @@ func (b *builder) checkTTL(ttl uint32, path, field string) {
 
 // nameServers makes the NS set of the apex and the addresses of the servers in the zone (RFC 1035 section 5.2).
 func (b *builder) nameServers() {
-	b.checkTTL(b.header.TTL, "", "ttl")
+	b.checkTTL(b.header.TTL, field(""), "ttl")
 	if len(b.header.NameServers) == 0 {
 		b.add(fmt.Errorf("%w: a zone has at least one (RFC 1035 section 5.2)", ErrRequired), "nameServers")
 	}
@@ -170,9 +170,9 @@ func (b *builder) nameServers() {
 				b.add(err, "%s.addresses[%d]", path, j)
 			}
 		}
-		b.derive(name, glue.sets, path+".name")
+		b.derive(name, glue.sets, field(path+".name"))
 	}
-	b.derive(b.Origin, ns.sets, "nameServers")
+	b.derive(b.Origin, ns.sets, field("nameServers"))
 }
 
 func addressType(a netip.Addr) (wire.Type, error) {
@@ -202,7 +202,7 @@ func (b *builder) soa() {
 		if *f.value == 0 {
 			*f.value = f.fallback
 		}
-		b.checkTTL(*f.value, "soa.", f.name)
+		b.checkTTL(*f.value, field("soa."), f.name)
 	}
 	if soa.Primary == "" && len(b.header.NameServers) > 0 {
 		soa.Primary = b.header.NameServers[0].Name
@@ -255,7 +255,7 @@ func (b *builder) records(records []Record, path string) {
 	var order []wire.Name
 	for i := range records {
 		r := &records[i]
-		at := fmt.Sprintf("%s[%d]", path, i)
+		at := element(path, i)
 		name, err := b.name(r.Name)
 		if err != nil {
 			b.add(err, "%s.name", at)
@@ -304,7 +304,7 @@ func (b *builder) records(records []Record, path string) {
 		}
 		n.static = uint16(len(sets))
 		n.sets = append(sets, derived...)
-		b.checkNode(name, n, path+": "+name.String())
+		b.checkNode(name, n, elementsOf(path, name))
 	}
 }
 
@@ -325,7 +325,7 @@ func (b *builder) mayHold(name wire.Name, t wire.Type) error {
 }
 
 // derive adds record sets that follow from other fields than Records.
-func (b *builder) derive(name wire.Name, sets []wire.RRset, path string) {
+func (b *builder) derive(name wire.Name, sets []wire.RRset, path where) {
 	n := b.node(name)
 	for _, set := range sets {
 		if n.RRset(set.Type) != nil || n.service != nil && (set.Type == wire.TypeA || set.Type == wire.TypeAAAA) {
@@ -353,7 +353,7 @@ func (b *builder) underive(name wire.Name, t wire.Type) {
 }
 
 // checkNode checks what the data at one name may not be together.
-func (b *builder) checkNode(name wire.Name, n *Node, path string) {
+func (b *builder) checkNode(name wire.Name, n *Node, path where) {
 	cname := n.RRset(wire.TypeCNAME)
 	switch {
 	case cname == nil:
@@ -404,7 +404,7 @@ func (b *builder) change(c *Change, path string) {
 			b.add(fmt.Errorf("%w: must be the name of the change", ErrNotAllowed), "%s.service.name", path)
 			return
 		}
-		b.addService(c.Service, path+".service")
+		b.addService(c.Service, field(path+".service"))
 	}
 	b.prune(name)
 }

@@ -240,7 +240,12 @@ func dump(s *Snapshot) (lines []string) {
 			slices.Sort(sets)
 			line += strings.Join(sets, " ")
 			if n.service != nil {
-				line += fmt.Sprint(" service ", n.service.plan, n.service.TTL)
+				line += fmt.Sprint(" service TTL ", n.service.TTL)
+				for _, c := range n.service.plan {
+					if c != nil {
+						line += fmt.Sprint(" ", *c)
+					}
+				}
 			}
 			if t.Node([]byte(name)) != n {
 				line += " CANNOT BE FOUND"

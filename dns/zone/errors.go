@@ -3,6 +3,8 @@ package zone
 import (
 	"errors"
 	"fmt"
+
+	"github.com/hanse-federation/hanse/dns/wire"
 )
 
 // FieldError is one thing wrong with a Config, Zone or Change. Err says what, Field where.
@@ -60,6 +62,27 @@ func (p problems) add(err error, field string, args ...any) {
 	case n == maxProblems:
 		*p.list = append(*p.list, errors.New("and more"))
 	}
+}
+
+// where is a place in the input: an element of a list, or a field. Its text is made only when something is wrong there.
+type where struct {
+	path  string
+	index int       // of an element of the list at path; -1: path itself
+	name  wire.Name // of several elements together, or empty
+}
+
+func field(path string) where                      { return where{path: path, index: -1} }
+func element(path string, index int) where         { return where{path: path, index: index} }
+func elementsOf(path string, name wire.Name) where { return where{path: path, index: -1, name: name} }
+
+func (w where) String() string {
+	switch {
+	case w.name != "":
+		return w.path + ": " + w.name.String()
+	case w.index < 0:
+		return w.path
+	}
+	return fmt.Sprintf("%s[%d]", w.path, w.index)
 }
 
 func (p problems) err() error { return errors.Join(*p.list...) }

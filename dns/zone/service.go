@@ -31,8 +31,8 @@ type Balanced struct {
 	near     []nearPlan
 }
 
-// families has one choice per family: A, AAAA, and every other type (which only a CNAME can answer).
-type families [3]choice
+// families has one choice per family: A, AAAA, and every other type (which only a CNAME can answer). nil: nothing to answer.
+type families [3]*choice
 
 const (
 	familyA = iota
@@ -48,9 +48,9 @@ type nearPlan struct {
 
 // choice is a list of possible answers and their weights.
 type choice struct {
-	plan    balance.Plan
-	keys    []uint64  // for sticky draws, one for each set
-	answers []answers // one for each set
+	plan    balance.Plan // without members, which only Explain asks for
+	keys    []uint64     // for sticky draws, one for each set
+	answers []answers    // one for each set
 }
 
 // answers are what a set of targets is answered with: one of variants, drawn evenly, and in it the records of one target first, drawn
@@ -103,8 +103,8 @@ func (b *Balanced) Draw(s *Snapshot, t wire.Type, c *Client) (set *wire.RRset, f
 		region, zone, scope = s.Place(c.Addr)
 		plan = b.planFor(region, zone)
 	}
-	ch := &plan[familyOf(t)]
-	if len(ch.answers) == 0 {
+	ch := plan[familyOf(t)]
+	if ch == nil {
 		return nil, 0, scope
 	}
 	draw, at := c.Random, 0
@@ -300,12 +300,17 @@ type compiler struct {
 func (c compiler) families(selection balance.Selection) (f families) {
 	for family := range f {
 		plan := c.plan(selection, family)
-		ch := choice{plan: plan}
-		for _, set := range plan.Sets {
-			ch.answers = append(ch.answers, c.variants(set.Members, family))
+		if len(plan.Sets) == 0 {
+			continue
+		}
+		ch := &choice{plan: plan, answers: make([]answers, len(plan.Sets))}
+		for i := range plan.Sets {
+			members := plan.Sets[i].Members
+			ch.answers[i] = c.variants(members, family)
 			if c.service.Answer == Sticky {
-				ch.keys = append(ch.keys, balance.HashString(c.key, c.service.Targets[set.Members[0]].Cluster))
+				ch.keys = append(ch.keys, balance.HashString(c.key, c.service.Targets[members[0]].Cluster))
 			}
+			plan.Sets[i].Members = nil
 		}
 		f[family] = ch
 	}
@@ -324,9 +329,9 @@ func (c compiler) plan(selection balance.Selection, family int) balance.Plan {
 	if family == familyOther {
 		return balance.Plan{}
 	}
-	var own balance.Selection
+	own := balance.Selection{Eligible: make([]int, 0, len(selection.Eligible)), Weights: make([]uint64, 0, len(selection.Eligible))}
 	for k, i := range selection.Eligible {
-		if len(c.addresses(i, family)) > 0 {
+		if c.hasFamily(i, family) {
 			own.Eligible = append(own.Eligible, i)
 			own.Weights = append(own.Weights, selection.Weights[k])
 		}
@@ -349,8 +354,17 @@ func (c compiler) anyHost(selection balance.Selection) bool {
 	return false
 }
 
+func (c compiler) hasFamily(target, family int) bool {
+	for _, a := range c.service.Targets[target].Addresses {
+		if addressFamily(a) == family {
+			return true
+		}
+	}
+	return false
+}
+
 func (c compiler) addresses(target, family int) []netip.Addr {
-	var out []netip.Addr
+	out := make([]netip.Addr, 0, len(c.service.Targets[target].Addresses))
 	for _, a := range c.service.Targets[target].Addresses {
 		if addressFamily(a) == family {
 			out = append(out, a.Unmap())
@@ -398,7 +412,7 @@ func (c compiler) variants(members []int, family int) answers {
 		out.stride = 1
 	}
 	for v := range out.variants {
-		var chosen []netip.Addr
+		chosen := make([]netip.Addr, 0, each*len(lists))
 		for _, l := range lists {
 			for j := range each {
 				chosen = append(chosen, l[(v+j)%len(l)])
@@ -439,14 +453,23 @@ func (c compiler) addressSet(addrs []netip.Addr) wire.RRset {
 	if addrs[0].Is4() {
 		t = wire.TypeA
 	}
-	set := wire.RRset{Type: t, TTL: c.ttl}
+	set := wire.RRset{Type: t, TTL: c.ttl, Records: make([]byte, 0, len(addrs)*wire.RecordSize(addrs[0].BitLen()/8))}
 	for i, a := range addrs {
 		if !slices.Contains(addrs[:i], a) { // two targets may share an address (RFC 2181 section 5: no duplicates)
-			set.Records = wire.AppendRecord(set.Records, t, c.ttl, a.AsSlice())
+			set.Records = appendAddress(set.Records, t, c.ttl, a)
 			set.Count++
 		}
 	}
 	return set
+}
+
+func appendAddress(dst []byte, t wire.Type, ttl uint32, a netip.Addr) []byte {
+	if a.Is4() {
+		b := a.As4()
+		return wire.AppendRecord(dst, t, ttl, b[:])
+	}
+	b := a.As16()
+	return wire.AppendRecord(dst, t, ttl, b[:])
 }
 
 func lcm(a, b int) int {

@@ -10,7 +10,7 @@ import (
 )
 
 // addService checks and compiles a service and puts it at its name, with its SRV records.
-func (b *builder) addService(s *Service, path string) {
+func (b *builder) addService(s *Service, path where) {
 	name, err := b.name(s.Name)
 	if err != nil {
 		b.add(err, "%s.name", path)
@@ -31,7 +31,7 @@ func (b *builder) addService(s *Service, path string) {
 	b.ports(s, name, n.service.TTL, path)
 }
 
-func (b *builder) checkService(s *Service, name wire.Name, path string) {
+func (b *builder) checkService(s *Service, name wire.Name, path where) {
 	switch s.Policy {
 	case "", Weighted, Failover, Nearest:
 	default:
@@ -50,19 +50,26 @@ func (b *builder) checkService(s *Service, name wire.Name, path string) {
 	for i := range s.Ports {
 		b.checkPort(s, i, name, path)
 	}
-	clusters := make(map[string]bool, len(s.Targets))
 	for i := range s.Targets {
 		t := &s.Targets[i]
-		at := fmt.Sprintf("%s.targets[%d]", path, i)
-		if clusters[t.Cluster] {
-			b.add(fmt.Errorf("%w: %q", ErrDuplicate, t.Cluster), "%s.cluster", at)
+		for j := range s.Targets[:i] {
+			if s.Targets[j].Cluster == t.Cluster {
+				b.add(fmt.Errorf("%w: %q", ErrDuplicate, t.Cluster), "%s.targets[%d].cluster", path, i)
+			}
 		}
-		clusters[t.Cluster] = true
-		b.checkTarget(t, at)
+		b.checkTarget(t, target{path, i})
 	}
 }
 
-func (b *builder) checkTarget(t *Target, at string) {
+// target is a place in the input, like where.
+type target struct {
+	service where
+	index   int
+}
+
+func (t target) String() string { return fmt.Sprintf("%s.targets[%d]", t.service, t.index) }
+
+func (b *builder) checkTarget(t *Target, at target) {
 	if t.Cluster == "" {
 		b.add(ErrRequired, "%s.cluster", at)
 	}
@@ -96,7 +103,7 @@ func (b *builder) checkTarget(t *Target, at string) {
 	}
 }
 
-func (b *builder) checkPort(s *Service, i int, name wire.Name, path string) {
+func (b *builder) checkPort(s *Service, i int, name wire.Name, path where) {
 	at := fmt.Sprintf("%s.ports[%d]", path, i)
 	p := &s.Ports[i]
 	if name.IsWildcard() {
@@ -129,7 +136,7 @@ func portName(p *Port, service wire.Name) (wire.Name, error) {
 }
 
 // ports publishes the SRV records of a service.
-func (b *builder) ports(s *Service, name wire.Name, ttl uint32, path string) {
+func (b *builder) ports(s *Service, name wire.Name, ttl uint32, path where) {
 	var all setBuilder
 	for i := range s.Ports {
 		var one setBuilder
@@ -139,10 +146,10 @@ func (b *builder) ports(s *Service, name wire.Name, ttl uint32, path string) {
 			_ = all.add(wire.TypeSRV, ttl, data)
 		}
 		at, _ := portName(&s.Ports[i], name)
-		b.derive(at, one.sets, fmt.Sprintf("%s.ports[%d]", path, i))
+		b.derive(at, one.sets, element(path.String()+".ports", i))
 	}
 	if s.PortsAtName {
-		b.derive(name, all.sets, path+".portsAtName")
+		b.derive(name, all.sets, field(path.String()+".portsAtName"))
 	}
 }
 
