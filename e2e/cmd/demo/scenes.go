@@ -289,7 +289,12 @@ func (d *demo) revive(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	fmt.Println("   The replicas stay where they went (failover.comeBack: false); the next scale evens them out:")
+	fmt.Println("   Replicas stay where they went (failover.comeBack: false); a scale evens them out,")
+	fmt.Println("   once the member has stayed ready for a while (failover.after).")
+	if err := d.trusted(ctx, "south"); err != nil {
+		return err
+	}
+	fmt.Println("   $ kubectl scale deployment/web -n shop --replicas=24")
 	if err := d.patch(ctx, d.hubClient, `{"spec":{"replicas":24}}`); err != nil {
 		return err
 	}
@@ -307,4 +312,25 @@ func (d *demo) revive(ctx context.Context) error {
 		return err
 	}
 	return errors.Join(d.hanse(ctx, "clusters"), d.show(ctx))
+}
+
+// failoverAfter is what the Placement says: a member that came back gets nothing new until it has stayed that long.
+const failoverAfter = 5 * time.Second
+
+// trusted waits until a member has been ready for long enough.
+func (d *demo) trusted(ctx context.Context, name string) error {
+	return eventually(ctx, name+" is trusted again", func(ctx context.Context) error {
+		found := &v1alpha1.Cluster{}
+		if err := d.hubClient.Get(ctx, client.ObjectKey{Name: name}, found); err != nil {
+			return err
+		}
+		ready := meta.FindStatusCondition(found.Status.Conditions, v1alpha1.ClusterConditionReady)
+		if ready == nil || ready.Status != metav1.ConditionTrue {
+			return errors.New("it is not ready")
+		}
+		if since := time.Since(ready.LastTransitionTime.Time); since < failoverAfter+time.Second {
+			return fmt.Errorf("it has been ready for %s", since)
+		}
+		return nil
+	})
 }
