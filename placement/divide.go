@@ -156,9 +156,6 @@ func multiplier(total int64, minima uint64, parties []Party) (n, d uint64) {
 		hi, lo := bits.Mul64(active, b.at)
 		needHi, needLo := bits.Mul64(uint64(total)-fixed, b.weight)
 		if hi > needHi || hi == needHi && lo >= needLo {
-			if active == 0 { // everybody stands at a bound: any multiplier on this plateau will do
-				return b.at, b.weight
-			}
 			break
 		}
 		p := parties[b.party]

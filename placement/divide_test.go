@@ -55,6 +55,8 @@ func TestApportionSmallCases(t *testing.T) {
 			{Weight: math.MaxInt64, Max: u}, {Weight: math.MaxInt64, Max: u}}, []int64{1, 1, 1, 1}},
 		{"minima beyond 2^64", 9, []Party{{Min: math.MaxInt64, Max: u}, {Min: math.MaxInt64, Max: u},
 			{Min: math.MaxInt64, Max: u}}, []int64{3, 3, 3}},
+		{"everybody stands at a bound", 6e12, []Party{{Weight: 1000, Max: 1e12}, {Weight: 1, Min: 5e12, Max: u}},
+			[]int64{1e12, 5e12}},
 		{"negative numbers count as 0, a minimum above the maximum as the maximum", 5,
 			[]Party{{Weight: -1, Min: -4, Max: u}, {Weight: 1, Min: 9, Max: 2}}, []int64{0, 2}},
 	}
