@@ -105,6 +105,7 @@ type kindCluster struct {
 	client   kubernetes.Interface
 	balancer *balancer
 
+	routed    bool   // this machine has a route to the load balancer's range
 	freeRange func() // gives the load balancer's range back
 }
 
@@ -240,7 +241,18 @@ func (c *kindCluster) route(ctx context.Context) {
 	}
 	if err != nil {
 		fmt.Fprintf(c.progress, "the addresses %s of cluster %s cannot be reached from here: %v\n", c.within, c.name, err)
+		return
 	}
+	c.routed = true
+}
+
+// unroute takes away what route laid.
+func (c *kindCluster) unroute(ctx context.Context) error {
+	if !c.routed {
+		return nil
+	}
+	_, err := command(ctx, "ip", "route", "delete", c.within.String())
+	return err
 }
 
 func (c *kindCluster) Name() string         { return c.name }
@@ -332,9 +344,10 @@ func (c *kindCluster) Delete() error {
 		c.balancer.stop()
 	}
 	c.freeRange()
+	unrouted := c.unroute(ctx)
 	_, err := command(ctx, c.program, "delete", "cluster", "--quiet", "--name", c.kindName(),
 		"--kubeconfig", c.Kubeconfig())
-	return c.explain("deleting", All, errors.Join(err, os.RemoveAll(c.dir)))
+	return c.explain("deleting", All, errors.Join(unrouted, err, os.RemoveAll(c.dir)))
 }
 
 func (c *kindCluster) explain(doing string, part Part, err error) error {

@@ -34,6 +34,10 @@ func TestKind(t *testing.T) {
 		if err := c.Delete(); err != nil {
 			t.Error(err)
 		}
+		within := c.(*kindCluster).within.String()
+		if left, err := command(context.Background(), "ip", "route", "show", within); err != nil || left != "" {
+			t.Errorf("a route is left: %q, %v", left, err)
+		}
 	})
 	t.Logf("the cluster was ready after %v", time.Since(began).Round(time.Second))
 	client, err := kubernetes.NewForConfig(c.Config())
