@@ -108,8 +108,8 @@ func askTCP(t testing.TB, to netip.AddrPort, packet []byte) []byte {
 	}
 	defer conn.Close()
 	conn.SetDeadline(time.Now().Add(10 * time.Second))
-	if _, err := conn.Write(append(binary.BigEndian.AppendUint16(nil, uint16(len(packet))), packet...)); err != nil {
-		t.Fatal(err)
+	if _, err := conn.Write(framed(packet)); err != nil {
+		return nil // closed already
 	}
 	var head [2]byte
 	if _, err := io.ReadFull(conn, head[:]); err != nil {

@@ -102,8 +102,11 @@ func TestIdleConnections(t *testing.T) {
 	if !isClosed(slow) {
 		t.Error("a connection that never ends its query stays")
 	}
-	if response := askTCP(t, s.Addr(), packed(t, "www.c.test.", dns.TypeA, false)); response == nil {
-		t.Error("no response afterwards")
+	deadline := time.Now().Add(10 * time.Second)
+	for askTCP(t, s.Addr(), packed(t, "www.c.test.", dns.TypeA, false)) == nil { // a slow machine may be idle for too long itself
+		if time.Now().After(deadline) {
+			t.Fatal("no response afterwards")
+		}
 	}
 }
 
