@@ -194,7 +194,7 @@ func TestHealthAndMetrics(t *testing.T) {
 		if token != "" {
 			req.Header.Set("Authorization", "Bearer "+token)
 		}
-		resp, err := http.DefaultClient.Do(req)
+		resp, err := common.http.Do(req)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -332,7 +332,7 @@ func TestDrain(t *testing.T) {
 	for event := range w.ResultChan() {
 		_ = event // the rest of the stream
 	}
-	if conn, err := net.Dial("tcp", strings.TrimPrefix(h.url, "http://")); err == nil {
+	if conn, err := net.Dial("tcp", strings.TrimPrefix(h.url, "https://")); err == nil {
 		_ = conn.Close()
 		t.Error("the port is still open")
 	}
@@ -353,11 +353,11 @@ func TestRoutesOfOthers(t *testing.T) {
 		c.Public = []server.Route{{Path: "/ui/*path", Handler: say("public ")}}
 		c.Protected = []server.Route{{Path: "/clusters/:name/*path", Handler: say("protected "), LongRunning: true}}
 	})
-	resp, err := http.Get(h.url + "/ui/index")
+	resp, err := h.http.Get(h.url + "/ui/index")
 	if err != nil || resp.StatusCode != 200 {
 		t.Errorf("public: %v, %v", resp, err)
 	}
-	resp, err = http.Get(h.url + "/clusters/east/api")
+	resp, err = h.http.Get(h.url + "/clusters/east/api")
 	if err != nil || resp.StatusCode != 401 {
 		t.Errorf("protected without credentials: %v, %v", resp, err)
 	}

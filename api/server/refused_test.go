@@ -27,7 +27,7 @@ func (h *hub) send(t testing.TB, method, path, contentType, body string) (int, s
 	if contentType != "" {
 		req.Header.Set("Content-Type", contentType)
 	}
-	resp, err := http.DefaultClient.Do(req)
+	resp, err := h.http.Do(req)
 	if err != nil {
 		t.Fatalf("%s %s: %v", method, path, err)
 	}
@@ -187,7 +187,7 @@ func FuzzBody(f *testing.F) {
 			return
 		}
 		req.Header = http.Header{"Authorization": {"Bearer " + admin}, "Content-Type": {strings.ToValidUTF8(contentType, "")}}
-		resp, err := http.DefaultClient.Do(req)
+		resp, err := common.http.Do(req)
 		if err != nil {
 			return // a header that cannot be sent
 		}

@@ -232,8 +232,8 @@ func serve(server *http.Server, listener net.Listener) error {
 // Close ends informers and controllers. Loopback fails afterwards. It may be called more than once.
 func (s *Server) Close() {
 	s.stop()
+	s.running.Wait() // they are clients of Loopback
 	s.loopback.close()
-	s.running.Wait()
 	if s.cfg.Listener != nil {
 		_ = s.cfg.Listener.Close()
 	}

@@ -5,6 +5,8 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
 	"fmt"
 	"io"
 	"log/slog"
@@ -29,6 +31,7 @@ import (
 	"k8s.io/client-go/informers"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
+	certutil "k8s.io/client-go/util/cert"
 	"k8s.io/klog/v2"
 
 	"github.com/hanse-federation/hanse/api/native"
@@ -45,6 +48,8 @@ type hub struct {
 	server *server.Server
 	etcd   *storage.Etcd
 	url    string
+	ca     []byte       // of the serving certificate
+	http   *http.Client // trusts it
 	stop   func() error // ends Run and closes etcd; may be called more than once
 }
 
@@ -73,6 +78,14 @@ func startHub(dir string, change func(*server.Config)) (*hub, error) {
 	if err != nil {
 		return nil, err
 	}
+	certificate, key, err := certutil.GenerateSelfSignedCertKey("127.0.0.1", nil, nil)
+	if err != nil {
+		return nil, err
+	}
+	pair, err := tls.X509KeyPair(certificate, key)
+	if err != nil {
+		return nil, err
+	}
 	crds, err := v1alpha1.CustomResourceDefinitions()
 	if err != nil {
 		return nil, err
@@ -80,6 +93,7 @@ func startHub(dir string, change func(*server.Config)) (*hub, error) {
 	ctx, cancel := context.WithCancel(context.Background())
 	cfg := server.Config{
 		Etcd: etcd, Listener: listener, CRDs: crds, Logger: quiet, PublicHealth: true,
+		TLS:     &tls.Config{Certificates: []tls.Certificate{pair}, NextProtos: []string{"h2", "http/1.1"}},
 		Access:  func(loopback *rest.Config) (server.Access, error) { return openAccess(ctx, loopback) },
 		Version: version.Info{Major: "1", Minor: "37", GitVersion: "v1.37.2+hanse"},
 		Clusters: func(_, _, _, name string) string {
@@ -97,7 +111,12 @@ func startHub(dir string, change func(*server.Config)) (*hub, error) {
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- s.Run(ctx) }()
-	h := &hub{server: s, etcd: etcd, url: "http://" + listener.Addr().String()}
+	h := &hub{server: s, etcd: etcd, url: "https://" + listener.Addr().String(), ca: certificate}
+	roots := x509.NewCertPool()
+	roots.AppendCertsFromPEM(certificate)
+	h.http = &http.Client{Transport: &http.Transport{
+		TLSClientConfig: &tls.Config{RootCAs: roots}, ForceAttemptHTTP2: true,
+	}}
 	h.stop = sync.OnceValue(func() error {
 		cancel()
 		err := <-ended
@@ -158,7 +177,7 @@ func openAccess(ctx context.Context, loopback *rest.Config) (server.Access, erro
 }
 
 func (h *hub) config(token string) *rest.Config {
-	return &rest.Config{Host: h.url, BearerToken: token, QPS: -1}
+	return &rest.Config{Host: h.url, BearerToken: token, QPS: -1, TLSClientConfig: rest.TLSClientConfig{CAData: h.ca}}
 }
 
 func (h *hub) client(t testing.TB, token string) kubernetes.Interface {
