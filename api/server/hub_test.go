@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -378,6 +379,32 @@ func TestConfigIsChecked(t *testing.T) {
 		change(&cfg)
 		if _, err := server.New(cfg); err == nil || !strings.Contains(err.Error(), name) {
 			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// counter counts how often it is asked whether it handles a write.
+type counter struct{ asked atomic.Int64 }
+
+func (c *counter) Handles(admission.Operation) bool { c.asked.Add(1); return true }
+
+// The thousandth request must go the same way as the first: the library's handlers wrap admission again on each call.
+func TestRequestsLeaveNothingBehind(t *testing.T) {
+	count := &counter{}
+	h := start(t, t.TempDir(), func(c *server.Config) { c.Admission = count })
+	maps := h.client(t, admin).CoreV1().ConfigMaps("default")
+	var first int64
+	for i := range 30 {
+		before := count.asked.Load()
+		if _, err := maps.Create(t.Context(), configMap(fmt.Sprint("c", i), "1"), metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}}); err != nil {
+			t.Fatal(err)
+		}
+		asked := count.asked.Load() - before
+		if i == 2 { // after the writes of the start
+			first = asked
+		}
+		if i == 29 && asked > first+5 {
+			t.Errorf("request 30 asked %d times, request 3 %d times", asked, first)
 		}
 	}
 }

@@ -117,34 +117,41 @@ type collection interface {
 	rest.Patcher
 }
 
-// storedHandlers are the verbs of a stored kind. writes is what creates and updates go through; it is the store
-// itself, unless a kind needs more.
-func storedHandlers(store collection, scope *handlers.RequestScope, admit admission.Interface) map[string]http.HandlerFunc {
-	return map[string]http.HandlerFunc{
-		"get":              handlers.GetResource(store, scope),
-		"list":             handlers.ListResource(store, store, scope, false, shortestWatch),
-		"watch":            handlers.ListResource(store, store, scope, true, shortestWatch),
-		"create":           handlers.CreateResource(store, scope, admit),
-		"update":           handlers.UpdateResource(store, scope, admit),
-		"patch":            handlers.PatchResource(store, scope, admit, patchTypes),
-		"delete":           handlers.DeleteResource(store, true, scope, admit),
-		"deletecollection": handlers.DeleteCollection(store, true, scope, admit),
+// verbHandlers make the handler of one request, by verb.
+//
+// A handler must not serve a second request: the library's handlers wrap the admission plugins they were made with
+// again on each call, so one that is kept gets slower with every request, and races with itself.
+type verbHandlers map[string]func() http.HandlerFunc
+
+// storedHandlers are the verbs of a stored kind.
+func storedHandlers(store collection, scope *handlers.RequestScope, admit admission.Interface) verbHandlers {
+	return verbHandlers{
+		"get":    func() http.HandlerFunc { return handlers.GetResource(store, scope) },
+		"list":   func() http.HandlerFunc { return handlers.ListResource(store, store, scope, false, shortestWatch) },
+		"watch":  func() http.HandlerFunc { return handlers.ListResource(store, store, scope, true, shortestWatch) },
+		"create": func() http.HandlerFunc { return handlers.CreateResource(store, scope, admit) },
+		"update": func() http.HandlerFunc { return handlers.UpdateResource(store, scope, admit) },
+		"patch":  func() http.HandlerFunc { return handlers.PatchResource(store, scope, admit, patchTypes) },
+		"delete": func() http.HandlerFunc { return handlers.DeleteResource(store, true, scope, admit) },
+		"deletecollection": func() http.HandlerFunc {
+			return handlers.DeleteCollection(store, true, scope, admit)
+		},
 	}
 }
 
 // partHandlers are the verbs of a subresource that reads and writes a part of a stored object.
-func partHandlers(store rest.Patcher, scope *handlers.RequestScope, admit admission.Interface) map[string]http.HandlerFunc {
-	return map[string]http.HandlerFunc{
-		"get":    handlers.GetResource(store, scope),
-		"update": handlers.UpdateResource(store, scope, admit),
-		"patch":  handlers.PatchResource(store, scope, admit, patchTypes),
+func partHandlers(store rest.Patcher, scope *handlers.RequestScope, admit admission.Interface) verbHandlers {
+	return verbHandlers{
+		"get":    func() http.HandlerFunc { return handlers.GetResource(store, scope) },
+		"update": func() http.HandlerFunc { return handlers.UpdateResource(store, scope, admit) },
+		"patch":  func() http.HandlerFunc { return handlers.PatchResource(store, scope, admit, patchTypes) },
 	}
 }
 
 // measured counts and times the handlers of an endpoint.
-func measured(t target, namespaced bool, verbs map[string]http.HandlerFunc) *endpoint {
+func measured(t target, namespaced bool, verbs verbHandlers) *endpoint {
 	out := &endpoint{namespaced: namespaced, verbs: make(map[string]http.HandlerFunc, len(verbs))}
-	for verb, handler := range verbs {
+	for verb, makeHandler := range verbs {
 		scope := "resource"
 		if verb == "list" || verb == "watch" || verb == "deletecollection" {
 			scope = "cluster"
@@ -153,7 +160,8 @@ func measured(t target, namespaced bool, verbs map[string]http.HandlerFunc) *end
 			}
 		}
 		out.verbs[verb] = metrics.InstrumentHandlerFunc(metricVerb(verb), t.Group, t.Version, t.Resource, t.subresource,
-			scope, metrics.APIServerComponent, false, "", handler)
+			scope, metrics.APIServerComponent, false, "",
+			func(w http.ResponseWriter, req *http.Request) { makeHandler()(w, req) })
 	}
 	return out
 }

@@ -71,8 +71,8 @@ func (b *nativeBuilder) addReview(gvr schema.GroupVersionResource, r apidiscover
 	}
 	kind := review{answer: answer, make: func() runtime.Object { obj, _ := b.dialect.scheme.New(gvk); return obj }}
 	t := target{GroupVersionResource: gvr}
-	b.out.endpoints[t] = measured(t, namespaced, map[string]http.HandlerFunc{
-		"create": handlers.CreateResource(kind, scope, b.server.admit),
+	b.out.endpoints[t] = measured(t, namespaced, verbHandlers{
+		"create": func() http.HandlerFunc { return handlers.CreateResource(kind, scope, b.server.admit) },
 	})
 	return nil
 }
@@ -212,8 +212,10 @@ func (b *nativeBuilder) addToken(s scopeOf) error {
 	if err != nil {
 		return err
 	}
-	b.out.endpoints[s.target] = measured(s.target, true, map[string]http.HandlerFunc{
-		"create": handlers.CreateNamedResource(token{b.server}, scope, b.server.admit),
+	b.out.endpoints[s.target] = measured(s.target, true, verbHandlers{
+		"create": func() http.HandlerFunc {
+			return handlers.CreateNamedResource(token{b.server}, scope, b.server.admit)
+		},
 	})
 	return nil
 }
