@@ -257,6 +257,7 @@ func (h *Hub) Run(ctx context.Context) error {
 		defer end()
 		return named("the API", h.api.Run(serving))
 	})
+	group.Go(func() error { h.etcd.KeepSpace(serving); return nil })
 	group.Go(func() error {
 		defer endServing()
 		defer end()

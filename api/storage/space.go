@@ -1,0 +1,62 @@
+package storage
+
+import (
+	"context"
+	"time"
+)
+
+// spacePace is how often is asked whether the quota was reached.
+const spacePace = 5 * time.Second
+
+// KeepSpace lets an embedded etcd take writes again after its quota was reached, as soon as there is space: objects
+// were deleted, old revisions are compacted, or the hub was started with a larger quota. It returns when ctx ends, and
+// at once for an external etcd, which is its operators' to defragment.
+func (e *Etcd) KeepSpace(ctx context.Context) {
+	if !e.embedded {
+		return
+	}
+	tick := time.NewTicker(spacePace)
+	defer tick.Stop()
+	isFull := false
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		health, err := e.Health(ctx)
+		if err != nil || !health.NoSpace {
+			isFull = false
+			continue
+		}
+		if !isFull {
+			e.log.Error("etcd refuses writes: its quota is reached; delete objects, or raise the quota",
+				"size", health.Size, "inUse", health.InUse, "quota", health.Quota)
+		}
+		isFull = true
+		if e.regainSpace(ctx) {
+			isFull = false
+		}
+	}
+}
+
+// regainSpace compacts, which is cheap, and defragments, which is not, only if that makes enough space to be of use.
+func (e *Etcd) regainSpace(ctx context.Context) bool {
+	if _, err := e.Compact(ctx); err != nil {
+		e.log.Warn("making space in etcd", "error", err)
+		return false
+	}
+	health, err := e.Health(ctx)
+	if err != nil || !isWorthIt(health) {
+		return false
+	}
+	if err := e.MakeSpace(ctx); err != nil {
+		e.log.Warn("making space in etcd", "error", err)
+		return false
+	}
+	e.log.Info("etcd takes writes again", "inUse", health.InUse, "quota", health.Quota)
+	return true
+}
+
+// isWorthIt tells that a tenth of the quota would be free; with less the next writes would fill it again at once.
+func isWorthIt(h Health) bool { return h.InUse <= h.Quota-h.Quota/10 }
