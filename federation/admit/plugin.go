@@ -3,6 +3,7 @@ package admit
 import (
 	"context"
 	"slices"
+	"strings"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -109,6 +110,18 @@ func refuse(kind schema.GroupKind, object metav1.Object, err error) error {
 		Code:    422,
 		Reason:  metav1.StatusReasonInvalid,
 		Message: kind.Kind + " " + object.GetName() + " is invalid: " + err.Error(),
-		Details: &metav1.StatusDetails{Group: kind.Group, Kind: kind.Kind, Name: object.GetName()},
+		Details: &metav1.StatusDetails{
+			Group: kind.Group, Kind: kind.Kind, Name: object.GetName(),
+			Causes: []metav1.StatusCause{causeOf(err)}, // what kubectl shows of a refusal
+		},
 	}}
+}
+
+// causeOf takes the field off the front of an error, where those of claim and placement have it.
+func causeOf(err error) metav1.StatusCause {
+	field, message, _ := strings.Cut(err.Error(), ": ")
+	if name, isAnnotation := strings.CutPrefix(field, "annotation "); isAnnotation {
+		field = "metadata.annotations[" + name + "]"
+	}
+	return metav1.StatusCause{Type: metav1.CauseTypeFieldValueInvalid, Field: field, Message: message}
 }
