@@ -89,6 +89,8 @@ type DistributionSpec struct {
 	Rejected []RejectedCluster `json:"rejected,omitempty"`
 	// Notes for people: named members that have not joined, selectors that match nothing, contested claims.
 	Notes []string `json:"notes,omitempty"`
+	// Contested names younger placements of the same rank that claim the template as well and are ignored.
+	Contested []PlacementReference `json:"contested,omitempty"`
 	// OnConflict as the placement says.
 	OnConflict OnConflict `json:"onConflict,omitempty"`
 	// OnDelete as the placement says.

@@ -582,6 +582,11 @@ func (in *DistributionSpec) DeepCopyInto(out *DistributionSpec) {
 		*out = make([]string, len(*in))
 		copy(*out, *in)
 	}
+	if in.Contested != nil {
+		in, out := &in.Contested, &out.Contested
+		*out = make([]PlacementReference, len(*in))
+		copy(*out, *in)
+	}
 	if in.FollowedBy != nil {
 		in, out := &in.FollowedBy, &out.FollowedBy
 		*out = make([]string, len(*in))

@@ -33,6 +33,22 @@ var _ reconcile.TypedReconciler[claim.Key] = &Placements{}
 // IndexPlacement finds the Distributions of a placement.
 const IndexPlacement = "placement"
 
+// indexContested finds the Distributions of templates that a placement claims in vain, since an older one does.
+const indexContested = "contested"
+
+// contestantsOf are the keys of indexContested.
+func contestantsOf(d *v1alpha1.Distribution) []claim.Key {
+	var keys []claim.Key
+	for _, other := range d.Spec.Contested {
+		key := claim.Key{Name: other.Name}
+		if other.Kind == "Placement" {
+			key.Namespace = d.Namespace
+		}
+		keys = append(keys, key)
+	}
+	return keys
+}
+
 // PlacementOf is the key of IndexPlacement: the placement that caused a Distribution, if any.
 func PlacementOf(d *v1alpha1.Distribution) (claim.Key, bool) {
 	switch d.Spec.Placement.Kind {
@@ -59,6 +75,20 @@ func IndexFields(ctx context.Context, indexer client.FieldIndexer) error {
 	if err != nil {
 		return fmt.Errorf("indexing distributions by placement: %w", err)
 	}
+	err = indexer.IndexField(ctx, &v1alpha1.Distribution{}, indexContested, func(obj client.Object) []string {
+		d, ok := obj.(*v1alpha1.Distribution)
+		if !ok {
+			return nil
+		}
+		var keys []string
+		for _, key := range contestantsOf(d) {
+			keys = append(keys, key.String())
+		}
+		return keys
+	})
+	if err != nil {
+		return fmt.Errorf("indexing distributions by contested placement: %w", err)
+	}
 	return nil
 }
 
@@ -72,12 +102,15 @@ func (p *Placements) Reconcile(ctx context.Context, key claim.Key) (reconcile.Re
 	if err != nil {
 		return reconcile.Result{}, fmt.Errorf("reading placement %s: %w", key, err)
 	}
-	var distributions v1alpha1.DistributionList
-	options := []client.ListOption{client.MatchingFields{IndexPlacement: key.String()}, client.UnsafeDisableDeepCopy}
-	if err := p.Client.List(ctx, &distributions, options...); err != nil {
-		return reconcile.Result{}, fmt.Errorf("listing the distributions of placement %s: %w", key, err)
+	var won, lost v1alpha1.DistributionList
+	for index, into := range map[string]*v1alpha1.DistributionList{IndexPlacement: &won, indexContested: &lost} {
+		options := []client.ListOption{client.MatchingFields{index: key.String()}, client.UnsafeDisableDeepCopy}
+		if err := p.Client.List(ctx, into, options...); err != nil {
+			return reconcile.Result{}, fmt.Errorf("listing the distributions of placement %s: %w", key, err)
+		}
 	}
-	now := placementStatus(*status, distributions.Items, obj.GetGeneration(), p.Claims.Err(key), p.Now())
+	problem := p.Claims.Err(key)
+	now := placementStatus(*status, won.Items, lost.Items, obj.GetGeneration(), problem, p.Now())
 	if equality.Semantic.DeepEqual(*status, now) {
 		return reconcile.Result{}, nil
 	}
@@ -104,7 +137,7 @@ func newPlacement(key claim.Key) (client.Object, *v1alpha1.PlacementStatus) {
 
 // placementStatus adds up what became of the selected objects.
 func placementStatus(
-	old v1alpha1.PlacementStatus, all []v1alpha1.Distribution, generation int64, problem error, now time.Time,
+	old v1alpha1.PlacementStatus, all, lost []v1alpha1.Distribution, generation int64, problem error, now time.Time,
 ) v1alpha1.PlacementStatus {
 	status := v1alpha1.PlacementStatus{
 		ObservedGeneration: generation,
@@ -133,14 +166,32 @@ func placementStatus(
 	})
 	for _, kind := range []string{v1alpha1.ConditionScheduled, v1alpha1.ConditionApplied, v1alpha1.ConditionReady} {
 		condition := sum(kind, all)
-		if problem != nil && kind == v1alpha1.ConditionScheduled {
+		switch {
+		case kind != v1alpha1.ConditionScheduled:
+		case problem != nil:
 			condition.Status, condition.Reason, condition.Message = metav1.ConditionFalse, "Invalid", problem.Error()
+		case len(lost) > 0:
+			condition.Status, condition.Reason, condition.Message = metav1.ConditionFalse, "Contested", contested(lost)
 		}
 		condition.ObservedGeneration = generation
 		condition.LastTransitionTime = metav1.NewTime(now.Truncate(time.Second))
 		meta.SetStatusCondition(&status.Conditions, condition)
 	}
 	return status
+}
+
+// contested names objects that older placements have.
+func contested(lost []v1alpha1.Distribution) string {
+	var told []string
+	for i := range lost[:min(len(lost), maxTold)] {
+		older := lost[i].Spec.Placement
+		told = append(told, fmt.Sprintf("%s is claimed by the older %s %s as well, which keeps it",
+			objectName(&lost[i]), older.Kind, older.Name))
+	}
+	if more := len(lost) - maxTold; more > 0 {
+		told = append(told, fmt.Sprintf("and %d more", more))
+	}
+	return strings.Join(told, "; ") + "; delete one of the placements or give them different resources"
 }
 
 // severity orders the states of a member.

@@ -39,6 +39,9 @@ func (s *PlacementSource) Start(ctx context.Context, queue workqueue.TypedRateLi
 			if key, ok := PlacementOf(o); ok {
 				queue.AddAfter(key, coalesce)
 			}
+			for _, key := range contestantsOf(o) {
+				queue.AddAfter(key, coalesce)
+			}
 		}
 	}
 	for _, of := range []client.Object{&v1alpha1.Placement{}, &v1alpha1.ClusterPlacement{}, &v1alpha1.Distribution{}} {

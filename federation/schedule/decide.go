@@ -112,6 +112,7 @@ func place(f facts) outcome {
 		spec.Notes = append(spec.Notes, note.Message)
 	}
 	for _, other := range f.claim.Contested {
+		spec.Contested = append(spec.Contested, v1alpha1.PlacementReference{Kind: other.Kind, Name: other.Name})
 		spec.Notes = append(spec.Notes, fmt.Sprintf("%s %s claims the object as well and is ignored, since %s %s is older;"+
 			" delete one of them or give them different resources", other.Kind, other.Name,
 			f.claim.Source.Kind, f.claim.Source.Name))
@@ -168,6 +169,7 @@ func leave(f facts) outcome {
 	spec := f.previous.Spec.DeepCopy()
 	spec.Leaving = leaving(f, nil)
 	spec.Clusters, spec.FollowedBy, spec.Rejected, spec.Notes, spec.Away = nil, nil, nil, nil, nil
+	spec.Contested = nil
 	spec.Replicas, spec.Unplaced, spec.UnplacedReason, spec.Paused, spec.Moving = nil, 0, "", false, false
 	if len(spec.Leaving) == 0 {
 		return outcome{}
