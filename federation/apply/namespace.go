@@ -116,7 +116,7 @@ func contents(ctx context.Context, target Target, hub Hub, namespace string) Res
 	}
 	var ours string
 	for _, gvr := range resources {
-		if isVirtual(gvr.Group) {
+		if isVirtual(gvr.Group) || isByItself(gvr, "*") {
 			continue
 		}
 		found := inside(ctx, target, hub, gvr, namespace)

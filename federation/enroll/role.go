@@ -15,9 +15,9 @@ var (
 )
 
 // grants is the least that the hub needs to keep native objects in a member, one row a reason. What is not in the
-// list, the hub cannot do: custom resources, admission webhooks and policies, APIServices, certificate requests, node
-// changes, impersonation, and RBAC objects that grant more than this list does. JoinRequest.APIGroups adds whole
-// groups.
+// list, the hub cannot do: writing custom resources, admission webhooks and policies, APIServices, certificate
+// requests, node changes, impersonation, and RBAC objects that grant more than this list does. JoinRequest.APIGroups
+// adds whole groups.
 var grants = []struct {
 	reason string
 	rule   rbacv1.PolicyRule
@@ -63,6 +63,8 @@ var grants = []struct {
 		rbacv1.PolicyRule{APIGroups: []string{"coordination.k8s.io"}, Resources: []string{"leases"}, Verbs: write}},
 	{"capacity and readiness of the member",
 		rbacv1.PolicyRule{APIGroups: []string{""}, Resources: []string{"nodes"}, Verbs: read}},
+	{"whether a namespace that we made has become empty, before it is removed: what cannot be seen keeps it forever",
+		rbacv1.PolicyRule{APIGroups: []string{"*"}, Resources: []string{"*"}, Verbs: []string{"list"}}},
 	{"health, version and the kinds that the member serves, also where the default roles for it were removed",
 		rbacv1.PolicyRule{Verbs: []string{"get"}, NonResourceURLs: []string{
 			"/healthz", "/livez", "/readyz", "/version", "/api", "/api/*", "/apis", "/apis/*", "/openapi", "/openapi/*"}}},
