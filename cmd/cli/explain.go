@@ -102,7 +102,11 @@ func (t *teller) heading(d *v1alpha1.Distribution) {
 	if d.Spec.Replicas != nil {
 		name += fmt.Sprintf(": %d replicas", *d.Spec.Replicas)
 	}
-	t.say("%s, placed by %s", name, claimOf(d))
+	if d.Spec.Placement.Kind == "Dependency" {
+		t.say("%s, %s", name, claimOf(d))
+	} else {
+		t.say("%s, placed by %s", name, claimOf(d))
+	}
 	if d.Spec.Paused {
 		t.say("The placement is paused: nothing is changed in the clusters.")
 	}
@@ -142,7 +146,7 @@ func (t *teller) rejected(d *v1alpha1.Distribution) {
 
 func (t *teller) leftOver(d *v1alpha1.Distribution) {
 	if d.Spec.Unplaced > 0 {
-		t.say("\n%d replicas are in no cluster: %s", d.Spec.Unplaced, d.Spec.UnplacedReason)
+		t.say("\n%d of the replicas in no cluster: %s", d.Spec.Unplaced, d.Spec.UnplacedReason)
 	}
 	for _, name := range d.Spec.FollowedBy {
 		t.say("%s follows it.", name)

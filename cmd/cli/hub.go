@@ -106,7 +106,7 @@ func runHub(c *cobra.Command, cfg hub.Config) (err error) {
 
 // startProblem says what to do about a hub that does not start.
 func startProblem(cfg hub.Config, err error) error {
-	next := ""
+	var next string
 	switch {
 	case errors.Is(err, storage.ErrInUse):
 		next = "Another hub runs on this data directory: stop it, or give this one a --data-dir of its own."
@@ -117,7 +117,7 @@ func startProblem(cfg hub.Config, err error) error {
 	case errors.Is(err, syscall.EADDRINUSE):
 		next = "Something listens there already: stop it, or choose with --listen and --dns-listen."
 	default:
-		return fmt.Errorf("starting the hub: %w", err)
+		next = "hanse hub --help explains the flags; --log-level debug says more."
 	}
 	return failure(next, "starting the hub: %v", err)
 }

@@ -107,8 +107,8 @@ func runJoin(c *cobra.Command, hub *access, kubeconfig, clusterContext string, r
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(c.OutOrStdout(), "cluster %s %s: Kubernetes %s, %s nodes ready\n",
-		req.Name, verb, cluster.Status.KubernetesVersion, nodesOf(cluster))
+	_, err = fmt.Fprintf(c.OutOrStdout(), "cluster %s %s: Kubernetes %s\n",
+		req.Name, verb, cluster.Status.KubernetesVersion)
 	return err
 }
 
@@ -126,7 +126,8 @@ func waitReady(ctx context.Context, h *hubAPI, cluster *v1alpha1.Cluster, timeou
 		if ready != nil {
 			said = ready.Reason + ": " + ready.Message
 		}
-		return ready != nil && ready.Status == metav1.ConditionTrue, nil
+		// The version comes with the first look around, a moment after the first answer.
+		return ready != nil && ready.Status == metav1.ConditionTrue && cluster.Status.KubernetesVersion != "", nil
 	})
 	if ctx.Err() != nil {
 		return nil, &enroll.Problem{Reason: enroll.WaitEnded,

@@ -226,7 +226,8 @@ func readManifests(stdin io.Reader, path string) ([]*unstructured.Unstructured, 
 	if path != "-" {
 		f, err := os.Open(path)
 		if err != nil {
-			return nil, &enroll.Problem{Reason: enroll.BadRequest, What: "the file of -f cannot be read", Err: err}
+			return nil, &enroll.Problem{Reason: enroll.BadRequest, What: "the file of -f cannot be read",
+				Next: "Name another; - is standard input.", Err: err}
 		}
 		defer func() { _ = f.Close() }()
 		in = f
@@ -265,7 +266,7 @@ func unpack(obj *unstructured.Unstructured, objects *[]*unstructured.Unstructure
 	for _, field := range [][]string{{"apiVersion"}, {"kind"}, {"metadata", "name"}} {
 		value, _, err := unstructured.NestedString(obj.Object, field...)
 		if err != nil || value == "" {
-			return fmt.Errorf("%s is missing", strings.Join(field, "."))
+			return fmt.Errorf("%s is missing or no text", strings.Join(field, "."))
 		}
 	}
 	*objects = append(*objects, obj)

@@ -153,7 +153,8 @@ func TestJoinSaysWhatUndoingLeft(t *testing.T) {
 		return 0, ""
 	}
 	err := join1(t, hub.admin(), member.admin(), Request{Name: "east"})
-	if err == nil || !strings.Contains(err.Error(), "ClusterRole /hanse-hub on the cluster at "+member.URL+" is left behind") {
+	want := "ClusterRole /hanse-hub on the cluster at " + member.URL + " is left behind"
+	if err == nil || !strings.Contains(err.Error(), want) {
 		t.Errorf("got: %v", err)
 	}
 }
@@ -210,7 +211,9 @@ func TestJoinRefusals(t *testing.T) {
 		{"hub away", func(_, _ *apiServer, h, _ *rest.Config, _ *Request) {
 			h.Host = "https://" + closed.Addr().String()
 		}, Unreachable, "the hub at"},
-		{"wrong CA", func(hub, _ *apiServer, _, m *rest.Config, _ *Request) { m.CAData = hub.ca }, WrongCA, "not signed by the CA"},
+		{"wrong CA", func(hub, _ *apiServer, _, m *rest.Config, _ *Request) {
+			m.CAData = hub.ca
+		}, WrongCA, "not signed by the CA"},
 		{"client certificate ended", func(_, _ *apiServer, _, m *rest.Config, _ *Request) {
 			m.BearerToken = ""
 			m.CertData, m.KeyData = clientCertificate(t, time.Now().Add(-time.Hour))

@@ -28,6 +28,7 @@ const (
 	ExpiredCredentials Reason = "ExpiredCredentials"
 	Unauthorized       Reason = "Unauthorized"
 	Forbidden          Reason = "Forbidden"
+	Refused            Reason = "Refused"
 	NotKubernetes      Reason = "NotKubernetes"
 	NotHanse           Reason = "NotHanse"
 	Unsupported        Reason = "Unsupported"
@@ -105,6 +106,7 @@ var causes = []struct {
 		"Log in again, or use a kubeconfig that kubectl works with."},
 	{apierrors.IsForbidden, Forbidden, "%s forbids it",
 		"Use a kubeconfig of an account that may do it."},
+	{isRefused, Refused, "%s refuses it", "Correct what the message names; nothing was stored."},
 	{isUnreachable, Unreachable, "cannot reach %s",
 		"Check that it runs, and that address, network, proxy and firewall let this machine through."},
 }
@@ -122,6 +124,8 @@ func isExpired(err error) bool {
 func isNotTLS(err error) bool {
 	return isA[tls.RecordHeaderError](err) || errors.Is(err, http.ErrSchemeMismatch)
 }
+
+func isRefused(err error) bool { return apierrors.IsInvalid(err) || apierrors.IsBadRequest(err) }
 
 func isUnreachable(err error) bool {
 	return isA[*net.OpError](err) || isA[*net.DNSError](err) || isA[*url.Error](err) ||
