@@ -46,6 +46,9 @@ type Config struct {
 	// ResponsesPerSecond bounds like UDP responses to one client network (/24, /56); 0 does not. 20 is usual on the internet.
 	ResponsesPerSecond int
 
+	// Transfer says who may copy zones. The zero value: nobody.
+	Transfer Transfer
+
 	// Registerer takes the metrics; nil: there are none to see.
 	Registerer prometheus.Registerer
 	// Logger takes what an operator must know; nil: nobody does.

@@ -40,8 +40,11 @@ type responder struct {
 	response answer.Response
 	client   zone.Client
 	exchange exchange
-	options  []byte
-	opt      wire.OPT
+	// signature is there while a signed query is answered. wantsZone says that the query must be answered by sendZone.
+	signature signature
+	wantsZone bool
+	options   []byte
+	opt       wire.OPT
 }
 
 func newResponder(s *settings, counts *counters) *responder {
@@ -74,6 +77,11 @@ func (r *responder) respond(dst, packet []byte, from netip.AddrPort, by transpor
 		r.counts.dropped.Add(1) // nobody can be listening there
 		return nil
 	}
+	r.signature, r.wantsZone = signature{}, false
+	return r.answerPacket(dst, packet, from, by)
+}
+
+func (r *responder) answerPacket(dst, packet []byte, from netip.AddrPort, by transport) (out []byte) {
 	q := &r.query
 	switch verdict, rcode := wire.Parse(packet, q); verdict {
 	case wire.Drop:
@@ -84,6 +92,13 @@ func (r *responder) respond(dst, packet []byte, from netip.AddrPort, by transpor
 		return wire.AppendHeader(dst[:0], q, rcode)
 	case wire.CookieOnly:
 		return r.respondWithoutQuestion(dst, from, by)
+	}
+	if q.HasTSIG {
+		return r.respondSigned(dst, packet, from, by)
+	}
+	if by != overUDP && (q.Type == wire.TypeAXFR || q.Type == wire.TypeIXFR) {
+		r.wantsZone = true
+		return nil
 	}
 	r.response.Reset()
 	rcode := r.examine(from, by)

@@ -27,6 +27,7 @@ type Server struct {
 	conns     *connections
 	running   sync.WaitGroup
 	closing   sync.Once
+	ended     chan struct{} // closed by Close
 	counters  []*counters
 	started   bool
 }
@@ -40,8 +41,10 @@ type settings struct {
 	version  string
 	secret   [2]uint64
 	limiter  *limiter
-	log      *slog.Logger
-	now      func() time.Time
+
+	transfers *transfers
+	log       *slog.Logger
+	now       func() time.Time
 }
 
 // New checks the configuration. Nothing listens before Start.
@@ -50,13 +53,19 @@ func New(c Config) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("configuration of the DNS server: %w", err)
 	}
+	t, err := newTransfers(c.Transfer)
+	if err != nil {
+		return nil, fmt.Errorf("configuration of the DNS server: %w", err)
+	}
 	s := &Server{
 		config: c,
+		ended:  make(chan struct{}),
 		settings: &settings{
 			store: c.Snapshot, udpSize: c.UDPSize, idle: c.IdleTimeout, identity: c.Identity, version: c.Version,
-			secret:  [2]uint64{binary.LittleEndian.Uint64(c.CookieSecret[:]), binary.LittleEndian.Uint64(c.CookieSecret[8:])},
-			limiter: newLimiter(c.ResponsesPerSecond, rand.Uint64()),
-			log:     c.Logger, now: c.Now,
+			secret:    [2]uint64{binary.LittleEndian.Uint64(c.CookieSecret[:]), binary.LittleEndian.Uint64(c.CookieSecret[8:])},
+			limiter:   newLimiter(c.ResponsesPerSecond, rand.Uint64()),
+			transfers: t,
+			log:       c.Logger, now: c.Now,
 		},
 		conns: newConnections(c.MaxConnections, c.MaxConnectionsPerClient),
 	}
@@ -84,6 +93,9 @@ func (s *Server) Start() error {
 		s.listeners = append(s.listeners, l)
 		s.serveConnections(tls.NewListener(l, s.tlsConfig()), overTLS)
 	}
+	if len(s.transfers.notify) > 0 {
+		s.running.Go(s.notify)
+	}
 	if s.config.Registerer != nil {
 		if err := s.config.Registerer.Register(s); err != nil {
 			s.Close()
@@ -105,6 +117,7 @@ func (s *Server) Run(ctx context.Context) error {
 // Close closes all sockets and waits until the last worker has ended.
 func (s *Server) Close() error {
 	s.closing.Do(func() {
+		close(s.ended)
 		for _, c := range s.udp {
 			c.Close()
 		}

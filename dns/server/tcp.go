@@ -144,6 +144,12 @@ func (s *Server) serveConnection(conn net.Conn, by transport, counts *counters) 
 	s.running.Go(func() {
 		defer c.Close()
 		defer s.conns.leave(c)
+		defer func() {
+			if p := recover(); p != nil { // a defect of ours costs the connection, not the server
+				counts.panics.Add(1)
+				s.reportPanic(p)
+			}
+		}()
 		s.converse(c, by, counts)
 	})
 }
@@ -169,6 +175,13 @@ func (s *Server) converse(c *connection, by transport, counts *counters) {
 		}
 		r.tick(s.now())
 		response = r.respond(response, query, c.client, by)
+		if r.wantsZone {
+			if err := s.transfer(c, r, out); err != nil {
+				return
+			}
+			out = out[:0]
+			continue
+		}
 		if len(response) == 0 {
 			return // not a query: nothing sensible will follow
 		}
@@ -183,6 +196,17 @@ func (s *Server) converse(c *connection, by transport, counts *counters) {
 		}
 		out = out[:0]
 	}
+}
+
+// transfer sends what is waiting to be sent, and then a zone.
+func (s *Server) transfer(c *connection, r *responder, waiting []byte) error {
+	if len(waiting) > 0 {
+		c.SetWriteDeadline(time.Now().Add(queryTimeout))
+		if _, err := c.Write(waiting); err != nil {
+			return err
+		}
+	}
+	return r.sendZone(c.client, framedSender(c))
 }
 
 // readMessage reads one message with its length before it (RFC 1035 section 4.2.2) into buf. It makes room as octets arrive, not as the

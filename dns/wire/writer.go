@@ -42,6 +42,9 @@ func (w *Writer) Begin(dst []byte, q *Query, limit int) {
 	w.nlabels = 0
 }
 
+// Len is the length of the message so far, in octets.
+func (w *Writer) Len() int { return len(w.buf) }
+
 // Authoritative sets the AA flag.
 func (w *Writer) Authoritative() { w.flags |= flagAA }
 

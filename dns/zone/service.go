@@ -141,6 +141,31 @@ func (a *answers) draw(number uint64) (set *wire.RRset, first int) {
 	return set, first
 }
 
+// Static is what stands for the service where answers cannot be drawn: for each family the largest set that is answered, or one CNAME.
+func (b *Balanced) Static() []*wire.RRset {
+	var out []*wire.RRset
+	for _, ch := range b.plan {
+		if ch == nil {
+			continue
+		}
+		var best *wire.RRset
+		for i := range ch.answers {
+			for j := range ch.answers[i].variants[:min(1, len(ch.answers[i].variants))] {
+				if set := &ch.answers[i].variants[j]; best == nil || set.Count > best.Count {
+					best = set
+				}
+			}
+		}
+		if best != nil && best.Type == wire.TypeCNAME {
+			return []*wire.RRset{best}
+		}
+		if best != nil {
+			out = append(out, best)
+		}
+	}
+	return out
+}
+
 func familyOf(t wire.Type) int {
 	switch t {
 	case wire.TypeA:
