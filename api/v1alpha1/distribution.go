@@ -71,6 +71,8 @@ type DistributionSpec struct {
 	// +listType=map
 	// +listMapKey=name
 	Clusters []DistributionCluster `json:"clusters,omitempty"`
+	// Surge is how many replicas exist above the wanted number while some move: the new ones start before the old go.
+	Surge int64 `json:"surge,omitempty"`
 	// Moving: the shares that the placement asks for have changed, and replicas are on their way to them.
 	Moving bool `json:"moving,omitempty"`
 	// Leaving names members that were chosen before and may still hold a copy; each stays until its copy is gone.

@@ -81,6 +81,7 @@ func place(f facts) outcome {
 		Paused:     f.claim.Paused,
 		Unplaced:   decision.Unplaced,
 		Away:       decision.Away,
+		Surge:      decision.Surge,
 		Moving:     isMoving && !hasArrived(decision),
 	}
 	if decision.Unplaced > 0 {
@@ -170,7 +171,8 @@ func leave(f facts) outcome {
 	spec.Leaving = leaving(f, nil)
 	spec.Clusters, spec.FollowedBy, spec.Rejected, spec.Notes, spec.Away = nil, nil, nil, nil, nil
 	spec.Contested = nil
-	spec.Replicas, spec.Unplaced, spec.UnplacedReason, spec.Paused, spec.Moving = nil, 0, "", false, false
+	spec.Replicas, spec.Unplaced, spec.UnplacedReason, spec.Paused = nil, 0, "", false
+	spec.Moving, spec.Surge = false, 0
 	if len(spec.Leaving) == 0 {
 		return outcome{}
 	}

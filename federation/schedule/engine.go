@@ -60,7 +60,7 @@ func enginePrevious(d *v1alpha1.Distribution) *placement.Previous {
 	if d == nil {
 		return nil
 	}
-	previous := &placement.Previous{Away: d.Spec.Away}
+	previous := &placement.Previous{Away: d.Spec.Away, Surge: d.Spec.Surge}
 	for _, c := range d.Spec.Clusters {
 		if c.Reason == "Follows" {
 			continue

@@ -182,7 +182,7 @@ func leavingChanged(before, after *v1alpha1.Distribution) bool {
 
 // readyChanged tells that replicas that moving ones wait for became ready, or ceased to be.
 func readyChanged(before, after *v1alpha1.Distribution) bool {
-	waits := after.Spec.Moving || slices.ContainsFunc(after.Spec.Clusters, func(c v1alpha1.DistributionCluster) bool {
+	waits := after.Spec.Moving || after.Spec.Surge > 0 || slices.ContainsFunc(after.Spec.Clusters, func(c v1alpha1.DistributionCluster) bool {
 		return c.Reason == string(placement.CodeMoving)
 	})
 	return waits && before.Status.Summary != after.Status.Summary
