@@ -1,4 +1,5 @@
-// Package dns holds Hanse's authoritative DNS server: a tree of packages that know neither Kubernetes nor the federation.
+// Package dns holds Hanse's authoritative DNS server: a tree of packages that know neither Kubernetes nor the
+// federation.
 //
 // A query's way through it:
 //

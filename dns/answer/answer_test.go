@@ -17,7 +17,8 @@ import (
 
 var update = flag.Bool("update", false, "write what the stories in testdata come out as")
 
-// TestStories runs testdata/*.txt: a configuration in JSON, then questions ("? name type [client]") and what Explain says about each.
+// TestStories runs testdata/*.txt: a configuration in JSON, then questions ("? name type [client]") and what Explain
+// says about each.
 func TestStories(t *testing.T) {
 	files, err := filepath.Glob("testdata/*.txt")
 	if err != nil || len(files) == 0 {

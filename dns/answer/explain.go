@@ -104,7 +104,9 @@ func lines(question wire.Name, sets []Set) (out []string) {
 	return out
 }
 
-func explainService(s *zone.Snapshot, tree *zone.Tree, name wire.Name, t wire.Type, c *zone.Client) *ServiceExplanation {
+func explainService(
+	s *zone.Snapshot, tree *zone.Tree, name wire.Name, t wire.Type, c *zone.Client,
+) *ServiceExplanation {
 	l := lookup{tree: tree}
 	node := tree.Node([]byte(name))
 	if node == nil {
@@ -145,7 +147,8 @@ func explainService(s *zone.Snapshot, tree *zone.Tree, name wire.Name, t wire.Ty
 		})
 	}
 	for _, set := range plan.Sets {
-		step := Step{Probability: new(big.Rat).SetFrac(new(big.Int).SetUint64(set.Weight), new(big.Int).SetUint64(plan.Total))}
+		weight, total := new(big.Int).SetUint64(set.Weight), new(big.Int).SetUint64(plan.Total)
+		step := Step{Probability: new(big.Rat).SetFrac(weight, total)}
 		for _, i := range set.Members {
 			step.Clusters = append(step.Clusters, b.Service.Targets[i].Cluster)
 		}
@@ -195,7 +198,8 @@ func (e *ServiceExplanation) write(b *strings.Builder) {
 	}
 	b.WriteByte('\n')
 	for _, t := range e.Targets {
-		fmt.Fprintf(b, "  %-20s weight %-7d tier %-3d %-10s %-18s %s\n", t.Cluster, t.Weight, t.Tier, t.State, percent(t.Share), t.Reason)
+		fmt.Fprintf(b, "  %-20s weight %-7d tier %-3d %-10s %-18s %s\n",
+			t.Cluster, t.Weight, t.Tier, t.State, percent(t.Share), t.Reason)
 	}
 	for _, s := range e.Steps {
 		fmt.Fprintf(b, "  answered together: %-30s in %s\n", strings.Join(s.Clusters, ", "), percent(s.Probability))

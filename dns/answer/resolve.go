@@ -40,8 +40,8 @@ type Set struct {
 	RRset *wire.RRset
 	// First is the offset in RRset.Records of the record that comes first.
 	First int
-	// IsRequired marks additional records without which the response would be useless: a response that has no room for them is
-	// truncated (RFC 9471).
+	// IsRequired marks additional records without which the response would be useless: a response that has no room for
+	// them is truncated (RFC 9471).
 	IsRequired bool
 }
 
@@ -61,7 +61,8 @@ func (r *Response) fail(code wire.Rcode, extended uint16) {
 //
 // The rules, in their order:
 //   - Class IN is served; ANY like IN but without authority; others are refused (RFC 1035 section 3.2.5).
-//   - Types that are no data: NXNAME and OPT are FORMERR (RFC 9824 section 3.5), the other meta types NOTIMP, ANY is answered small.
+//   - Types that are no data: NXNAME and OPT are FORMERR (RFC 9824 section 3.5), the other meta types NOTIMP, ANY is
+//     answered small.
 //   - Nothing loaded: SERVFAIL, so that resolvers try another server and cache nothing.
 //   - No zone of ours: REFUSED (RFC 8906 section 3.1.2), without a referral.
 func (r *Response) Resolve(s *zone.Snapshot, q *wire.Query, c *zone.Client) {
@@ -107,7 +108,8 @@ func (r *Response) refuseMeta(t wire.Type) {
 	}
 }
 
-// findTree is the zone to answer from: the longest origin, except that the DS set of a zone is data of its parent (RFC 4035 section 3.1.4.1).
+// findTree is the zone to answer from: the longest origin, except that the DS set of a zone is data of its parent (RFC
+// 4035 section 3.1.4.1).
 func findTree(s *zone.Snapshot, name []byte, t wire.Type) *zone.Tree {
 	tree := s.Find(name)
 	if t == wire.TypeDS && tree != nil && len(name) > 1 && string(tree.Origin) == string(name) {
@@ -127,8 +129,8 @@ type lookup struct {
 	qtype    wire.Type
 }
 
-// follow answers for name, and then for what it is an alias of, as long as that lies in the zone. The return code is that of the last
-// name (RFC 6604).
+// follow answers for name, and then for what it is an alias of, as long as that lies in the zone. The return code is
+// that of the last name (RFC 6604).
 func (l *lookup) follow(name []byte) {
 	var owner wire.Name // empty: the name of the question
 	for {
@@ -188,8 +190,8 @@ func (l *lookup) step(name []byte, owner wire.Name) (target wire.Name, again boo
 	return "", false
 }
 
-// wildcard is the node that answers for a name that does not exist: "*" below its closest encloser (RFC 4592 section 3.3.1), or nil. A
-// name that exists on the way, even without data, keeps wildcards above it out.
+// wildcard is the node that answers for a name that does not exist: "*" below its closest encloser (RFC 4592 section
+// 3.3.1), or nil. A name that exists on the way, even without data, keeps wildcards above it out.
 func (l *lookup) wildcard(name []byte) *zone.Node {
 	for len(name) > len(l.tree.Origin) {
 		name = name[1+name[0]:]
@@ -206,7 +208,8 @@ func (l *lookup) wildcard(name []byte) *zone.Node {
 	return nil
 }
 
-// data is the record set at node that answers the question, possibly a CNAME, or nil; and which of its records comes first.
+// data is the record set at node that answers the question, possibly a CNAME, or nil; and which of its records comes
+// first.
 func (l *lookup) data(node *zone.Node) (set *wire.RRset, first int) {
 	if l.qtype == wire.TypeANY {
 		return l.any(node), 0
@@ -248,8 +251,8 @@ func (l *lookup) negative() {
 	l.Authority = append(l.Authority, Set{Owner: l.tree.Origin, RRset: &l.tree.Negative})
 }
 
-// delegation is the highest delegation at or above name, below the apex. DS at the delegation itself is our data (RFC 4035 section
-// 3.1.4.1).
+// delegation is the highest delegation at or above name, below the apex. DS at the delegation itself is our data (RFC
+// 4035 section 3.1.4.1).
 func (l *lookup) delegation(name []byte) (cut []byte, found *zone.Node) {
 	for at := name; len(at) > len(l.tree.Origin); at = at[1+at[0]:] {
 		if n := l.tree.Node(at); n != nil && l.tree.IsDelegation(n) {
@@ -262,7 +265,8 @@ func (l *lookup) delegation(name []byte) (cut []byte, found *zone.Node) {
 	return cut, found
 }
 
-// refer answers with the servers of a delegated zone (RFC 1034 section 4.3.2, step 3b). It is not authoritative, unless an alias led here.
+// refer answers with the servers of a delegated zone (RFC 1034 section 4.3.2, step 3b). It is not authoritative, unless
+// an alias led here.
 func (l *lookup) refer(cut []byte, node *zone.Node) {
 	l.Authoritative = len(l.Answer) > 0
 	origin := wire.Name(cut)
@@ -317,8 +321,8 @@ func (l *lookup) addAddresses(host wire.Name, isRequired bool) {
 	}
 }
 
-// Write puts the response into w, which has been begun. What must be there and does not fit leads to truncation of everything (RFC 2181
-// section 9); additional records that do not fit are left out.
+// Write puts the response into w, which has been begun. What must be there and does not fit leads to truncation of
+// everything (RFC 2181 section 9); additional records that do not fit are left out.
 func (r *Response) Write(w *wire.Writer) {
 	if r.Authoritative {
 		w.Authoritative()

@@ -23,9 +23,9 @@ func HashString(seed uint64, s string) uint64 {
 	return Mix(h)
 }
 
-// Sticky picks among the plan's sets by weighted rendezvous hashing: the set with the smallest -log(u)/weight, where u is a number in
-// (0,1) hashed from the client's key and keys[i]. Each set gets its weight's part of the keys, and when one weight changes, keys only
-// move to or from that set. The plan must not be empty; keys has one hash for every set.
+// Sticky picks among the plan's sets by weighted rendezvous hashing: the set with the smallest -log(u)/weight, where u
+// is a number in (0,1) hashed from the client's key and keys[i]. Each set gets its weight's part of the keys, and when
+// one weight changes, keys only move to or from that set. The plan must not be empty; keys has one hash for every set.
 //
 // The logarithm is in integers, so that all replicas agree whatever their processor.
 func (p *Plan) Sticky(client uint64, keys []uint64) int {

@@ -18,7 +18,8 @@ type Set struct {
 	Weight  uint64
 }
 
-// Staircase answers the heaviest k targets with probability k*(wk - wk+1)/sum, for every k: at most as many sets as targets.
+// Staircase answers the heaviest k targets with probability k*(wk - wk+1)/sum, for every k: at most as many sets as
+// targets.
 func Staircase(s Selection) Plan {
 	p := Plan{Sets: make([]Set, 0, len(s.Eligible))}
 	for k := 1; k <= len(s.Eligible); k++ {
@@ -74,7 +75,8 @@ func Scale(draw, n uint64) uint64 {
 	return high
 }
 
-// Shares is the part of all traffic that each of n targets gets, exactly, when clients pick evenly among the members of their set.
+// Shares is the part of all traffic that each of n targets gets, exactly, when clients pick evenly among the members of
+// their set.
 func (p *Plan) Shares(n int) []*big.Rat {
 	shares := make([]*big.Rat, n)
 	for i := range shares {

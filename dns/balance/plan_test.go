@@ -16,7 +16,8 @@ func selectionOf(weights ...uint32) Selection {
 	return Select(targets, 0)
 }
 
-// TestStaircaseSharesAreExact: as fractions, the share of every target is its weight over the sum; no rounding anywhere.
+// TestStaircaseSharesAreExact: as fractions, the share of every target is its weight over the sum; no rounding
+// anywhere.
 func TestStaircaseSharesAreExact(t *testing.T) {
 	rng := rand.New(rand.NewPCG(5, 6))
 	for range 5000 {
@@ -43,8 +44,8 @@ func TestStaircaseSharesAreExact(t *testing.T) {
 	}
 }
 
-// TestStaircaseTwin compares with the definition read slowly: lay one unit of weight after another; in unit u, the set is all targets
-// whose weight is more than u, and the draws that fall into it are as many as it has members.
+// TestStaircaseTwin compares with the definition read slowly: lay one unit of weight after another; in unit u, the set
+// is all targets whose weight is more than u, and the draws that fall into it are as many as it has members.
 func TestStaircaseTwin(t *testing.T) {
 	rng := rand.New(rand.NewPCG(7, 8))
 	for range 2000 {
@@ -87,7 +88,8 @@ func TestStaircaseExample(t *testing.T) {
 	}
 }
 
-// TestPickFollowsWeights draws often and compares what clients that pick evenly would get with the weights, by chi-square.
+// TestPickFollowsWeights draws often and compares what clients that pick evenly would get with the weights, by
+// chi-square.
 func TestPickFollowsWeights(t *testing.T) {
 	const draws = 200000
 	weights := []uint32{80, 15, 5}
@@ -143,7 +145,8 @@ func stickyPlan(weights []uint32) (Plan, []uint64) {
 	return plan, keys
 }
 
-// checkShares is a chi-square test with two degrees of freedom; 13.8 would be passed by chance once in a thousand, and the seeds are fixed.
+// checkShares is a chi-square test with two degrees of freedom; 13.8 would be passed by chance once in a thousand, and
+// the seeds are fixed.
 func checkShares(t *testing.T, name string, weights []uint32, got []float64, n float64) {
 	t.Helper()
 	sum, chi := 0.0, 0.0

@@ -57,16 +57,18 @@ type Selection struct {
 	Degraded bool
 }
 
-// Select says which targets may be answered. minHealthy is the percentage of a tier's weight that must be healthy for the tier to be used;
-// 0 asks for one healthy target.
+// Select says which targets may be answered. minHealthy is the percentage of a tier's weight that must be healthy for
+// the tier to be used; 0 asks for one healthy target.
 //
 // The first tier that passes is used, by the first of these rules under which one does:
 //  1. Healthy targets alone have the weight.
 //  2. Healthy and unknown targets together have it: what cannot be seen is only left out while enough can be.
 //  3. Fail open: the first tier with a target that is not draining, all of those targets as if up.
-//  4. Fail open further: targets of weight 0 that are not draining; then draining ones; each with weight 1 where it has none.
+//  4. Fail open further: targets of weight 0 that are not draining; then draining ones; each with weight 1 where it has
+//     none.
 //
-// Draining targets and those with nothing to answer count neither as healthy nor as lost: they are not part of a tier's weight.
+// Draining targets and those with nothing to answer count neither as healthy nor as lost: they are not part of a tier's
+// weight.
 func Select(targets []Target, minHealthy int) Selection {
 	s := Selection{Reasons: make([]Reason, len(targets))}
 	for i := range targets {
@@ -151,7 +153,9 @@ func always(_, _, _ uint64) bool             { return true }
 func atLeast(have, all, percent uint64) bool { return have > 0 && have*100 >= all*percent }
 
 // firstTier is the lowest tier with an allowed target and enough allowed weight out of the weight that counts.
-func firstTier(targets []Target, allow func(*Target) bool, enough func(have, all, percent uint64) bool, percent uint64) (uint16, bool) {
+func firstTier(
+	targets []Target, allow func(*Target) bool, enough func(have, all, percent uint64) bool, percent uint64,
+) (uint16, bool) {
 	best, found := uint16(0), false
 	for i := range targets {
 		tier := targets[i].Tier

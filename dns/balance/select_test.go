@@ -78,7 +78,8 @@ func outcome(s Selection, targets []Target) string {
 	return text
 }
 
-// TestSelectAlwaysAnswers: whenever any target has something to answer, some target is eligible; and what must never be is never.
+// TestSelectAlwaysAnswers: whenever any target has something to answer, some target is eligible; and what must never be
+// is never.
 func TestSelectAlwaysAnswers(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 2))
 	for range 20000 {
@@ -100,7 +101,8 @@ func TestSelectAlwaysAnswers(t *testing.T) {
 	}
 }
 
-// TestSelectLosingSight: when every target becomes unknown, exactly those are answered that would be if all were healthy.
+// TestSelectLosingSight: when every target becomes unknown, exactly those are answered that would be if all were
+// healthy.
 func TestSelectLosingSight(t *testing.T) {
 	rng := rand.New(rand.NewPCG(3, 4))
 	for range 20000 {

@@ -17,7 +17,8 @@ import (
 
 // Config is what a Server needs. Only Listen and Snapshot are required.
 type Config struct {
-	// Listen has the addresses for UDP and TCP, host:port. Without a host it is every IPv4 and IPv6 address; port 0 takes a free one.
+	// Listen has the addresses for UDP and TCP, host:port. Without a host it is every IPv4 and IPv6 address; port 0
+	// takes a free one.
 	Listen []string
 	// ListenTLS has the addresses for DNS over TLS (RFC 7858). It needs TLS.
 	ListenTLS []string
@@ -27,7 +28,8 @@ type Config struct {
 
 	// Workers is the number of UDP sockets for each address; 0 is one for each processor.
 	Workers int
-	// UDPSize bounds UDP responses, in octets, 512 to 1400; 0 is 1232, which passes nearly every path unfragmented (RFC 9715).
+	// UDPSize bounds UDP responses, in octets, 512 to 1400; 0 is 1232, which passes nearly every path unfragmented (RFC
+	// 9715).
 	UDPSize int
 	// MaxConnections bounds TCP and TLS connections, all together; 0 is 1000. The one idle longest makes room.
 	MaxConnections int
@@ -41,9 +43,11 @@ type Config struct {
 	// Version is told as version.bind. Empty: it is not.
 	Version string
 
-	// CookieSecret is the key of DNS Cookies (RFC 9018). Replicas behind one address must share it. All zero: a random one.
+	// CookieSecret is the key of DNS Cookies (RFC 9018). Replicas behind one address must share it. All zero: a random
+	// one.
 	CookieSecret [16]byte
-	// ResponsesPerSecond bounds like UDP responses to one client network (/24, /56); 0 does not. 20 is usual on the internet.
+	// ResponsesPerSecond bounds like UDP responses to one client network (/24, /56); 0 does not. 20 is usual on the
+	// internet.
 	ResponsesPerSecond int
 
 	// Transfer says who may copy zones. The zero value: nobody.

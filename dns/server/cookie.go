@@ -7,8 +7,9 @@ import (
 	"time"
 )
 
-// DNS Cookies (RFC 7873) in the interoperable form of RFC 9018: a server cookie is the version, three zero octets, the time it was made and
-// SipHash-2-4 of all that with the client cookie and the client's address. Replicas with one secret take each other's cookies.
+// DNS Cookies (RFC 7873) in the interoperable form of RFC 9018: a server cookie is the version, three zero octets, the
+// time it was made and SipHash-2-4 of all that with the client cookie and the client's address. Replicas with one
+// secret take each other's cookies.
 const (
 	clientCookieSize = 8
 	serverCookieSize = 16
@@ -16,7 +17,8 @@ const (
 	maxCookieSize    = clientCookieSize + 32
 
 	cookieVersion = 1
-	// How old a cookie may be, how far in the future (clocks differ), and from which age on it is renewed (RFC 9018 section 4.3).
+	// How old a cookie may be, how far in the future (clocks differ), and from which age on it is renewed (RFC 9018
+	// section 4.3).
 	cookieLife    = time.Hour
 	cookieAhead   = 5 * time.Minute
 	cookieRenewal = 30 * time.Minute
@@ -64,9 +66,16 @@ func hashCookie(secret [2]uint64, head []byte, addr netip.Addr) uint64 {
 	return sipHash(secret, message[:n])
 }
 
+func sipKey(secret [16]byte) [2]uint64 {
+	return [2]uint64{binary.LittleEndian.Uint64(secret[:]), binary.LittleEndian.Uint64(secret[8:])}
+}
+
 // sipHash is SipHash-2-4 (Aumasson and Bernstein, 2012).
 func sipHash(key [2]uint64, message []byte) uint64 {
-	v := [4]uint64{key[0] ^ 0x736f6d6570736575, key[1] ^ 0x646f72616e646f6d, key[0] ^ 0x6c7967656e657261, key[1] ^ 0x7465646279746573}
+	v := [4]uint64{
+		key[0] ^ 0x736f6d6570736575, key[1] ^ 0x646f72616e646f6d,
+		key[0] ^ 0x6c7967656e657261, key[1] ^ 0x7465646279746573,
+	}
 	last := uint64(len(message)) << 56
 	for ; len(message) >= 8; message = message[8:] {
 		sipBlock(&v, binary.LittleEndian.Uint64(message))

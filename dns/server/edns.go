@@ -10,7 +10,8 @@ import (
 
 // exchange is what the options of one query mean for its response.
 type exchange struct {
-	// hasCookie: the client sent a cookie, so it will look at ours. isKnown: it sent one of ours back, so its address is not forged.
+	// hasCookie: the client sent a cookie, so it will look at ours. isKnown: it sent one of ours back, so its address
+	// is not forged.
 	hasCookie, isKnown bool
 	// subnet is the EDNS Client Subnet of the query; not valid if there is none.
 	subnet netip.Prefix
@@ -18,7 +19,8 @@ type exchange struct {
 	subnetAt int
 }
 
-// examine looks at the EDNS part of the query and prepares the options of the response. A code other than NOERROR is the whole answer.
+// examine looks at the EDNS part of the query and prepares the options of the response. A code other than NOERROR is
+// the whole answer.
 func (r *responder) examine(from netip.AddrPort, by transport) wire.Rcode {
 	r.options = r.options[:0]
 	r.exchange = exchange{}
@@ -44,7 +46,8 @@ func (r *responder) examine(from netip.AddrPort, by transport) wire.Rcode {
 	}
 	if _, asked := e.Option(wire.OptionKeepalive); asked && by != overUDP {
 		r.openOption(wire.OptionKeepalive, 2)
-		r.options = binary.BigEndian.AppendUint16(r.options, uint16(min(r.idle.Milliseconds()/100, 0xffff))) // RFC 7828 section 3.1: in 100 ms
+		tenths := uint16(min(r.idle.Milliseconds()/100, 0xffff)) // RFC 7828 section 3.1
+		r.options = binary.BigEndian.AppendUint16(r.options, tenths)
 	}
 	return wire.NoError
 }
@@ -55,8 +58,8 @@ func (r *responder) openOption(code uint16, length int) {
 	r.options = binary.BigEndian.AppendUint16(r.options, uint16(length))
 }
 
-// examineCookie answers a cookie with one of ours: the same while it is young, a fresh one otherwise. A server cookie that is not ours is
-// no reason to refuse (RFC 7873 section 5.2.3); who it comes from is just not known.
+// examineCookie answers a cookie with one of ours: the same while it is young, a fresh one otherwise. A server cookie
+// that is not ours is no reason to refuse (RFC 7873 section 5.2.3); who it comes from is just not known.
 func (r *responder) examineCookie(data []byte, from netip.Addr) bool {
 	if !isCookie(data) {
 		return false
@@ -73,8 +76,9 @@ func (r *responder) examineCookie(data []byte, from netip.Addr) bool {
 	return true
 }
 
-// examineSubnet reads EDNS Client Subnet (RFC 7871 section 6): family, source and scope length, and as many octets of the address as the
-// source length needs, with the bits after it zero. It prepares the option of the response, which is the same with a scope.
+// examineSubnet reads EDNS Client Subnet (RFC 7871 section 6): family, source and scope length, and as many octets of
+// the address as the source length needs, with the bits after it zero. It prepares the option of the response, which is
+// the same with a scope.
 func (r *responder) examineSubnet(data []byte) bool {
 	if len(data) < 4 {
 		return false

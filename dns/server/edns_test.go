@@ -213,8 +213,8 @@ func TestExtendedErrors(t *testing.T) {
 	}
 }
 
-// TestRateLimit: one network gets so many like answers, half of the rest truncated, and others are not touched; whoever has a cookie of
-// ours, or comes over TCP, is not limited.
+// TestRateLimit: one network gets so many like answers, half of the rest truncated, and others are not touched; whoever
+// has a cookie of ours, or comes over TCP, is not limited.
 func TestRateLimit(t *testing.T) {
 	s, err := New(Config{Listen: []string{":0"}, Snapshot: storeOf(t, probeZone(t)), ResponsesPerSecond: 20})
 	if err != nil {

@@ -37,8 +37,8 @@ func fuzzZone(t testing.TB) zone.Config {
 	return c
 }
 
-// FuzzRespond gives any octets to the server and looks at what must always hold. What it answers to a well-formed query is compared with a
-// slow twin: the same sections, put together record by record by another codec.
+// FuzzRespond gives any octets to the server and looks at what must always hold. What it answers to a well-formed query
+// is compared with a slow twin: the same sections, put together record by record by another codec.
 func FuzzRespond(f *testing.F) {
 	for _, p := range readProbes(f) {
 		f.Add(p.packet, p.overTCP)
@@ -168,8 +168,8 @@ func compareWithTwin(t *testing.T, r *responder, packet, response []byte, by tra
 	}
 }
 
-// TestMutatedPackets sends packets that have been damaged in every way, over UDP and TCP, and asks in between whether the server is well.
-// At the end it holds no more memory and goroutines than at the start.
+// TestMutatedPackets sends packets that have been damaged in every way, over UDP and TCP, and asks in between whether
+// the server is well. At the end it holds no more memory and goroutines than at the start.
 func TestMutatedPackets(t *testing.T) {
 	n := 100000
 	if testing.Short() {

@@ -73,7 +73,8 @@ func probeZone(t testing.TB) zone.Config {
 	return zone.Config{Serial: 1, Seed: 1, Zones: []zone.Zone{z}}
 }
 
-// askUDP sends one packet; nil means that no response came. A second, well-formed query from the same socket tells silence from delay.
+// askUDP sends one packet; nil means that no response came. A second, well-formed query from the same socket tells
+// silence from delay.
 func askUDP(t testing.TB, to netip.AddrPort, packet []byte) []byte {
 	t.Helper()
 	conn, err := net.DialUDP("udp", nil, net.UDPAddrFromAddrPort(to))

@@ -25,7 +25,8 @@ type counters struct {
 
 // countedTypes have a label of their own; slot 0 is every other type.
 var countedTypes = [...]wire.Type{
-	0, wire.TypeA, wire.TypeAAAA, wire.TypeCNAME, wire.TypeTXT, wire.TypeSRV, wire.TypeSOA, wire.TypeNS, wire.TypePTR, wire.TypeMX,
+	0, wire.TypeA, wire.TypeAAAA, wire.TypeCNAME, wire.TypeTXT, wire.TypeSRV, wire.TypeSOA,
+	wire.TypeNS, wire.TypePTR, wire.TypeMX,
 	wire.TypeCAA, wire.TypeHTTPS, wire.TypeANY,
 }
 
@@ -66,13 +67,16 @@ var (
 	queriesDesc = prometheus.NewDesc("hanse_dns_responses_total",
 		"Responses, by transport, type of question and response code.", []string{"transport", "type", "rcode"}, nil)
 	droppedDesc = prometheus.NewDesc("hanse_dns_dropped_total",
-		"Queries without a response: invalid (no query at all, or not sendable), limited (over the response rate; half of them were "+
-			"answered truncated), overflow (no room in the socket's buffer), connections (over the limits), panic (a defect).",
+		"Queries without a response: invalid (no query at all, or not sendable), limited (over the response rate; half "+
+			"of them were answered truncated), overflow (no room in the socket's buffer), connections (over the limits), "+
+			"panic (a defect).",
 		[]string{"reason"}, nil)
 	connectionsDesc = prometheus.NewDesc("hanse_dns_connections", "Open TCP and TLS connections.", nil, nil)
-	serialDesc      = prometheus.NewDesc("hanse_dns_snapshot_serial", "Serial of the snapshot that answers come from.", nil, nil)
-	namesDesc       = prometheus.NewDesc("hanse_dns_zone_names", "Names that exist in a zone.", []string{"zone"}, nil)
-	loadedDesc      = prometheus.NewDesc("hanse_dns_snapshot_loaded", "1 once there is a snapshot to answer from, else 0.", nil, nil)
+	serialDesc      = prometheus.NewDesc("hanse_dns_snapshot_serial",
+		"Serial of the snapshot that answers come from.", nil, nil)
+	namesDesc  = prometheus.NewDesc("hanse_dns_zone_names", "Names that exist in a zone.", []string{"zone"}, nil)
+	loadedDesc = prometheus.NewDesc("hanse_dns_snapshot_loaded",
+		"1 once there is a snapshot to answer from, else 0.", nil, nil)
 )
 
 // Describe implements prometheus.Collector.

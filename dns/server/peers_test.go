@@ -12,14 +12,16 @@ import (
 	"github.com/miekg/dns"
 )
 
-// acceptedDifferences are the probes on which at least four of the five peers agree and this server answers otherwise, and why.
+// acceptedDifferences are the probes on which at least four of the five peers agree and this server answers otherwise,
+// and why.
 var acceptedDifferences = map[string]string{
 	"version.bind CH": "a version is told only when configured: RFC 4892 leaves it to the operator",
 	"id.server CH":    "an identity is told only when configured: RFC 4892 section 3.1",
 }
 
-// TestPeers asks what NSD, Knot, gdnsd, BIND and PowerDNS have been asked about the same zone (testdata/peers.txt). Where at least four
-// gave one answer, this server must give it too: code, flags and sections, and the length where all five agree on that.
+// TestPeers asks what NSD, Knot, gdnsd, BIND and PowerDNS have been asked about the same zone (testdata/peers.txt).
+// Where at least four gave one answer, this server must give it too: code, flags and sections, and the length where all
+// five agree on that.
 func TestPeers(t *testing.T) {
 	s := start(t, Config{Snapshot: storeOf(t, probeZone(t))})
 	peers := readPeers(t)
@@ -106,8 +108,8 @@ func readPeers(t testing.TB) map[string]map[string]int {
 	return all
 }
 
-// agreement is the answer that most peers gave and their number: with the length if all five gave it, else without regard to length. The
-// size that a peer advertises in its OPT record is its own affair.
+// agreement is the answer that most peers gave and their number: with the length if all five gave it, else without
+// regard to length. The size that a peer advertises in its OPT record is its own affair.
 func agreement(answers map[string]int) (string, int) {
 	if same, votes := majority(answers, func(a string) string { return a }); votes == 5 {
 		return same, votes

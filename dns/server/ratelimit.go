@@ -9,10 +9,12 @@ import (
 	"github.com/hanse-federation/hanse/dns/wire"
 )
 
-// limiter bounds how many like responses one client network gets in a second (response rate limiting), so that this server is of little
-// use for reflection. It is a fixed table of token buckets without locks; two that meet in one slot share it.
+// limiter bounds how many like responses one client network gets in a second (response rate limiting), so that this
+// server is of little use for reflection. It is a fixed table of token buckets without locks; two that meet in one slot
+// share it.
 //
-// A bucket is kept as the time until which its tokens are spent (the generic cell rate algorithm); a second's worth may be spent at once.
+// A bucket is kept as the time until which its tokens are spent (the generic cell rate algorithm); a second's worth may
+// be spent at once.
 type limiter struct {
 	interval int64 // nanoseconds between responses
 	seed     uint64
@@ -44,8 +46,8 @@ func (l *limiter) allow(key uint64, now int64) bool {
 	}
 }
 
-// likeness is the key of the bucket for a response: of positive answers and NODATA the name counts, of NXDOMAIN and errors only the zone,
-// because those are asked for under ever new names.
+// likeness is the key of the bucket for a response: of positive answers and NODATA the name counts, of NXDOMAIN and
+// errors only the zone, because those are asked for under ever new names.
 func likeness(from netip.Addr, rcode wire.Rcode, name []byte, t wire.Type, zone wire.Name) uint64 {
 	key := networkOf(from)
 	if rcode == wire.NoError {

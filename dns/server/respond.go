@@ -64,7 +64,8 @@ func (r *responder) tick(now time.Time) {
 
 // respond answers one packet into dst[:0]. An empty result means that nothing must be sent.
 //
-// A panic here would be a defect of ours; it costs the one query and is counted and logged, so that no packet can stop the server.
+// A panic here would be a defect of ours; it costs the one query and is counted and logged, so that no packet can stop
+// the server.
 func (r *responder) respond(dst, packet []byte, from netip.AddrPort, by transport) (out []byte) {
 	defer func() {
 		if p := recover(); p != nil {
@@ -112,7 +113,8 @@ func (r *responder) answerPacket(dst, packet []byte, from netip.AddrPort, by tra
 		if r.random.Uint64()&1 == 0 {
 			return nil
 		}
-		// Whoever is real can ask again, over TCP or with the cookie; a forged address gets nothing larger than what was sent for it.
+		// Whoever is real can ask again, over TCP or with the cookie; a forged address gets nothing larger than what
+		// was sent for it.
 		r.writer.Truncate()
 		if rcode = wire.NoError; r.exchange.hasCookie {
 			rcode = wire.BadCookie
@@ -154,7 +156,8 @@ func (r *responder) resolve(from netip.AddrPort) wire.Rcode {
 	return r.response.Rcode
 }
 
-// The names that class CHAOS knows, in wire form: version.bind and version.server, id.server and hostname.bind (RFC 4892).
+// The names that class CHAOS knows, in wire form: version.bind and version.server, id.server and hostname.bind (RFC
+// 4892).
 const (
 	chaosVersionBind   = "\x07version\x04bind\x00"
 	chaosVersionServer = "\x07version\x06server\x00"

@@ -3,7 +3,6 @@ package server
 import (
 	"context"
 	"crypto/tls"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -62,7 +61,7 @@ func New(c Config) (*Server, error) {
 		ended:  make(chan struct{}),
 		settings: &settings{
 			store: c.Snapshot, udpSize: c.UDPSize, idle: c.IdleTimeout, identity: c.Identity, version: c.Version,
-			secret:    [2]uint64{binary.LittleEndian.Uint64(c.CookieSecret[:]), binary.LittleEndian.Uint64(c.CookieSecret[8:])},
+			secret:    sipKey(c.CookieSecret),
 			limiter:   newLimiter(c.ResponsesPerSecond, rand.Uint64()),
 			transfers: t,
 			log:       c.Logger, now: c.Now,
@@ -157,8 +156,8 @@ func (s *Server) tlsConfig() *tls.Config {
 	return c
 }
 
-// listen opens UDP and TCP on one address. An address without a host is two: all of IPv4 and all of IPv6, so that each socket knows which
-// of its addresses a query came to.
+// listen opens UDP and TCP on one address. An address without a host is two: all of IPv4 and all of IPv6, so that each
+// socket knows which of its addresses a query came to.
 func (s *Server) listen(address string) error {
 	host, port, err := net.SplitHostPort(address)
 	if err != nil {

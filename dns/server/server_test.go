@@ -59,7 +59,8 @@ func isClosed(c net.Conn) bool {
 	return err != nil && !errors.Is(err, os.ErrDeadlineExceeded)
 }
 
-// TestPipelining: a thousand queries in one write, cut anywhere, are all answered on one connection (RFC 7766 section 6.2.1.1).
+// TestPipelining: a thousand queries in one write, cut anywhere, are all answered on one connection (RFC 7766 section
+// 6.2.1.1).
 func TestPipelining(t *testing.T) {
 	s := start(t, Config{Snapshot: storeOf(t, probeZone(t))})
 	c := dial(t, s)
@@ -110,7 +111,8 @@ func TestIdleConnections(t *testing.T) {
 	}
 }
 
-// TestConnectionLimits: over the limit of one client connections are refused; over the limit of all, the one idle longest goes.
+// TestConnectionLimits: over the limit of one client connections are refused; over the limit of all, the one idle
+// longest goes.
 func TestConnectionLimits(t *testing.T) {
 	query := packed(t, "www.c.test.", dns.TypeA, false)
 	t.Run("client", func(t *testing.T) {
@@ -203,7 +205,8 @@ func TestTLS(t *testing.T) {
 	}
 }
 
-// TestReload publishes snapshots as fast as it can under queries: none is lost, and none is answered from two snapshots.
+// TestReload publishes snapshots as fast as it can under queries: none is lost, and none is answered from two
+// snapshots.
 func TestReload(t *testing.T) {
 	config := func(serial uint32) zone.Config {
 		c := probeZone(t)

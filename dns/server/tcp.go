@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// queryTimeout bounds the time between the first octet of a query over TCP and its last (with IdleTimeout, if that is shorter), and the time
-// to send a response.
+// queryTimeout bounds the time between the first octet of a query over TCP and its last (with IdleTimeout, if that is
+// shorter), and the time to send a response.
 const queryTimeout = 5 * time.Second
 
 // connections are the open ones, so that their number can be bounded.
@@ -40,8 +40,8 @@ func newConnections(all, perClient int) *connections {
 	}
 }
 
-// admit takes a connection in, or reports false: too many of its client, or too many at all and none idle. Of too many, the one idle
-// longest is closed to make room (RFC 7766 section 6.2.3, RFC 9210 section 4.2).
+// admit takes a connection in, or reports false: too many of its client, or too many at all and none idle. Of too many,
+// the one idle longest is closed to make room (RFC 7766 section 6.2.3, RFC 9210 section 4.2).
 func (cs *connections) admit(c *connection, now time.Time) bool {
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
@@ -154,7 +154,8 @@ func (s *Server) serveConnection(conn net.Conn, by transport, counts *counters) 
 	})
 }
 
-// converse answers the queries of one connection in their order. Answers to queries that have arrived together leave together.
+// converse answers the queries of one connection in their order. Answers to queries that have arrived together leave
+// together.
 func (s *Server) converse(c *connection, by transport, counts *counters) {
 	r := newResponder(s.settings, counts)
 	in := bufio.NewReaderSize(c, 2048)
@@ -209,8 +210,8 @@ func (s *Server) transfer(c *connection, r *responder, waiting []byte) error {
 	return r.sendZone(c.client, framedSender(c))
 }
 
-// readMessage reads one message with its length before it (RFC 1035 section 4.2.2) into buf. It makes room as octets arrive, not as the
-// length promises.
+// readMessage reads one message with its length before it (RFC 1035 section 4.2.2) into buf. It makes room as octets
+// arrive, not as the length promises.
 func readMessage(in *bufio.Reader, buf []byte) ([]byte, error) {
 	var head [2]byte
 	if _, err := io.ReadFull(in, head[:]); err != nil {

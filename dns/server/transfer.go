@@ -19,14 +19,15 @@ import (
 
 // Transfer says who may copy whole zones (AXFR, RFC 5936), and who is told when they change (NOTIFY, RFC 1996).
 //
-// A copy is a static view: of a balanced name it has the largest set of targets that is answered. That keeps names resolvable by servers of
-// another make when no server of ours is left, without weights.
+// A copy is a static view: of a balanced name it has the largest set of targets that is answered. That keeps names
+// resolvable by servers of another make when no server of ours is left, without weights.
 type Transfer struct {
 	// Keys are TSIG keys (RFC 8945): names, and secrets in base64. Whoever signs with one may copy every zone.
 	Keys map[string]string
 	// Allow are networks that may copy without a signature.
 	Allow []netip.Prefix
-	// Notify has the addresses of secondaries, and NotifyKey the name of the key that messages to them are signed with, if any.
+	// Notify has the addresses of secondaries, and NotifyKey the name of the key that messages to them are signed with,
+	// if any.
 	Notify    []netip.AddrPort
 	NotifyKey string
 }
@@ -169,8 +170,8 @@ func (r *responder) signTruncated(response []byte) ([]byte, error) {
 // transferSize is the length from which on a message of a transfer is sent, in octets: as long as compression reaches.
 const transferSize = 16000
 
-// sendZone answers a query for AXFR or IXFR on its connection. There are no differences kept, so that IXFR gets the whole zone, or, when
-// it has the current serial, just that (RFC 1995 section 4).
+// sendZone answers a query for AXFR or IXFR on its connection. There are no differences kept, so that IXFR gets the
+// whole zone, or, when it has the current serial, just that (RFC 1995 section 4).
 func (r *responder) sendZone(client netip.AddrPort, send func([]byte) error) error {
 	r.response.Reset()
 	r.options = r.options[:0]
@@ -204,8 +205,8 @@ func (r *responder) sendZone(client netip.AddrPort, send func([]byte) error) err
 
 // transferable is the zone asked for, or why it is not given.
 func (r *responder) transferable(client netip.Addr) (*zone.Tree, wire.Rcode) {
-	isAllowed := r.signature.name != "" || slices.ContainsFunc(r.transfers.allow, func(p netip.Prefix) bool { return p.Contains(client) })
-	if !isAllowed || r.query.Class != wire.ClassIN {
+	isAllowed := slices.ContainsFunc(r.transfers.allow, func(p netip.Prefix) bool { return p.Contains(client) })
+	if r.signature.name == "" && !isAllowed || r.query.Class != wire.ClassIN {
 		return nil, wire.Refused
 	}
 	snapshot := r.store.Snapshot()
@@ -266,7 +267,8 @@ func (z *zoneWriter) flush(rcode wire.Rcode) error {
 	return nil
 }
 
-// Pace of NOTIFY: how often serials are looked at, which bounds the messages about fast changes, and how often one is sent again.
+// Pace of NOTIFY: how often serials are looked at, which bounds the messages about fast changes, and how often one is
+// sent again.
 const (
 	notifyEvery    = time.Second
 	notifyAttempts = 5
@@ -322,7 +324,8 @@ func (s *Server) notifyOne(origin wire.Name, serial uint32, to netip.AddrPort) {
 			return
 		}
 	}
-	s.log.Warn("a secondary does not answer NOTIFY", "zone", origin.String(), "secondary", to.String(), "serial", serial)
+	s.log.Warn("a secondary does not answer NOTIFY",
+		"zone", origin.String(), "secondary", to.String(), "serial", serial)
 }
 
 // framedSender writes messages with their length before them.

@@ -48,7 +48,8 @@ func axfr(name string) *dns.Msg {
 	return q.SetAxfr(name)
 }
 
-// TestTransfer: a zone of several messages arrives whole, between two SOA records, balanced names with all their targets.
+// TestTransfer: a zone of several messages arrives whole, between two SOA records, balanced names with all their
+// targets.
 func TestTransfer(t *testing.T) {
 	c := benchZone(5000)
 	store := storeOf(t, c)
@@ -188,8 +189,8 @@ func TestPortZero(t *testing.T) {
 	}
 }
 
-// TestReferralNeedsItsGlue: addresses inside a delegated zone must be there or the response is truncated (RFC 9471); those beside it may
-// be left out.
+// TestReferralNeedsItsGlue: addresses inside a delegated zone must be there or the response is truncated (RFC 9471);
+// those beside it may be left out.
 func TestReferralNeedsItsGlue(t *testing.T) {
 	c := probeZone(t)
 	z := &c.Zones[0]
@@ -211,7 +212,8 @@ func TestReferralNeedsItsGlue(t *testing.T) {
 	}
 }
 
-// TestAmplification: what a forged address can be sent is bounded for our own kind of zone, by the ratio of octets sent to received.
+// TestAmplification: what a forged address can be sent is bounded for our own kind of zone, by the ratio of octets sent
+// to received.
 func TestAmplification(t *testing.T) {
 	r := testResponder(t, fuzzZone(t))
 	worst, which := 0.0, ""

@@ -11,14 +11,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// batchSize is the number of packets taken from and given to the kernel at once. Under light load a batch is one packet and costs nothing;
-// under heavy load the system calls are shared.
+// batchSize is the number of packets taken from and given to the kernel at once. Under light load a batch is one packet
+// and costs nothing; under heavy load the system calls are shared.
 const batchSize = 32
 
 // controlSize holds the ancillary data of a packet: the address it came to, and the count of packets dropped before it.
 const controlSize = 96
 
-// listenUDP opens n sockets on one address; the kernel spreads clients over them by their address and port (SO_REUSEPORT).
+// listenUDP opens n sockets on one address; the kernel spreads clients over them by their address and port
+// (SO_REUSEPORT).
 func listenUDP(network, address string, n int) ([]*net.UDPConn, error) {
 	config := net.ListenConfig{Control: func(network, address string, c syscall.RawConn) error {
 		at, err := netip.ParseAddrPort(address)
@@ -49,8 +50,9 @@ func prepareSocket(fd int, at netip.Addr) error {
 	if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEPORT, 1); err != nil {
 		return err
 	}
-	// The rest makes things better where the kernel lets us, and is no reason not to serve: room for bursts, a count of what was dropped,
-	// the address that a query came to (the response must come from it), and no belief in forged ICMP about the path's MTU (RFC 9715).
+	// The rest makes things better where the kernel lets us, and is no reason not to serve: room for bursts, a count of
+	// what was dropped, the address that a query came to (the response must come from it), and no belief in forged ICMP
+	// about the path's MTU (RFC 9715).
 	_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF, 4<<20)
 	_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RXQ_OVFL, 1)
 	asksTarget := 0
@@ -83,16 +85,18 @@ type mmsghdr struct {
 	len uint32
 }
 
-// batch is the memory that packets come into and go out of: allocated once, pointed to by the headers handed to the kernel.
+// batch is the memory that packets come into and go out of: allocated once, pointed to by the headers handed to the
+// kernel.
 type batch struct {
 	*responder
 	answersFromSource bool // the socket is bound to every address, so responses must say which one they come from
 
-	in, out   [batchSize]mmsghdr
-	inVec     [batchSize]unix.Iovec
-	outVec    [batchSize]unix.Iovec
-	peers     [batchSize]unix.RawSockaddrInet6 // large enough for IPv4, too
-	inData    [batchSize][maxQuery + 192]byte  // not a power of two apart, or all queries would compete for one set of the cache
+	in, out [batchSize]mmsghdr
+	inVec   [batchSize]unix.Iovec
+	outVec  [batchSize]unix.Iovec
+	peers   [batchSize]unix.RawSockaddrInet6 // large enough for IPv4, too
+	// inData is not a power of two apart, or all queries would compete for one set of the cache.
+	inData    [batchSize][maxQuery + 192]byte
 	outData   [batchSize][maxUDPSize]byte
 	inControl [batchSize][controlSize]byte
 
@@ -117,7 +121,8 @@ func newBatch(r *responder, anyAddress bool) *batch {
 	return b
 }
 
-// serve answers batches until the socket is closed. The functions given to raw are made once: making them anew would allocate.
+// serve answers batches until the socket is closed. The functions given to raw are made once: making them anew would
+// allocate.
 func (b *batch) serve(raw syscall.RawConn) {
 	receive, send := b.receive, b.send
 	for {
@@ -144,7 +149,8 @@ func (b *batch) receive(fd uintptr) bool {
 		b.in[i].hdr.Namelen = unix.SizeofSockaddrInet6
 		b.in[i].hdr.SetControllen(controlSize)
 	}
-	n, _, errno := syscall.RawSyscall6(unix.SYS_RECVMMSG, fd, uintptr(unsafe.Pointer(&b.in[0])), batchSize, unix.MSG_DONTWAIT, 0, 0)
+	n, _, errno := syscall.RawSyscall6(unix.SYS_RECVMMSG, fd,
+		uintptr(unsafe.Pointer(&b.in[0])), batchSize, unix.MSG_DONTWAIT, 0, 0)
 	b.got = 0
 	switch errno {
 	case 0:
@@ -180,7 +186,8 @@ func (b *batch) answer() {
 
 // send hands the responses over; false asks to wait until the socket is writable.
 func (b *batch) send(fd uintptr) bool {
-	n, _, errno := syscall.RawSyscall6(unix.SYS_SENDMMSG, fd, uintptr(unsafe.Pointer(&b.out[b.sent])), uintptr(b.ready-b.sent), unix.MSG_DONTWAIT, 0, 0)
+	n, _, errno := syscall.RawSyscall6(unix.SYS_SENDMMSG, fd,
+		uintptr(unsafe.Pointer(&b.out[b.sent])), uintptr(b.ready-b.sent), unix.MSG_DONTWAIT, 0, 0)
 	b.errno = errno
 	switch errno {
 	case 0:
@@ -204,8 +211,9 @@ func (b *batch) peer(i int) netip.AddrPort {
 	return netip.AddrPortFrom(netip.AddrFrom16(p.Addr).Unmap(), port)
 }
 
-// readControl notes how many packets the kernel has dropped, and gives the control message that makes a response to packet i leave from
-// the address it came to (RFC 1123 section 6.1.2.2 asks for that), on whatever interface leads back.
+// readControl notes how many packets the kernel has dropped, and gives the control message that makes a response to
+// packet i leave from the address it came to (RFC 1123 section 6.1.2.2 asks for that), on whatever interface leads
+// back.
 func (b *batch) readControl(i int) (source []byte) {
 	rest := b.inControl[i][:b.in[i].hdr.Controllen]
 	for len(rest) >= unix.SizeofCmsghdr {

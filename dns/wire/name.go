@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// Name is a domain name in wire form with ASCII letters in lower case: length-prefixed labels, closed by the empty label.
-// The zero Name is no name at all.
+// Name is a domain name in wire form with ASCII letters in lower case: length-prefixed labels, closed by the empty
+// label. The zero Name is no name at all.
 type Name string
 
 // Root is the name of the DNS root.
@@ -27,8 +27,8 @@ var (
 	ErrEscape       = errors.New(`escape is neither \X nor \DDD`)
 )
 
-// ParseName reads a name in presentation form (RFC 1035 section 5.1, with \X and \DDD escapes). A name without closing dot is taken
-// relative to origin; "@" and "" are origin itself.
+// ParseName reads a name in presentation form (RFC 1035 section 5.1, with \X and \DDD escapes). A name without closing
+// dot is taken relative to origin; "@" and "" are origin itself.
 func ParseName(s string, origin Name) (Name, error) {
 	if s == "." {
 		return Root, nil
@@ -177,7 +177,8 @@ var lower = func() (t [256]byte) {
 	return t
 }()
 
-// Lower appends the wire-form octets of src to dst with ASCII letters in lower case. Length octets are below 'A' and stay.
+// Lower appends the wire-form octets of src to dst with ASCII letters in lower case. Length octets are below 'A' and
+// stay.
 func Lower(dst, src []byte) []byte {
 	for _, c := range src {
 		dst = append(dst, lower[c])

@@ -64,8 +64,10 @@ func (q *Query) RD() bool { return q.flags&flagRD != 0 }
 //   - Any opcode but QUERY: NOTIMP (RFC 8906 section 3.1.4).
 //   - Not exactly one question: FORMERR (RFC 9619), but none with an OPT is a request for a cookie.
 //   - A question that is cut off, has a compression pointer, a label over 63 or a name over 255 octets: FORMERR.
-//   - A record counted but not there, or longer than the packet: FORMERR. Octets after the last counted record are ignored.
-//   - OPT twice, not in the additional section, with an owner other than the root, or with an option longer than it: FORMERR (RFC 6891).
+//   - A record counted but not there, or longer than the packet: FORMERR. Octets after the last counted record are
+//     ignored.
+//   - OPT twice, not in the additional section, with an owner other than the root, or with an option longer than it:
+//     FORMERR (RFC 6891).
 //   - TSIG that is not the last record: FORMERR (RFC 8945 section 5.1).
 func Parse(packet []byte, q *Query) (Verdict, Rcode) {
 	if len(packet) < HeaderSize {
@@ -138,7 +140,8 @@ func (q *Query) parseQuestion(packet []byte) (end int, ok bool) {
 	return off + 4, true
 }
 
-// parsePlainOPT takes the one shape that nearly all additional sections have: a single OPT. It reports false for anything it is not sure about.
+// parsePlainOPT takes the one shape that nearly all additional sections have: a single OPT. It reports false for
+// anything it is not sure about.
 func (q *Query) parsePlainOPT(b []byte) bool {
 	if len(b) < 11 || b[0] != 0 || binary.BigEndian.Uint16(b[1:]) != uint16(TypeOPT) {
 		return false
@@ -201,7 +204,8 @@ func (q *Query) parseOPT(header, data []byte) bool {
 	return true
 }
 
-// skipName steps over an owner name. A pointer ends it; where it points to does not matter for a record that is stepped over.
+// skipName steps over an owner name. A pointer ends it; where it points to does not matter for a record that is stepped
+// over.
 func skipName(packet []byte, off int) (end int, ok bool) {
 	for start := off; off < len(packet) && off-start < MaxName; {
 		length := int(packet[off])

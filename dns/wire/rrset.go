@@ -2,8 +2,8 @@ package wire
 
 import "encoding/binary"
 
-// RRset is a record set in the form in which it is written: its records one after another, each with an owner that points to the
-// question (offset 12), class IN and the TTL. Names in the data are not compressed.
+// RRset is a record set in the form in which it is written: its records one after another, each with an owner that
+// points to the question (offset 12), class IN and the TTL. Names in the data are not compressed.
 type RRset struct {
 	Type  Type
 	Count uint16
@@ -55,8 +55,8 @@ func (s *RRset) All(yield func(data []byte) bool) {
 	}
 }
 
-// layout says where names stand in the data of a type: after skip octets, count of them. Only the types of RFC 1035 may be compressed
-// (RFC 3597 section 4); SRV has a name that must stand in full (RFC 2782).
+// layout says where names stand in the data of a type: after skip octets, count of them. Only the types of RFC 1035 may
+// be compressed (RFC 3597 section 4); SRV has a name that must stand in full (RFC 2782).
 type layout struct{ skip, count int }
 
 func compressible(t Type) (layout, bool) {
@@ -77,7 +77,8 @@ func IsPlain(t Type) bool {
 	return !ok
 }
 
-// Target is the name that the data of a record refers to, for the types that have one: NS, CNAME, PTR, MX, SRV, SVCB and HTTPS.
+// Target is the name that the data of a record refers to, for the types that have one: NS, CNAME, PTR, MX, SRV, SVCB
+// and HTTPS.
 func Target(t Type, data []byte) (Name, bool) {
 	skip := 0
 	switch t {

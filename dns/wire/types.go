@@ -39,7 +39,8 @@ const (
 	TypeCAA    Type = 257
 )
 
-// IsMeta reports whether t can only be asked for or is no data at all: the Q and meta range 128 to 255 (RFC 6895 section 3.1), and OPT.
+// IsMeta reports whether t can only be asked for or is no data at all: the Q and meta range 128 to 255 (RFC 6895
+// section 3.1), and OPT.
 func (t Type) IsMeta() bool { return t == TypeOPT || t >= 128 && t <= 255 }
 
 // Classes.
@@ -80,15 +81,15 @@ const (
 )
 
 var typeNames = map[Type]string{
-	TypeA: "A", TypeNS: "NS", TypeCNAME: "CNAME", TypeSOA: "SOA", TypePTR: "PTR", TypeHINFO: "HINFO", TypeMX: "MX", TypeTXT: "TXT",
-	TypeAAAA: "AAAA", TypeSRV: "SRV", TypeNAPTR: "NAPTR", TypeOPT: "OPT", TypeDS: "DS", TypeSSHFP: "SSHFP", TypeTLSA: "TLSA",
-	TypeSVCB: "SVCB", TypeHTTPS: "HTTPS", TypeNXNAME: "NXNAME", TypeTSIG: "TSIG", TypeIXFR: "IXFR", TypeAXFR: "AXFR", TypeANY: "ANY",
-	TypeURI: "URI", TypeCAA: "CAA",
+	TypeA: "A", TypeNS: "NS", TypeCNAME: "CNAME", TypeSOA: "SOA", TypePTR: "PTR", TypeHINFO: "HINFO", TypeMX: "MX",
+	TypeTXT: "TXT", TypeAAAA: "AAAA", TypeSRV: "SRV", TypeNAPTR: "NAPTR", TypeOPT: "OPT", TypeDS: "DS",
+	TypeSSHFP: "SSHFP", TypeTLSA: "TLSA", TypeSVCB: "SVCB", TypeHTTPS: "HTTPS", TypeNXNAME: "NXNAME", TypeTSIG: "TSIG",
+	TypeIXFR: "IXFR", TypeAXFR: "AXFR", TypeANY: "ANY", TypeURI: "URI", TypeCAA: "CAA",
 }
 
 var rcodeNames = map[Rcode]string{
-	NoError: "NOERROR", FormErr: "FORMERR", ServFail: "SERVFAIL", NXDomain: "NXDOMAIN", NotImp: "NOTIMP", Refused: "REFUSED",
-	NotAuth: "NOTAUTH", BadVers: "BADVERS", BadCookie: "BADCOOKIE",
+	NoError: "NOERROR", FormErr: "FORMERR", ServFail: "SERVFAIL", NXDomain: "NXDOMAIN", NotImp: "NOTIMP",
+	Refused: "REFUSED", NotAuth: "NOTAUTH", BadVers: "BADVERS", BadCookie: "BADCOOKIE",
 }
 
 // String is the mnemonic, or TYPEn (RFC 3597 section 5).

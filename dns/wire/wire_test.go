@@ -44,7 +44,8 @@ func TestParseName(t *testing.T) {
 	}
 }
 
-// FuzzParseName: what is taken is a name by the rules of the wire, and comes back the same from its text; the other codec agrees.
+// FuzzParseName: what is taken is a name by the rules of the wire, and comes back the same from its text; the other
+// codec agrees.
 func FuzzParseName(f *testing.F) {
 	for _, s := range []string{"www.example.com.", `a\.b\032c.x`, "*.y", "@", `\`, "a..", strings.Repeat("a.", 127)} {
 		f.Add(s)
@@ -75,7 +76,8 @@ func FuzzParseName(f *testing.F) {
 	})
 }
 
-// FuzzParse compares with the other codec: what this one takes, that one reads to the same question; nothing is read twice differently.
+// FuzzParse compares with the other codec: what this one takes, that one reads to the same question; nothing is read
+// twice differently.
 func FuzzParse(f *testing.F) {
 	var m dns.Msg
 	m.SetQuestion("WWW.example.com.", dns.TypeAAAA)
@@ -170,13 +172,15 @@ func TestWriterCompresses(t *testing.T) {
 			t.Errorf("record %d is %s, want %s", i, rr, want[i])
 		}
 	}
-	// Owners are two octets; the names in NS data six and ten, in MX data two; that in SRV data is not compressed (RFC 2782).
+	// Owners are two octets; the names in NS data six and ten, in MX data two; that in SRV data is not compressed (RFC
+	// 2782).
 	if want := 12 + 21 + 5*12 + (4 + 2) + (4 + 2) + 10 + (2 + 2) + (6 + 17); len(out) != want {
 		t.Errorf("%d octets, want %d", len(out), want)
 	}
 }
 
-// TestWriterKeepsItsLimit: at every limit a set is there whole or not at all, and what was tried in vain leaves no pointers to it.
+// TestWriterKeepsItsLimit: at every limit a set is there whole or not at all, and what was tried in vain leaves no
+// pointers to it.
 func TestWriterKeepsItsLimit(t *testing.T) {
 	first := NewRRset(TypeNS, 60, []byte(mustName(t, "a.long.name.elsewhere.")), []byte(mustName(t, "b.long.name.elsewhere.")))
 	second := NewRRset(TypeNS, 60, []byte(mustName(t, "c.long.name.elsewhere.")))

@@ -4,8 +4,8 @@ import "encoding/binary"
 
 // Writer puts one response together. Begin starts it over, so one Writer serves many responses without allocating.
 //
-// Names are compressed against every name written before, letter case aside (RFC 1035 section 4.1.4, RFC 4343); the owner of an answer
-// is a pointer to the question, so that it comes back in the case in which it was asked.
+// Names are compressed against every name written before, letter case aside (RFC 1035 section 4.1.4, RFC 4343); the
+// owner of an answer is a pointer to the question, so that it comes back in the case in which it was asked.
 type Writer struct {
 	buf      []byte
 	limit    int
@@ -27,8 +27,8 @@ const (
 	AdditionalSection
 )
 
-// Begin starts a response to q in dst[:0]: the header and the question echoed. limit is the length, in octets, that records may fill up
-// to, with room for the OPT record taken off already.
+// Begin starts a response to q in dst[:0]: the header and the question echoed. limit is the length, in octets, that
+// records may fill up to, with room for the OPT record taken off already.
 func (w *Writer) Begin(dst []byte, q *Query, limit int) {
 	w.buf = append(dst[:0], byte(q.ID>>8), byte(q.ID), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
 	if len(q.Question) > 0 {
@@ -56,9 +56,9 @@ func (w *Writer) Truncate() {
 	w.nlabels = 0
 }
 
-// Append writes set with the given owner into section, whole or not at all; false says that it did not fit. An empty owner is the name
-// of the question. first is the offset in set.Records of the record that comes first; those before it come last. Sections must be written
-// in order.
+// Append writes set with the given owner into section, whole or not at all; false says that it did not fit. An empty
+// owner is the name of the question. first is the offset in set.Records of the record that comes first; those before it
+// come last. Sections must be written in order.
 func (w *Writer) Append(section Section, owner Name, set *RRset, first int) bool {
 	mark, labels := len(w.buf), w.nlabels
 	form, compress := compressible(set.Type)
@@ -150,7 +150,8 @@ func (w *Writer) find(name []byte, end int) (at uint16, ok bool) {
 	return 0, false
 }
 
-// sameName compares the name at off in the message, along its pointers, with name. Pointers here are our own and lead backwards.
+// sameName compares the name at off in the message, along its pointers, with name. Pointers here are our own and lead
+// backwards.
 func (w *Writer) sameName(off int, name []byte) bool {
 	for {
 		length := w.buf[off]

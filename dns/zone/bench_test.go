@@ -24,7 +24,8 @@ func large(n int) Config {
 	return Config{Serial: 1, Seed: 1, Zones: []Zone{z}}
 }
 
-// TestMemoryOfALargeZone: the snapshot of a balanced name with three targets takes less than the bound, what the user gave not counted.
+// TestMemoryOfALargeZone: the snapshot of a balanced name with three targets takes less than the bound, what the user
+// gave not counted.
 func TestMemoryOfALargeZone(t *testing.T) {
 	const n, bound = 50000, 1024
 	c := large(n)
@@ -48,7 +49,8 @@ func TestMemoryOfALargeZone(t *testing.T) {
 	runtime.KeepAlive(c)
 }
 
-// BenchmarkBuild compiles 100,000 balanced names; BenchmarkUpdate changes one of them; BenchmarkUnmarshal reads them from a file.
+// BenchmarkBuild compiles 100,000 balanced names; BenchmarkUpdate changes one of them; BenchmarkUnmarshal reads them
+// from a file.
 func BenchmarkBuild(b *testing.B) {
 	c := large(100000)
 	b.ReportAllocs()

@@ -220,7 +220,8 @@ func (b *builder) soa() {
 	soa.Primary, soa.Mailbox = primary.String(), mailbox.String()
 }
 
-// parseMailbox reads hostmaster@example.com, or the same as a name (RFC 1035 section 8). Empty is hostmaster at the origin.
+// parseMailbox reads hostmaster@example.com, or the same as a name (RFC 1035 section 8). Empty is hostmaster at the
+// origin.
 func parseMailbox(s string, origin wire.Name) (wire.Name, error) {
 	if s == "" {
 		return origin.Child("hostmaster")

@@ -7,7 +7,8 @@ type Config struct {
 	// Serial is the version of this configuration and the SOA serial of every zone in it (RFC 1982 arithmetic).
 	// It grows with every published change and is the same on every replica that serves this configuration.
 	Serial uint32
-	// Seed feeds every hashed draw. Replicas with the same seed give the same answer to the same client at the same time.
+	// Seed feeds every hashed draw. Replicas with the same seed give the same answer to the same client at the same
+	// time.
 	Seed uint64
 	// Zones are served side by side; the longest origin that covers a question answers it.
 	Zones []Zone
@@ -17,7 +18,8 @@ type Config struct {
 
 // Zone is one zone of authority.
 //
-// Names in Records, Services, NameServers and Targets are relative to Origin unless they end with a dot; "@" and "" are the origin.
+// Names in Records, Services, NameServers and Targets are relative to Origin unless they end with a dot; "@" and "" are
+// the origin.
 type Zone struct {
 	// Origin is the apex, absolute, with or without the closing dot: "global.example.com".
 	Origin string
@@ -26,13 +28,15 @@ type Zone struct {
 	NameServers []NameServer
 	// TTL, in seconds, of everything that does not say otherwise. 0 means DefaultTTL.
 	TTL uint32
-	// ClientSubnet lets answers of this zone depend on EDNS Client Subnet (RFC 7871). Off by default: it leaks and fragments caches.
+	// ClientSubnet lets answers of this zone depend on EDNS Client Subnet (RFC 7871). Off by default: it leaks and
+	// fragments caches.
 	ClientSubnet bool
 	Records      []Record
 	Services     []Service
 }
 
-// SOA holds the fields of the start-of-authority record that have no better source. Zero fields take the defaults of this package.
+// SOA holds the fields of the start-of-authority record that have no better source. Zero fields take the defaults of
+// this package.
 type SOA struct {
 	// Primary is MNAME; empty means the first name server.
 	Primary string
@@ -51,14 +55,16 @@ type NameServer struct {
 	Addresses []netip.Addr
 }
 
-// Record is one static record in presentation form. Records of the same name and type form one RRset with one TTL (RFC 2181).
+// Record is one static record in presentation form. Records of the same name and type form one RRset with one TTL (RFC
+// 2181).
 type Record struct {
 	Name string
 	// Type is a mnemonic: A, AAAA, CNAME, TXT, SRV, NS, PTR, MX, CAA, DS, TLSA, SSHFP, HTTPS, SVCB, NAPTR, URI.
 	Type string
 	// TTL in seconds; 0 means the zone's.
 	TTL uint32
-	// Data is the RDATA as a zone file has it: `10.0.0.1`, `10 5 443 www`, `"some text"`. Names in it are relative to the origin.
+	// Data is the RDATA as a zone file has it: `10.0.0.1`, `10 5 443 www`, `"some text"`. Names in it are relative to
+	// the origin.
 	Data string
 }
 
@@ -78,8 +84,8 @@ const (
 type Answer string
 
 const (
-	// Staircase answers nested sets of targets with probabilities that make the share of each exactly its weight, whatever order
-	// resolvers put the records in. The default.
+	// Staircase answers nested sets of targets with probabilities that make the share of each exactly its weight,
+	// whatever order resolvers put the records in. The default.
 	Staircase Answer = "Staircase"
 	// Single answers one target, drawn by weight.
 	Single Answer = "Single"
@@ -97,9 +103,11 @@ const (
 	Healthy State = "Healthy"
 	// Unhealthy targets are known to be down: answered only when everything is (fail-open).
 	Unhealthy State = "Unhealthy"
-	// Unknown targets have not been heard of for longer than their grace: left out only while enough healthy weight remains elsewhere.
+	// Unknown targets have not been heard of for longer than their grace: left out only while enough healthy weight
+	// remains elsewhere.
 	Unknown State = "Unknown"
-	// Draining targets are being emptied on purpose: never answered while anything else can be, and not counted as lost.
+	// Draining targets are being emptied on purpose: never answered while anything else can be, and not counted as
+	// lost.
 	Draining State = "Draining"
 )
 
@@ -115,10 +123,11 @@ type Service struct {
 	TTL uint32
 	// TTLDegraded, if not 0, bounds TTL while a target with weight is down or unknown.
 	TTLDegraded uint32
-	// MinHealthy is the percentage (0..100) of a tier's weight that must be healthy for the tier to be used. With no such tier the
-	// answer fails open: the first tier, as if all of it were up. 0 means one healthy target is enough.
+	// MinHealthy is the percentage (0..100) of a tier's weight that must be healthy for the tier to be used. With no
+	// such tier the answer fails open: the first tier, as if all of it were up. 0 means one healthy target is enough.
 	MinHealthy int
-	// Ports are published as SRV records at _name._protocol.<service>: priority is the tier, weight the target's weight.
+	// Ports are published as SRV records at _name._protocol.<service>: priority is the tier, weight the target's
+	// weight.
 	Ports []Port
 	// PortsAtName publishes the SRV records at the service's own name as well (multicluster DNS expects them there).
 	PortsAtName bool
@@ -135,17 +144,19 @@ type Port struct {
 type Target struct {
 	// Cluster names the target; unique in a service.
 	Cluster string
-	// Addresses are the virtual addresses, IPv4 and IPv6 mixed. No addresses and no Hostname is allowed: nothing to answer yet.
+	// Addresses are the virtual addresses, IPv4 and IPv6 mixed. No addresses and no Hostname is allowed: nothing to
+	// answer yet.
 	Addresses []netip.Addr
-	// Hostname is for load balancers that have a name instead of addresses: the answer is a CNAME. Not allowed at the apex or beside
-	// other records. Ignored when there are Addresses.
+	// Hostname is for load balancers that have a name instead of addresses: the answer is a CNAME. Not allowed at the
+	// apex or beside other records. Ignored when there are Addresses.
 	Hostname string
 	// Weight, 0..MaxWeight; 0 keeps the target out of answers (unless they fail open).
 	Weight uint32
 	// Tier orders the Failover policy: 0 is first.
 	Tier  uint16
 	State State
-	// Name is an optional name of this target alone, the target of its SRV records. Empty: the service's name stands there.
+	// Name is an optional name of this target alone, the target of its SRV records. Empty: the service's name stands
+	// there.
 	Name string
 	// Region and Zone are the target's place, for the Nearest policy.
 	Region, Zone string
@@ -157,7 +168,8 @@ type Network struct {
 	Region, Zone string
 }
 
-// Change replaces all data at one name of one zone: its static records and its service. Neither means the name goes away.
+// Change replaces all data at one name of one zone: its static records and its service. Neither means the name goes
+// away.
 type Change struct {
 	Origin  string
 	Name    string

@@ -9,7 +9,8 @@ import (
 	"fmt"
 )
 
-// fileHead is the first line of a marshalled configuration, followed by a line with the SHA-256 of all that comes after.
+// fileHead is the first line of a marshalled configuration, followed by a line with the SHA-256 of all that comes
+// after.
 const fileHead = "hanse dns snapshot 1\n"
 
 // Errors of Unmarshal.
@@ -30,7 +31,8 @@ func Marshal(c Config) ([]byte, error) {
 	return append(out, body...), nil
 }
 
-// Unmarshal is the inverse of Marshal. It returns ErrNotASnapshot or ErrDamaged for anything that Marshal did not write whole.
+// Unmarshal is the inverse of Marshal. It returns ErrNotASnapshot or ErrDamaged for anything that Marshal did not write
+// whole.
 func Unmarshal(data []byte) (Config, error) {
 	rest, ok := bytes.CutPrefix(data, []byte(fileHead))
 	if !ok {

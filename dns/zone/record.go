@@ -13,8 +13,9 @@ import (
 
 // recordTypes are the types that users may add. SOA comes from Zone.SOA; DNAME and DNSSEC types are not served.
 var recordTypes = map[string]wire.Type{
-	"A": wire.TypeA, "AAAA": wire.TypeAAAA, "CNAME": wire.TypeCNAME, "TXT": wire.TypeTXT, "SRV": wire.TypeSRV, "NS": wire.TypeNS,
-	"PTR": wire.TypePTR, "MX": wire.TypeMX, "CAA": wire.TypeCAA, "DS": wire.TypeDS, "TLSA": wire.TypeTLSA, "SSHFP": wire.TypeSSHFP,
+	"A": wire.TypeA, "AAAA": wire.TypeAAAA, "CNAME": wire.TypeCNAME, "TXT": wire.TypeTXT, "SRV": wire.TypeSRV,
+	"NS": wire.TypeNS, "PTR": wire.TypePTR, "MX": wire.TypeMX, "CAA": wire.TypeCAA, "DS": wire.TypeDS,
+	"TLSA": wire.TypeTLSA, "SSHFP": wire.TypeSSHFP,
 	"HTTPS": wire.TypeHTTPS, "SVCB": wire.TypeSVCB, "NAPTR": wire.TypeNAPTR, "URI": wire.TypeURI,
 }
 

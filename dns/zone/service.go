@@ -31,7 +31,8 @@ type Balanced struct {
 	near     []nearPlan
 }
 
-// families has one choice per family: A, AAAA, and every other type (which only a CNAME can answer). nil: nothing to answer.
+// families has one choice per family: A, AAAA, and every other type (which only a CNAME can answer). nil: nothing to
+// answer.
 type families [3]*choice
 
 const (
@@ -53,8 +54,8 @@ type choice struct {
 	answers []answers    // one for each set
 }
 
-// answers are what a set of targets is answered with: one of variants, drawn evenly, and in it the records of one target first, drawn
-// evenly too, because many clients take the first address they get and not every resolver shuffles.
+// answers are what a set of targets is answered with: one of variants, drawn evenly, and in it the records of one
+// target first, drawn evenly too, because many clients take the first address they get and not every resolver shuffles.
 type answers struct {
 	variants []wire.RRset
 	// stride is the number of records that belong together.
@@ -65,11 +66,13 @@ type answers struct {
 type Client struct {
 	// Addr is the address the query came from.
 	Addr netip.Addr
-	// Subnet is the EDNS Client Subnet (RFC 7871); it stands for Addr in zones that allow that. Not valid: there is none.
+	// Subnet is the EDNS Client Subnet (RFC 7871); it stands for Addr in zones that allow that. Not valid: there is
+	// none.
 	Subnet netip.Prefix
 	// Random is a fresh number for each query, spread evenly over all 64-bit numbers.
 	Random uint64
-	// Window numbers the current two-second window: A, AAAA and HTTPS queries of one lookup fall into the same one, nearly always.
+	// Window numbers the current two-second window: A, AAAA and HTTPS queries of one lookup fall into the same one,
+	// nearly always.
 	Window uint64
 }
 
@@ -93,9 +96,9 @@ func (c *Client) networkKey() uint64 {
 	return balance.Mix(1<<63 | binary.BigEndian.Uint64(b[:8])>>(64-PrefixV6))
 }
 
-// Draw is the answer of the service for a client: a set of type t, or a CNAME, or nil if there is nothing of that type (NODATA). first
-// is the offset in its records of the one that comes first. scope is the number of leading bits of the client's address that the answer
-// depended on, in the sense of RFC 7871.
+// Draw is the answer of the service for a client: a set of type t, or a CNAME, or nil if there is nothing of that type
+// (NODATA). first is the offset in its records of the one that comes first. scope is the number of leading bits of the
+// client's address that the answer depended on, in the sense of RFC 7871.
 func (b *Balanced) Draw(s *Snapshot, t wire.Type, c *Client) (set *wire.RRset, first int, scope uint8) {
 	plan := &b.plan
 	if b.near != nil {
@@ -122,7 +125,8 @@ func (b *Balanced) Draw(s *Snapshot, t wire.Type, c *Client) (set *wire.RRset, f
 	return set, first, scope
 }
 
-// draw takes one of the answers; what number picked the set of targets picks here too, mixed so that the two are independent.
+// draw takes one of the answers; what number picked the set of targets picks here too, mixed so that the two are
+// independent.
 func (a *answers) draw(number uint64) (set *wire.RRset, first int) {
 	switch len(a.variants) {
 	case 0:
@@ -141,7 +145,8 @@ func (a *answers) draw(number uint64) (set *wire.RRset, first int) {
 	return set, first
 }
 
-// Static is what stands for the service where answers cannot be drawn: for each family the largest set that is answered, or one CNAME.
+// Static is what stands for the service where answers cannot be drawn: for each family the largest set that is
+// answered, or one CNAME.
 func (b *Balanced) Static() []*wire.RRset {
 	var out []*wire.RRset
 	for _, ch := range b.plan {
@@ -238,7 +243,8 @@ func (s *Service) Select(region, zone string) balance.Selection {
 	return balance.Select(targets, s.MinHealthy)
 }
 
-// distance orders targets for a client in a place: same zone, same region, elsewhere. A client of unknown place is equally far from all.
+// distance orders targets for a client in a place: same zone, same region, elsewhere. A client of unknown place is
+// equally far from all.
 func distance(t *Target, region, zone string) uint16 {
 	switch {
 	case region == "":
@@ -344,9 +350,10 @@ func (c compiler) families(selection balance.Selection) (f families) {
 
 // plan lists the sets of targets for one family.
 //
-// When one of the eligible targets only has a host name, its CNAME must stand alone and be the answer for every type; then one target is
-// drawn, the same for every type. Otherwise a family is drawn among those eligible targets that have addresses of it: the tier has been
-// decided for both families together, so that a client never leaves it for an address of the other family.
+// When one of the eligible targets only has a host name, its CNAME must stand alone and be the answer for every type;
+// then one target is drawn, the same for every type. Otherwise a family is drawn among those eligible targets that have
+// addresses of it: the tier has been decided for both families together, so that a client never leaves it for an
+// address of the other family.
 func (c compiler) plan(selection balance.Selection, family int) balance.Plan {
 	if c.anyHost(selection) {
 		return balance.Single(selection)
@@ -354,7 +361,8 @@ func (c compiler) plan(selection balance.Selection, family int) balance.Plan {
 	if family == familyOther {
 		return balance.Plan{}
 	}
-	own := balance.Selection{Eligible: make([]int, 0, len(selection.Eligible)), Weights: make([]uint64, 0, len(selection.Eligible))}
+	n := len(selection.Eligible)
+	own := balance.Selection{Eligible: make([]int, 0, n), Weights: make([]uint64, 0, n)}
 	for k, i := range selection.Eligible {
 		if c.hasFamily(i, family) {
 			own.Eligible = append(own.Eligible, i)
@@ -400,8 +408,8 @@ func (c compiler) addresses(target, family int) []netip.Addr {
 
 // variants are the record sets that a set of targets is answered with.
 //
-// Each target gets the same number of records, because a client picks among records, not among targets. Targets with more addresses than
-// that take turns with them over the variants. Records of one target stay together.
+// Each target gets the same number of records, because a client picks among records, not among targets. Targets with
+// more addresses than that take turns with them over the variants. Records of one target stay together.
 func (c compiler) variants(members []int, family int) answers {
 	if t := &c.service.Targets[members[0]]; t.isHost() {
 		name, _ := wire.ParseName(t.Hostname, wire.Root)

@@ -80,7 +80,8 @@ func TestDrawFollowsWeights(t *testing.T) {
 	}
 }
 
-// TestDrawWithManyAddresses: three addresses here and one there do not shift the weights, and each of the three gets its turn.
+// TestDrawWithManyAddresses: three addresses here and one there do not shift the weights, and each of the three gets
+// its turn.
 func TestDrawWithManyAddresses(t *testing.T) {
 	const draws = 100000
 	first, _ := drawn(t, Service{Targets: []Target{
@@ -106,7 +107,8 @@ func TestDrawAllIsCapped(t *testing.T) {
 	}
 }
 
-// TestDrawFamiliesAgree: A and AAAA of one lookup name the same cluster, also on another replica, and the weights hold over clients.
+// TestDrawFamiliesAgree: A and AAAA of one lookup name the same cluster, also on another replica, and the weights hold
+// over clients.
 func TestDrawFamiliesAgree(t *testing.T) {
 	const draws = 50000
 	s := Service{Targets: []Target{

@@ -153,8 +153,8 @@ func (b *builder) ports(s *Service, name wire.Name, ttl uint32, path where) {
 	}
 }
 
-// srv is the data of the SRV records of one port: priority is the tier, weight the target's weight (RFC 2782). The client follows tiers
-// by itself, so the usable targets of every tier are named.
+// srv is the data of the SRV records of one port: priority is the tier, weight the target's weight (RFC 2782). The
+// client follows tiers by itself, so the usable targets of every tier are named.
 func (b *builder) srv(s *Service, port uint16, service wire.Name) [][]byte {
 	type entry struct {
 		tier   uint16

@@ -47,7 +47,8 @@ func (s *Snapshot) Find(name []byte) *Tree {
 	return s.root
 }
 
-// compareNames orders names by their labels from the right, the canonical order of RFC 4034 section 6.1 for lower-case names.
+// compareNames orders names by their labels from the right, the canonical order of RFC 4034 section 6.1 for lower-case
+// names.
 func compareNames(a, b wire.Name) int { return slices.Compare(reversed(a), reversed(b)) }
 
 func reversed(n wire.Name) []string {
@@ -92,7 +93,8 @@ func newNetworks(given []Network, p problems) networks {
 	return n
 }
 
-// Place tells where an address is, and how many of its leading bits that depended on. Both names are empty for an unknown place.
+// Place tells where an address is, and how many of its leading bits that depended on. Both names are empty for an
+// unknown place.
 func (s *Snapshot) Place(addr netip.Addr) (region, zone string, scope uint8) {
 	addr = addr.Unmap()
 	for _, bits := range s.networks.bits {
@@ -103,7 +105,8 @@ func (s *Snapshot) Place(addr netip.Addr) (region, zone string, scope uint8) {
 		if err != nil {
 			continue
 		}
-		// A longer prefix beside this one could have matched a neighbour, so the answer holds for the longest length looked at.
+		// A longer prefix beside this one could have matched a neighbour, so the answer holds for the longest length
+		// looked at.
 		scope = max(scope, uint8(bits))
 		if p, ok := s.networks.places[prefix]; ok {
 			return p.region, p.zone, scope
@@ -130,7 +133,9 @@ func (s *Snapshot) Config() (Config, error) {
 					if err != nil {
 						return Config{}, err
 					}
-					z.Records = append(z.Records, Record{Name: name.String(), Type: set.Type.String(), TTL: set.TTL, Data: text})
+					z.Records = append(z.Records, Record{
+						Name: name.String(), Type: set.Type.String(), TTL: set.TTL, Data: text,
+					})
 				}
 			}
 		}

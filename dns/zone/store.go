@@ -19,8 +19,8 @@ func NewStore() *Store { return &Store{} }
 // Snapshot is the one published last, or nil.
 func (s *Store) Snapshot() *Snapshot { return s.current.Load() }
 
-// Set builds and publishes a whole configuration. On an error the snapshot stays what it was. A serial lower than the published one
-// (RFC 1982) is refused with ErrSerial; secondaries would never take it.
+// Set builds and publishes a whole configuration. On an error the snapshot stays what it was. A serial lower than the
+// published one (RFC 1982) is refused with ErrSerial; secondaries would never take it.
 func (s *Store) Set(c Config) error {
 	s.writing.Lock()
 	defer s.writing.Unlock()
@@ -36,8 +36,8 @@ func (s *Store) Set(c Config) error {
 	return nil
 }
 
-// Update publishes the current snapshot with some names changed: the cost is that of the changed names, not of the zone. All changes
-// are made, or, on an error, none.
+// Update publishes the current snapshot with some names changed: the cost is that of the changed names, not of the
+// zone. All changes are made, or, on an error, none.
 func (s *Store) Update(serial uint32, changes ...Change) error {
 	s.writing.Lock()
 	defer s.writing.Unlock()

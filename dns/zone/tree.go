@@ -13,8 +13,8 @@ type Tree struct {
 	Origin wire.Name
 	// SOA is the record set of the apex.
 	SOA wire.RRset
-	// Negative is the SOA set as it goes into the authority section of negative answers: its TTL is the smaller of the record's TTL and
-	// MINIMUM (RFC 2308 section 5).
+	// Negative is the SOA set as it goes into the authority section of negative answers: its TTL is the smaller of the
+	// record's TTL and MINIMUM (RFC 2308 section 5).
 	Negative wire.RRset
 	// ClientSubnet allows answers to depend on EDNS Client Subnet.
 	ClientSubnet bool
@@ -93,7 +93,8 @@ func (t *Tree) Names(yield func(wire.Name, *Node) bool) {
 // Len is the number of names that exist.
 func (t *Tree) Len() int { return t.names.len }
 
-// index maps names to nodes in shards that are copied when they are first changed, so that a change costs what its shard holds.
+// index maps names to nodes in shards that are copied when they are first changed, so that a change costs what its
+// shard holds.
 type index struct {
 	seed   maphash.Seed
 	shards []*shard
@@ -127,7 +128,8 @@ func (x *index) slot(name []byte) uint64 {
 	return maphash.Bytes(x.seed, name) & uint64(len(x.shards)-1)
 }
 
-// draft is a Tree that is being changed. It copies what it changes: nodes and shards of another generation are shared with a Snapshot.
+// draft is a Tree that is being changed. It copies what it changes: nodes and shards of another generation are shared
+// with a Snapshot.
 type draft struct {
 	*Tree
 	generation uint64
