@@ -16,6 +16,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/dynamic"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/hanse-federation/hanse/api/v1alpha1"
@@ -213,9 +214,7 @@ func (r *Reconciler) act(ctx context.Context, f facts, spec *v1alpha1.Distributi
 		if err := r.release(ctx, f); err != nil {
 			return err
 		}
-		gone := &metav1.Preconditions{UID: &f.previous.UID, ResourceVersion: &f.previous.ResourceVersion}
-		err := r.Client.Delete(ctx, f.previous, &client.DeleteOptions{Preconditions: gone})
-		return wrap(client.IgnoreNotFound(err), "deleting the distribution of %s", f.ref)
+		return r.forget(ctx, f)
 	}
 	if err := r.hold(ctx, f); err != nil {
 		return err
@@ -231,9 +230,32 @@ func (r *Reconciler) act(ctx context.Context, f facts, spec *v1alpha1.Distributi
 	return wrap(r.Client.Update(ctx, changed), "updating the distribution of %s", f.ref)
 }
 
+// newDistribution holds on to itself: what is known of the copies must outlive them, also when everything in the
+// namespace is deleted at once.
 func newDistribution(ref template.Ref, spec v1alpha1.DistributionSpec) *v1alpha1.Distribution {
 	namespace, name := ref.Distribution()
-	return &v1alpha1.Distribution{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name}, Spec: spec}
+	return &v1alpha1.Distribution{
+		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name, Finalizers: []string{v1alpha1.CopiesFinalizer}},
+		Spec:       spec,
+	}
+}
+
+// forget removes a Distribution that no copy needs any more.
+func (r *Reconciler) forget(ctx context.Context, f facts) error {
+	last := f.previous
+	if controllerutil.ContainsFinalizer(last, v1alpha1.CopiesFinalizer) {
+		last = last.DeepCopy()
+		controllerutil.RemoveFinalizer(last, v1alpha1.CopiesFinalizer)
+		if err := client.IgnoreNotFound(r.Client.Update(ctx, last)); err != nil {
+			return fmt.Errorf("letting go of the distribution of %s: %w", f.ref, err)
+		}
+	}
+	if last.DeletionTimestamp != nil {
+		return nil // it went with its last finalizer
+	}
+	gone := &metav1.Preconditions{UID: &last.UID, ResourceVersion: &last.ResourceVersion}
+	err := r.Client.Delete(ctx, last, &client.DeleteOptions{Preconditions: gone})
+	return wrap(client.IgnoreNotFound(err), "deleting the distribution of %s", f.ref)
 }
 
 func wrap(err error, format string, args ...any) error {
