@@ -77,6 +77,37 @@ func RemoveNamespaceIfOursAndEmpty(ctx context.Context, target Inventory, hub Hu
 	return Delete(ctx, target, ref, DeleteOptions{Hub: hub, Live: live})
 }
 
+// LeaveNamespaces ends what EnsureNamespace began, for a hub that leaves the member: each namespace that it made goes if
+// it is empty, and loses our mark if something foreign is inside. The verdict is Deleted (none is left, or those that
+// are end by themselves), Pending (something of ours is still inside one: ask again) or Failed.
+func LeaveNamespaces(ctx context.Context, target Inventory, hub Hub) Result {
+	mapping, err := target.Mapper().RESTMapping(namespaceGVK.GroupKind(), namespaceGVK.Version)
+	if err != nil {
+		return classify(Ref{GVK: namespaceGVK, Name: "*"}, err)
+	}
+	list, err := target.Dynamic().Resource(mapping.Resource).List(ctx,
+		metav1.ListOptions{LabelSelector: LabelHub + "=" + string(hub)})
+	if err != nil {
+		return classify(Ref{GVK: namespaceGVK, Name: "*"}, err)
+	}
+	all := Result{Verdict: Deleted}
+	for i := range list.Items {
+		if list.Items[i].GetDeletionTimestamp() != nil {
+			continue
+		}
+		name := list.Items[i].GetName()
+		result := RemoveNamespaceIfOursAndEmpty(ctx, target, hub, name)
+		if result.Verdict == Skipped {
+			ref := Ref{GVK: namespaceGVK, Name: name}
+			result = Delete(ctx, target, ref, DeleteOptions{Hub: hub, Orphan: true})
+		}
+		if result.Verdict == Failed || result.Verdict == Pending && result.Reason != ReasonBeingDeleted {
+			all = result
+		}
+	}
+	return all
+}
+
 // byItself is what a cluster puts into every namespace without being asked; beside each row, who does.
 var byItself = []struct{ resource, group, name string }{
 	{"configmaps", "", "kube-root-ca.crt"},         // kube-controller-manager

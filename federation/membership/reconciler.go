@@ -14,6 +14,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/hanse-federation/hanse/api/v1alpha1"
+	"github.com/hanse-federation/hanse/federation/apply"
 	"github.com/hanse-federation/hanse/federation/enroll"
 	"github.com/hanse-federation/hanse/federation/fleet"
 	"github.com/hanse-federation/hanse/federation/member"
@@ -114,6 +115,11 @@ func (r *Reconciler) end(ctx context.Context, cluster *v1alpha1.Cluster, m *memb
 		return reconcile.Result{}, err
 	}
 	if isUsed || m == nil || !m.State().IsReady() {
+		return reconcile.Result{RequeueAfter: endPoll}, nil
+	}
+	// The namespaces are the last of our work there: without the account nobody could remove them.
+	if left := apply.LeaveNamespaces(ctx, m, apply.Hub(r.Hub)); left.Verdict != apply.Deleted {
+		r.Logger.Info("a member is leaving", "member", cluster.Name, "waiting", left.Message)
 		return reconcile.Result{RequeueAfter: endPoll}, nil
 	}
 	access, err := client.New(m.REST(), client.Options{Scheme: r.Client.Scheme(), Mapper: m.Mapper()})
