@@ -216,13 +216,22 @@ func (f *Federation) setUp(ctx context.Context) error {
 	}, true})
 }
 
-// add adds a controller with its source.
+// add adds a controller with its source. The source comes first: one that is added to a controller that runs already
+// is started, but not waited for.
 func add[T comparable](
 	mgr manager.Manager, name string, workers int, r reconcile.TypedReconciler[T], s source.TypedSource[T],
 ) error {
-	c, err := controller.NewTyped(name, mgr, controller.TypedOptions[T]{Reconciler: r, MaxConcurrentReconciles: workers})
+	c, err := controller.NewTypedUnmanaged(name, controller.TypedOptions[T]{
+		Reconciler:              r,
+		MaxConcurrentReconciles: workers,
+		SkipNameValidation:      ptr.To(true),
+		Logger:                  mgr.GetLogger(),
+	})
 	if err == nil {
 		err = c.Watch(s)
+	}
+	if err == nil {
+		err = mgr.Add(c)
 	}
 	if err != nil {
 		return fmt.Errorf("setting up %s: %w", name, err)
