@@ -4,14 +4,13 @@ import (
 	"fmt"
 	"maps"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"github.com/hanse-federation/hanse/dns/wire"
 )
 
 // Build compiles a configuration. The error joins a FieldError for everything that is wrong; then there is no snapshot.
-//
-// The snapshot keeps references to the Services; the caller must not change what they point to.
 func Build(c Config) (*Snapshot, error) {
 	p := newProblems()
 	s := &Snapshot{
@@ -100,13 +99,14 @@ func plant(z *Zone, s *Snapshot, p problems) *Tree {
 		p.add(fmt.Errorf("%w: %q is no name", ErrMalformed, z.Origin), "origin")
 		return nil
 	}
-	header := *z
-	header.Records, header.Services = nil, nil
+	header := withoutData(z)
+	header.NameServers = slices.Clone(z.NameServers)
+	given := header
 	if header.TTL == 0 {
 		header.TTL = DefaultTTL
 	}
 	size := len(z.Records) + 2*len(z.Services)
-	tree := &Tree{Origin: origin, ClientSubnet: z.ClientSubnet, header: header, names: newIndex(size)}
+	tree := &Tree{Origin: origin, ClientSubnet: z.ClientSubnet, given: given, header: header, names: newIndex(size)}
 	b := &builder{draft: draft{Tree: tree, generation: s.generation}, seed: s.seed, problems: p}
 	b.node(origin)
 	b.nameServers()

@@ -162,7 +162,7 @@ func TestUpdateTwin(t *testing.T) {
 	}
 	model := map[string]Change{}
 	names := []string{"a", "b", "a.b", "x.y.z", "y.z", "*.b", "*", "*.y.z", "app", "q.app", "_http._tcp.q", "d", "h.d"}
-	refused := 0
+	refused, rebuilt, taken := 0, 0, 0
 	for serial := uint32(2); serial < 1500; serial++ {
 		name := names[rng.IntN(len(names))]
 		c := randomChange(rng, name)
@@ -195,10 +195,59 @@ func TestUpdateTwin(t *testing.T) {
 		if diff := cmp.Diff(dump(twin), dump(next)); diff != "" {
 			t.Fatalf("serial %d, change %+v (-built anew +updated):\n%s", serial, c, diff)
 		}
+		if again := snapshot.rebuild(want); again != nil {
+			rebuilt++
+			if diff := cmp.Diff(dump(twin), dump(again)); diff != "" {
+				t.Fatalf("serial %d, change %+v (-built anew +rebuilt):\n%s", serial, c, diff)
+			}
+		}
 		snapshot, model = next, trial
+		taken++
+	}
+	if rebuilt < taken*9/10 {
+		t.Errorf("of %d configurations only %d were built on top of the one before", taken, rebuilt)
 	}
 	if refused == 0 || refused > 1000 {
 		t.Errorf("%d changes were refused; the test says little", refused)
+	}
+}
+
+// TestSetSharesWhatStays: names that did not change are the same nodes afterwards, also when the caller reuses what it
+// gave.
+func TestSetSharesWhatStays(t *testing.T) {
+	store := NewStore()
+	z := good()
+	z.Services = append(z.Services, Service{Name: "other", Targets: []Target{{Cluster: "x", Addresses: addrs("192.0.2.9"), Weight: 1}}})
+	if err := store.Set(Config{Serial: 1, Zones: []Zone{z}}); err != nil {
+		t.Fatal(err)
+	}
+	node := func(name string) *Node {
+		n, err := wire.ParseName(name, wire.Root)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return store.Snapshot().Trees()[0].Node([]byte(n))
+	}
+	app, other, www := node("app.example.com"), node("other.example.com"), node("www.example.com")
+	z.Services[0].Targets[0].State = Unhealthy
+	if err := store.Set(Config{Serial: 2, Zones: []Zone{z}}); err != nil {
+		t.Fatal(err)
+	}
+	if node("app.example.com") == app {
+		t.Error("a changed service stays")
+	}
+	if node("other.example.com") != other || node("www.example.com") != www {
+		t.Error("names that did not change were compiled again")
+	}
+	if store.Snapshot().Trees()[0].Serial() != 2 {
+		t.Error("the serial stays")
+	}
+	z.NameServers = append(z.NameServers, NameServer{Name: "ns2"})
+	if err := store.Set(Config{Serial: 3, Zones: []Zone{z}}); err != nil {
+		t.Fatal(err)
+	}
+	if got := node("example.com").RRset(wire.TypeNS).Count; got != 2 {
+		t.Errorf("%d name servers", got)
 	}
 }
 

@@ -19,8 +19,9 @@ func NewStore() *Store { return &Store{} }
 // Snapshot is the one published last, or nil.
 func (s *Store) Snapshot() *Snapshot { return s.current.Load() }
 
-// Set builds and publishes a whole configuration. On an error the snapshot stays what it was. A serial lower than the
-// published one (RFC 1982) is refused with ErrSerial; secondaries would never take it.
+// Set builds and publishes a whole configuration. Names that stay the same are compared, not compiled again. On an
+// error the snapshot stays what it was. A serial lower than the published one (RFC 1982) is refused with ErrSerial;
+// secondaries would never take it.
 func (s *Store) Set(c Config) error {
 	s.writing.Lock()
 	defer s.writing.Unlock()
@@ -28,9 +29,15 @@ func (s *Store) Set(c Config) error {
 	if previous != nil && isBefore(c.Serial, previous.serial) {
 		return fmt.Errorf("publishing serial %d after %d: %w", c.Serial, previous.serial, ErrSerial)
 	}
-	next, err := Build(c)
-	if err != nil {
-		return fmt.Errorf("building serial %d: %w", c.Serial, err)
+	var next *Snapshot
+	if previous != nil {
+		next = previous.rebuild(c)
+	}
+	if next == nil {
+		var err error
+		if next, err = Build(c); err != nil {
+			return fmt.Errorf("building serial %d: %w", c.Serial, err)
+		}
 	}
 	s.current.Store(next)
 	return nil

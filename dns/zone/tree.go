@@ -19,7 +19,8 @@ type Tree struct {
 	// ClientSubnet allows answers to depend on EDNS Client Subnet.
 	ClientSubnet bool
 
-	header Zone // the zone as given, without records and services
+	given  Zone // the zone as it was given, without records and services
+	header Zone // the same with what was left out filled in
 	apex   *Node
 	cuts   int // delegations in the zone
 	names  index
