@@ -250,12 +250,44 @@ func (r runnable) Start(ctx context.Context) error { return r.run(ctx) }
 // NeedLeaderElection implements manager.LeaderElectionRunnable.
 func (r runnable) NeedLeaderElection() bool { return r.isLead }
 
+// startPatience is how long a start that is under way is waited for when the context ends, and stopPatience how long the
+// parts may take to stop.
+const (
+	startPatience = 10 * time.Second
+	stopPatience  = 20 * time.Second
+)
+
 // Run runs until the context ends.
+//
+// A manager of controller-runtime v0.25 that is told to stop before its caches have synced spins for ever. So it gets a
+// context of its own, which ends when they have.
 func (f *Federation) Run(ctx context.Context) error {
-	if err := f.manager.Start(ctx); err != nil {
-		return fmt.Errorf("running the reconcilers: %w", err)
+	life, end := context.WithCancel(context.WithoutCancel(ctx))
+	defer end()
+	ended := make(chan error, 1)
+	go func() { ended <- f.manager.Start(life) }()
+	select {
+	case err := <-ended:
+		return wrapRun(err)
+	case <-ctx.Done():
 	}
-	return nil
+	starting, cancel := context.WithTimeout(life, startPatience)
+	f.manager.GetCache().WaitForCacheSync(starting)
+	cancel()
+	end()
+	select {
+	case err := <-ended:
+		return wrapRun(err)
+	case <-time.After(stopPatience):
+		return fmt.Errorf("the reconcilers have not stopped within %s", stopPatience)
+	}
+}
+
+func wrapRun(err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("running the reconcilers: %w", err)
 }
 
 // Ready tells that this replica has read what it needs to serve.
