@@ -138,11 +138,12 @@ func TestConnectionLimits(t *testing.T) {
 	t.Run("all", func(t *testing.T) {
 		s := start(t, Config{Snapshot: storeOf(t, probeZone(t)), MaxConnections: 3, IdleTimeout: time.Minute})
 		var open []net.Conn
-		for range 4 {
+		for i := range 4 {
 			c := dial(t, s)
 			c.Write(framed(query))
 			readFrame(t, c)
 			open = append(open, c)
+			waitIdle(t, s, min(i+1, 3)) // the response is there a moment before the connection counts as idle
 		}
 		if !isClosed(open[0]) {
 			t.Error("the connection idle longest stays")
@@ -152,6 +153,29 @@ func TestConnectionLimits(t *testing.T) {
 			readFrame(t, c)
 		}
 	})
+}
+
+// waitIdle waits until n connections are idle.
+func waitIdle(t *testing.T, s *Server, n int) {
+	t.Helper()
+	deadline := time.Now().Add(10 * time.Second)
+	for {
+		idle := 0
+		s.conns.mu.Lock()
+		for c := range s.conns.open {
+			if !c.idleSince.IsZero() {
+				idle++
+			}
+		}
+		s.conns.mu.Unlock()
+		if idle == n {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("%d connections are idle, want %d", idle, n)
+		}
+		time.Sleep(time.Millisecond)
+	}
 }
 
 // TestAnyAddress: bound to every address, the response leaves from the one that was asked.

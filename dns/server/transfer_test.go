@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -142,11 +143,10 @@ func TestNotify(t *testing.T) {
 		t.Fatal(err)
 	}
 	heard := make(chan string, 100)
-	ignored := false
+	var ignored atomic.Bool // the first message, as a lost one would be
 	secondary := &dns.Server{PacketConn: pc, TsigSecret: keys.Keys, MsgAcceptFunc: func(dns.Header) dns.MsgAcceptAction { return dns.MsgAccept },
 		Handler: dns.HandlerFunc(func(w dns.ResponseWriter, q *dns.Msg) {
-			if !ignored {
-				ignored = true
+			if !ignored.Swap(true) {
 				return
 			}
 			heard <- fmt.Sprint(dns.OpcodeToString[q.Opcode], " ", q.Question[0].Name, " ", q.IsTsig() != nil && w.TsigStatus() == nil)
