@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.etcd.io/etcd/client/v3/kubernetes"
 	"k8s.io/apiserver/pkg/storage"
@@ -86,7 +87,8 @@ func (e *Etcd) Compact(ctx context.Context) (int64, error) {
 		return 0, fmt.Errorf("read the present revision of etcd: %w", err)
 	}
 	revision := resp.Header.Revision
-	if _, err := e.client.KV.Compact(ctx, revision, clientv3.WithCompactPhysical()); err != nil {
+	_, err = e.client.KV.Compact(ctx, revision, clientv3.WithCompactPhysical())
+	if err != nil && !errors.Is(err, rpctypes.ErrCompacted) { // nothing was written since the last time
 		return 0, fmt.Errorf("compact etcd at revision %d: %w", revision, err)
 	}
 	return revision, nil

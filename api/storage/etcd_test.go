@@ -222,8 +222,10 @@ func TestFullDatabaseRecovers(t *testing.T) {
 	if _, err := e.Client().Delete(t.Context(), "/hanse/fill/", clientv3.WithPrefix()); err != nil {
 		t.Fatalf("delete while full: %v", err)
 	}
-	if err := e.MakeSpace(t.Context()); err != nil {
-		t.Fatalf("make space: %v", err)
+	for range 2 { // the second time there is nothing to compact, which is no error
+		if err := e.MakeSpace(t.Context()); err != nil {
+			t.Fatalf("make space: %v", err)
+		}
 	}
 	put(t, e, "/hanse/after", "1")
 	health, err := e.Health(t.Context())
