@@ -16,10 +16,11 @@ import (
 )
 
 func (h *Hub) federationReady(*http.Request) error {
-	if h.federation == nil {
+	f := h.federation.Load()
+	if f == nil {
 		return errors.New("the federation is being built")
 	}
-	return h.federation.Ready()
+	return f.Ready()
 }
 
 // nativeControllers keep the hub's own objects in order: content of namespaces that end, objects whose owner is gone,

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/go-logr/logr"
@@ -40,11 +41,15 @@ type Hub struct {
 	url    string
 	log    *slog.Logger
 
-	etcd       *storage.Etcd
-	pki        *access.PKI
-	api        *server.Server
-	federation *federation.Federation
-	dns        *dnsserver.Server
+	etcd  *storage.Etcd
+	pki   *access.PKI
+	api   *server.Server
+	zones *zone.Store
+	dns   *dnsserver.Server
+	// These are built anew when the Lease was lost, see keepFederation.
+	federation    atomic.Pointer[federation.Federation]
+	claims        atomic.Pointer[claim.Index]
+	endFederation context.CancelFunc
 
 	ctx     context.Context // of parts that New starts
 	closers []func() error
@@ -78,8 +83,7 @@ func speakThrough(logger *slog.Logger) {
 
 // build makes all parts. Each needs those above it.
 func (h *Hub) build(ctx context.Context) error {
-	claims := claim.NewIndex(h.namespaceLabels)
-	zones := zone.NewStore()
+	h.zones = zone.NewStore()
 	var listener net.Listener
 	steps := []struct {
 		name string
@@ -89,9 +93,9 @@ func (h *Hub) build(ctx context.Context) error {
 		{"etcd", func() error { return h.openEtcd(ctx) }},
 		{"certificates", h.openPKI},
 		{"port", func() (err error) { listener, err = h.listen(ctx); return err }},
-		{"DNS", func() error { return h.buildDNS(zones) }}, // binds its ports before anything is promised
-		{"API", func() error { return h.buildAPI(listener, claims) }},
-		{"federation", func() error { return h.buildFederation(ctx, claims, zones) }},
+		{"DNS", h.buildDNS}, // binds its ports before anything is promised
+		{"API", func() error { return h.buildAPI(listener) }},
+		{"federation", func() error { return h.buildFederation(ctx) }},
 		{"kubeconfig", func() error { return h.pki.WriteAdminKubeconfig(h.config.KubeconfigOut, h.url) }},
 	}
 	for _, step := range steps {
@@ -172,10 +176,10 @@ func reachable(addr net.Addr) string {
 	return net.JoinHostPort("127.0.0.1", fmt.Sprint(tcp.Port))
 }
 
-func (h *Hub) buildDNS(zones *zone.Store) error {
+func (h *Hub) buildDNS() error {
 	var err error
 	h.dns, err = dnsserver.New(dnsserver.Config{
-		Listen: h.config.DNSListen, Snapshot: zones, Registerer: ctrlmetrics.Registry, Logger: h.log,
+		Listen: h.config.DNSListen, Snapshot: h.zones, Registerer: ctrlmetrics.Registry, Logger: h.log,
 	})
 	if err != nil {
 		return fmt.Errorf("preparing DNS: %w", err)
@@ -187,7 +191,8 @@ func (h *Hub) buildDNS(zones *zone.Store) error {
 	return nil
 }
 
-func (h *Hub) buildAPI(listener net.Listener, claims *claim.Index) error {
+func (h *Hub) buildAPI(listener net.Listener) error {
+	h.claims.Store(claim.NewIndex(h.namespaceLabels))
 	crds, err := v1alpha1.CustomResourceDefinitions()
 	if err != nil {
 		return err
@@ -200,7 +205,7 @@ func (h *Hub) buildAPI(listener net.Listener, claims *claim.Index) error {
 		Access:          newDoors(h.ctx, h.config, h.pki).open,
 		CRDs:            crds,
 		Namespaces:      []string{v1alpha1.SystemNamespace},
-		Admission:       &admit.Plugin{Claims: claims},
+		Admission:       &admit.Plugin{Claims: h.claims.Load},
 		Clusters:        h.clusters,
 		PublicHealth:    h.config.PublicHealth,
 		PublicMetrics:   h.config.PublicMetrics,
@@ -217,7 +222,7 @@ func (h *Hub) buildAPI(listener net.Listener, claims *claim.Index) error {
 	return nil
 }
 
-func (h *Hub) buildFederation(ctx context.Context, claims *claim.Index, zones *zone.Store) error {
+func (h *Hub) buildFederation(ctx context.Context) error {
 	loopback := h.api.Loopback()
 	kube, err := kubernetes.NewForConfig(loopback)
 	if err != nil {
@@ -229,11 +234,13 @@ func (h *Hub) buildFederation(ctx context.Context, claims *claim.Index, zones *z
 	}
 	seed := fnv.New64a()
 	_, _ = seed.Write([]byte(system.UID))
-	h.federation, err = federation.New(h.ctx, federation.Config{
+	claims := claim.NewIndex(h.namespaceLabels)
+	life, end := context.WithCancel(h.ctx)
+	built, err := federation.New(life, federation.Config{
 		Hub:        loopback,
 		HubUID:     string(system.UID),
 		Claims:     claims,
-		Zones:      zones,
+		Zones:      h.zones,
 		DNSSeed:    seed.Sum64(),
 		DNSServers: dnsServers(h.dns.Addr().Addr()),
 		Elect:      !h.etcd.Embedded(),
@@ -241,7 +248,43 @@ func (h *Hub) buildFederation(ctx context.Context, claims *claim.Index, zones *z
 		Leading:    nativeControllers(loopback),
 		Logger:     h.log,
 	})
-	return err
+	if err != nil {
+		end()
+		return err
+	}
+	h.claims.Store(claims)
+	h.federation.Store(built)
+	h.endFederation = end
+	return nil
+}
+
+// rebuildPause is between two tries to build the federation anew.
+const rebuildPause = time.Second
+
+// keepFederation runs the reconcilers until the context ends. With an etcd cluster they run where a Lease is held, and
+// whoever cannot renew it, since etcd is away or this process was stopped for a while, must not go on: they end, and a
+// new set waits for the Lease. API and DNS serve on meanwhile.
+func (h *Hub) keepFederation(ctx context.Context) error {
+	for {
+		err := h.federation.Load().Run(ctx)
+		h.endFederation()
+		if ctx.Err() != nil || h.etcd.Embedded() {
+			return err
+		}
+		h.log.Warn("the reconcilers have ended and start again", "error", err)
+		for {
+			if err := h.buildFederation(ctx); err == nil {
+				break
+			} else if ctx.Err() == nil {
+				h.log.Warn("starting the reconcilers again", "error", err)
+			}
+			select {
+			case <-ctx.Done():
+				return nil
+			case <-time.After(rebuildPause):
+			}
+		}
+	}
 }
 
 // Run serves until the context ends, or until a part that the hub cannot do without has ended. The reconcilers stop
@@ -261,7 +304,7 @@ func (h *Hub) Run(ctx context.Context) error {
 	group.Go(func() error {
 		defer endServing()
 		defer end()
-		return named("the federation", h.federation.Run(ctx))
+		return named("the federation", h.keepFederation(ctx))
 	})
 	err := group.Wait()
 	h.log.Info("hub has stopped")
@@ -295,15 +338,17 @@ func (h *Hub) Kubeconfig() string { return h.config.KubeconfigOut }
 func (h *Hub) DNSAddr() string { return h.dns.Addr().String() }
 
 func (h *Hub) namespaceLabels(name string) labels.Set {
-	if h.federation == nil {
+	f := h.federation.Load()
+	if f == nil {
 		return nil
 	}
-	return h.federation.NamespaceLabels(name)
+	return f.NamespaceLabels(name)
 }
 
 func (h *Hub) clusters(group, kind, namespace, name string) string {
-	if h.federation == nil {
+	f := h.federation.Load()
+	if f == nil {
 		return ""
 	}
-	return h.federation.Clusters(group, kind, namespace, name)
+	return f.Clusters(group, kind, namespace, name)
 }

@@ -2,6 +2,7 @@ package hub_test
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -118,7 +119,7 @@ func TestAcceptedAndSaid(t *testing.T) {
 		}
 		c := meta.FindStatusCondition(p.Status.Conditions, v1alpha1.ConditionScheduled)
 		if c == nil || c.Status == metav1.ConditionTrue || !strings.Contains(c.Message, "nowhere") {
-			return "the placement does not say that its cluster is missing"
+			return fmt.Sprintf("the placement does not say that its cluster is missing: %+v", c)
 		}
 		return ""
 	})

@@ -17,7 +17,8 @@ func scheduled(v view) metav1.Condition {
 	switch {
 	case spec.Unplaced > 0:
 		c.Status, c.Reason = metav1.ConditionFalse, "Unplaced"
-		c.Message = fmt.Sprintf("%d unplaced: %s", spec.Unplaced, spec.UnplacedReason)
+		unplaced := fmt.Sprintf("%d unplaced: %s", spec.Unplaced, spec.UnplacedReason)
+		c.Message = strings.Join(append([]string{unplaced}, spec.Notes...), "; ")
 	case len(spec.Clusters) == 0 && len(spec.Leaving) > 0:
 		c.Status, c.Reason, c.Message = metav1.ConditionFalse, "Leaving", "being removed from "+strings.Join(spec.Leaving, ", ")
 	case len(spec.Clusters) == 0:
