@@ -77,11 +77,10 @@ func play(t *testing.T, story string) string {
 
 // world is what the lines of a story change.
 type world struct {
-	in       Input
-	selector []Term
-	err      error
-	ready    map[string]int64
-	stuck    map[string]int64
+	in    Input
+	err   error
+	ready map[string]int64
+	stuck map[string]int64
 }
 
 func newWorld() *world {

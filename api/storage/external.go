@@ -41,9 +41,10 @@ func OpenExternal(ctx context.Context, cfg ExternalConfig) (*Etcd, error) {
 		DialTimeout:          20 * time.Second,
 		DialKeepAliveTime:    30 * time.Second,
 		DialKeepAliveTimeout: 10 * time.Second,
-		DialOptions:          []grpc.DialOption{grpc.WithBlock()}, //nolint:staticcheck // an unreachable etcd is an error now
-		Logger:               zapTo(cfg.Logger),
-		Context:              context.Background(),
+		//lint:ignore SA1019 an unreachable etcd is to be an error now, not at the first request
+		DialOptions: []grpc.DialOption{grpc.WithBlock()},
+		Logger:      zapTo(cfg.Logger),
+		Context:     context.Background(),
 	}
 	if deadline, ok := ctx.Deadline(); ok {
 		c.DialTimeout = min(c.DialTimeout, time.Until(deadline))

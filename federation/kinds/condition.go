@@ -17,12 +17,6 @@ const (
 	isUnknown = "Unknown"
 )
 
-func truth(claim bool) string {
-	if claim {
-		return isTrue
-	}
-	return isFalse
-}
 
 func findCondition(status map[string]any, kind string) (condition, bool) {
 	for _, c := range mapsAt(status, "conditions") {

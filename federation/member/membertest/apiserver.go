@@ -199,5 +199,5 @@ func writeKey(t testing.TB, path string) {
 		t.Fatal(err)
 	}
 	raw := pem.EncodeToMemory(&pem.Block{Type: "RSA PRIVATE KEY", Bytes: x509.MarshalPKCS1PrivateKey(key)})
-	write(t, path, fmt.Sprintf("%s", raw))
+	write(t, path, string(raw))
 }
