@@ -19,7 +19,8 @@ import (
 
 // Plugin is the admission of the hub.
 type Plugin struct {
-	Claims *claim.Index
+	// Claims is the index of the present.
+	Claims func() *claim.Index
 }
 
 var (
@@ -44,7 +45,7 @@ func (p *Plugin) Admit(_ context.Context, a admission.Attributes, _ admission.Ob
 	if !ok || slices.Contains(object.GetFinalizers(), v1alpha1.CopiesFinalizer) {
 		return nil
 	}
-	if claimed, err := p.Claims.For(outline(a, object)); err != nil || claimed == nil {
+	if claimed, err := p.Claims().For(outline(a, object)); err != nil || claimed == nil {
 		return nil // Validate tells what is wrong
 	}
 	object.SetFinalizers(append(object.GetFinalizers(), v1alpha1.CopiesFinalizer))
