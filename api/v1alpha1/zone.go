@@ -119,6 +119,8 @@ type ZoneStatus struct {
 	Conditions []metav1.Condition `json:"conditions,omitempty"`
 	// Serial of the SOA that is served.
 	Serial int64 `json:"serial,omitempty"`
+	// Digest of what is served with that serial: a hub that starts and finds the same keeps the serial.
+	Digest string `json:"digest,omitempty"`
 	// Records in the zone, those of GlobalServices included.
 	Records int32 `json:"records,omitempty"`
 }

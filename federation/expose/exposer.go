@@ -165,7 +165,7 @@ func (x *Exposer) publish(ctx context.Context) {
 	}
 	zones := x.servable(p, w)
 	if !x.isFresh || !reflect.DeepEqual(zones, x.served) {
-		serial := x.nextSerial(w)
+		serial := x.nextSerial(w, zones)
 		if err := x.Store.Set(zone.Config{Serial: serial, Seed: x.Seed, Zones: zones}); err != nil {
 			x.Logger.Error("publishing DNS", "serial", serial, "error", err)
 			return
@@ -194,16 +194,37 @@ func (x *Exposer) servable(p plan, w world) []zone.Zone {
 	return good
 }
 
-// nextSerial grows with every snapshot.
-func (x *Exposer) nextSerial(w world) uint32 {
-	serial := uint32(x.newest.Load())
+// nextSerial grows with every snapshot. A hub that starts keeps the stored one if nothing has changed meanwhile: its
+// secondaries have nothing to fetch, and a restart writes nothing.
+func (x *Exposer) nextSerial(w world, zones []zone.Zone) uint32 {
+	stored := uint32(0)
 	for i := range w.zones {
-		serial = later(serial, uint32(w.zones[i].Status.Serial))
+		stored = later(stored, uint32(w.zones[i].Status.Serial))
 	}
-	if x.isFresh && later(serial, x.serial) == x.serial {
-		serial = x.serial + 1
+	published := x.Store.Snapshot()
+	isKept := published == nil || published.Serial() == stored
+	if !x.isFresh && isKept && stored > 0 && isStored(w, zones) {
+		return stored
+	}
+	serial := later(stored, uint32(x.newest.Load()))
+	if published != nil && later(serial, published.Serial()) == published.Serial() {
+		serial = published.Serial() + 1
 	}
 	return max(serial, 1)
+}
+
+// isStored tells that the zones are those that the stored statuses speak of.
+func isStored(w world, zones []zone.Zone) bool {
+	if len(zones) != len(w.zones) {
+		return false // one is not served
+	}
+	for i := range zones {
+		status := w.zones[i].Status
+		if status.Serial == 0 || status.Digest == "" || status.Digest != digestOf(zones[i]) {
+			return false
+		}
+	}
+	return true
 }
 
 // later of two serials (RFC 1982).
@@ -262,7 +283,7 @@ func (x *Exposer) report(ctx context.Context, w world, p plan) {
 	}
 	for i := range w.zones {
 		problem := p.problems[w.zones[i].Name]
-		status := zoneStatus(&w.zones[i], countRecords(p.zones[i]), x.serial, problem, w.now)
+		status := zoneStatus(&w.zones[i], p.zones[i], x.serial, problem, w.now)
 		if equality.Semantic.DeepEqual(w.zones[i].Status, status) {
 			continue
 		}

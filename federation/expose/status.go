@@ -1,6 +1,9 @@
 package expose
 
 import (
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -111,12 +114,15 @@ func sameAnswers(a, b v1alpha1.GlobalServiceStatus) bool {
 }
 
 // zoneStatus is what is served of a Zone.
-func zoneStatus(z *v1alpha1.Zone, records int, serial uint32, problem error, now time.Time) v1alpha1.ZoneStatus {
+func zoneStatus(
+	z *v1alpha1.Zone, served zone.Zone, serial uint32, problem error, now time.Time,
+) v1alpha1.ZoneStatus {
 	status := v1alpha1.ZoneStatus{
 		ObservedGeneration: z.Generation,
 		Conditions:         slices.Clone(z.Status.Conditions),
 		Serial:             int64(serial),
-		Records:            int32(records),
+		Digest:             digestOf(served),
+		Records:            int32(countRecords(served)),
 	}
 	c := metav1.Condition{Type: v1alpha1.ConditionReady, Status: metav1.ConditionTrue, Reason: "Served",
 		ObservedGeneration: z.Generation, LastTransitionTime: metav1.NewTime(now.Truncate(time.Second))}
@@ -126,4 +132,14 @@ func zoneStatus(z *v1alpha1.Zone, records int, serial uint32, problem error, now
 	}
 	meta.SetStatusCondition(&status.Conditions, c)
 	return status
+}
+
+// digestOf tells contents of a zone apart. It is empty, and equal to none, if there is no telling.
+func digestOf(z zone.Zone) string {
+	encoded, err := json.Marshal(z)
+	if err != nil {
+		return ""
+	}
+	sum := sha256.Sum256(encoded)
+	return base64.RawURLEncoding.EncodeToString(sum[:12])
 }
