@@ -11,13 +11,13 @@ import (
 	"sync"
 	"testing"
 
+	authenticationv1 "k8s.io/api/authentication/v1"
 	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/tools/clientcmd"
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-
-	authenticationv1 "k8s.io/api/authentication/v1"
 
 	"github.com/hanse-federation/hanse/api/v1alpha1"
 	"github.com/hanse-federation/hanse/e2e/cluster"
@@ -215,11 +215,18 @@ func clusterOf(c *clientcmdapi.Config) *clientcmdapi.Cluster {
 	return c.Clusters[c.Contexts[c.CurrentContext].Cluster]
 }
 
-// powerlessToken belongs to an account that may do nothing.
+// powerlessToken belongs to an account that may look and not touch.
 func (s *scenario) powerlessToken(m *harness.Member) string {
 	s.Helper()
 	account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "powerless"}}
 	s.must(client.IgnoreAlreadyExists(m.Client.Create(s.Context(), account)))
+	// It may see everything that join looks at first, so that join gets as far as its list of what is missing.
+	binding := &rbacv1.ClusterRoleBinding{
+		ObjectMeta: metav1.ObjectMeta{Name: "powerless"},
+		Subjects:   []rbacv1.Subject{{Kind: rbacv1.ServiceAccountKind, Namespace: "default", Name: "powerless"}},
+		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: "view"},
+	}
+	s.must(client.IgnoreAlreadyExists(m.Client.Create(s.Context(), binding)))
 	answer, err := m.Kube.CoreV1().ServiceAccounts("default").CreateToken(s.Context(), "powerless",
 		&authenticationv1.TokenRequest{}, metav1.CreateOptions{})
 	s.must(err)
@@ -302,7 +309,9 @@ func TestLeaveByForce(t *testing.T) {
 
 	s.must(visitor.Start(cluster.All))
 	s.must(harness.Join(t.Context(), s.hub, visitor))
-	s.awaitShares("web", shares{"alpha": 1, "visitor": 1})
+	s.awaitShares("web", shares{"alpha": 2, "visitor": 0}) // what runs is not moved by itself
+	s.kubectl("", "scale", "deployment/web", "--replicas=4")
+	s.awaitShares("web", shares{"alpha": 2, "visitor": 2})
 	s.hanse("unjoin", "visitor", "--timeout=90s")
 	s.eventually("nothing of us is left", func() error { return s.nothingIn(visitor) })
 }

@@ -129,9 +129,9 @@ func TestAnnotateInOneLine(t *testing.T) {
 	s.kubectl("", "create", "deployment", "web", "--image", cluster.WebImage, "--replicas=3")
 	for _, bad := range []struct{ annotation, says string }{
 		{"hanse.io/clusters=east=2,,west=1", "hanse.io/clusters"},
-		{"hanse.io/clusters=east=many", "position"},
-		{"hanse.io/clusters=(env=prod", "position"},
-		{"hanse.io/clusters=east=-1", "position"},
+		{"hanse.io/clusters=east=many", "at character 6"},
+		{"hanse.io/clusters=(env=prod", "at character 1"},
+		{"hanse.io/clusters=east=-1", "at character 6"},
 		{"hanse.io/on-conflict=Sometimes", "Fail, Adopt or Overwrite"},
 	} {
 		arguments := []string{"annotate", "deployment/web", "--overwrite", bad.annotation}
