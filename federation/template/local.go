@@ -1,6 +1,8 @@
 package template
 
 import (
+	"strings"
+
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -48,8 +50,12 @@ func IsLocal(kind schema.GroupKind) (reason string, local bool) {
 }
 
 // IsHubOwn tells that an object of a kind that may travel is made by the hub for itself, so that a placement that
-// selects by labels or takes a whole namespace leaves it out.
+// selects by labels or takes a whole namespace leaves it out. That is everything in a system namespace, whatever its
+// kind: the Secrets there are the keys to all members.
 func IsHubOwn(obj *unstructured.Unstructured) bool {
+	if isSystem(obj.GetNamespace()) || obj.GetLabels()["kubernetes.io/bootstrapping"] != "" {
+		return true
+	}
 	switch obj.GetKind() {
 	case "ConfigMap":
 		return obj.GetName() == "kube-root-ca.crt"
@@ -60,8 +66,12 @@ func IsHubOwn(obj *unstructured.Unstructured) bool {
 		return kind == "helm.sh/release.v1" || kind == "kubernetes.io/service-account-token"
 	case "Namespace":
 		return isSystem(obj.GetName())
+	case "CustomResourceDefinition":
+		return strings.HasSuffix(obj.GetName(), "."+v1alpha1.GroupVersion.Group)
+	case "PriorityClass":
+		return strings.HasPrefix(obj.GetName(), "system-") // reserved: every cluster makes its own
 	}
-	return isSystem(obj.GetNamespace()) || obj.GetLabels()["kubernetes.io/bootstrapping"] != ""
+	return false
 }
 
 // isSystem names the namespaces whose content is the hub's own.

@@ -55,18 +55,19 @@ func (r Ref) String() string {
 	return kind + "/" + r.Namespace + "/" + r.Name
 }
 
-// ParseRef reads what String printed.
+// ParseRef reads what String printed, and nothing else.
 func ParseRef(text string) (Ref, bool) {
-	kind, rest, ok := strings.Cut(text, "/")
-	if !ok || rest == "" {
-		return Ref{}, false
-	}
+	parts := strings.Split(text, "/")
 	var ref Ref
-	ref.Kind, ref.Group, _ = strings.Cut(kind, ".")
-	if namespace, name, namespaced := strings.Cut(rest, "/"); namespaced {
-		ref.Namespace, ref.Name = namespace, name
-	} else {
-		ref.Name = rest
+	ref.Kind, ref.Group, _ = strings.Cut(parts[0], ".")
+	switch len(parts) {
+	case 2:
+		ref.Name = parts[1]
+	case 3:
+		ref.Namespace, ref.Name = parts[1], parts[2]
+	}
+	if ref.Kind == "" || ref.Name == "" || ref.String() != text {
+		return Ref{}, false
 	}
 	return ref, true
 }
