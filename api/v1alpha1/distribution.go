@@ -101,6 +101,19 @@ type DistributionSpec struct {
 	Paused bool `json:"paused,omitempty"`
 	// FollowedBy names the dependencies that go where this template goes, as kind.group/name.
 	FollowedBy []string `json:"followedBy,omitempty"`
+	// LastChange is what the newest decision that changed replicas or members changed, and why. Absent as long as the
+	// first decision holds.
+	LastChange *DecisionChange `json:"lastChange,omitempty"`
+}
+
+// DecisionChange is the difference between two decisions.
+type DecisionChange struct {
+	// Time of the newer decision.
+	Time metav1.Time `json:"time"`
+	// Moves of the members concerned.
+	// +listType=map
+	// +listMapKey=name
+	Moves []PlannedMove `json:"moves"`
 }
 
 // DistributionCluster is one member's part.

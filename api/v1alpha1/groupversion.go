@@ -18,6 +18,7 @@ func AddToScheme(scheme *runtime.Scheme) error {
 		&Distribution{}, &DistributionList{},
 		&GlobalService{}, &GlobalServiceList{},
 		&Zone{}, &ZoneList{},
+		&Plan{}, &PlanList{},
 	)
 	metav1.AddToGroupVersion(scheme, GroupVersion)
 	return nil
