@@ -26,7 +26,7 @@ func DistributionName(kind schema.GroupKind, name string) string {
 	sum := sha256.Sum256([]byte(full))
 	short := prefix
 	if len(short) > maxName-33 {
-		short = short[:maxName-33]
+		short = strings.TrimRight(short[:maxName-33], ".-") // a label cannot be empty before the hash
 	}
 	return short + "-" + hex.EncodeToString(sum[:16])
 }
