@@ -15,12 +15,12 @@ import (
 // listWatch reads the objects of a kind from the hub.
 func listWatch(client dynamic.Interface, kind template.Kind) toolscache.ListerWatcher {
 	resource := client.Resource(kind.GVR())
-	return toolscache.ToListWatcherWithWatchListSemantics(&toolscache.ListWatch{
+	return &toolscache.ListWatch{
 		ListWithContextFunc: func(ctx context.Context, options metav1.ListOptions) (runtime.Object, error) {
 			return resource.List(ctx, options)
 		},
 		WatchFuncWithContext: func(ctx context.Context, options metav1.ListOptions) (watch.Interface, error) {
 			return resource.Watch(ctx, options)
 		},
-	}, client)
+	}
 }

@@ -17,7 +17,6 @@ const (
 	isUnknown = "Unknown"
 )
 
-
 func findCondition(status map[string]any, kind string) (condition, bool) {
 	for _, c := range mapsAt(status, "conditions") {
 		if stringAt(c, "type") == kind {
