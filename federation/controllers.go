@@ -77,7 +77,7 @@ type Federation struct {
 	fleet     *fleet.Fleet
 	ledger    *ledger.Ledger
 	leads     atomic.Bool
-	scheduled *schedule.Source
+	facts     *schedule.Caches
 }
 
 // New prepares everything; nothing runs yet.
@@ -138,9 +138,11 @@ func (f *Federation) setUp(ctx context.Context) error {
 	c, cached := f.config, f.manager.GetCache()
 	now := time.Now
 
-	scheduleSource := &schedule.Source{Cache: cached, Templates: f.templates, Claims: c.Claims}
+	f.facts = &schedule.Caches{Reader: cached, Templates: f.templates, Claims: c.Claims, Fleet: f.fleet}
+	watchlist := &schedule.Watchlist{}
+	scheduleSource := &schedule.Source{Cache: cached, Templates: f.templates, Facts: f.facts, Watchlist: watchlist}
 	scheduler := &schedule.Reconciler{
-		Client: f.manager.GetClient(), Dynamic: f.dynamic, Templates: f.templates, Claims: c.Claims, Fleet: f.fleet, Now: now,
+		Client: f.manager.GetClient(), Dynamic: f.dynamic, Facts: f.facts, Watchlist: watchlist, Now: now,
 	}
 	propagator := &propagate.Propagator{
 		Cache: cached, Templates: f.templates, Claims: c.Claims, Fleet: f.fleet, Ledger: f.ledger,
@@ -159,13 +161,13 @@ func (f *Federation) setUp(ctx context.Context) error {
 		Client: f.manager.GetClient(), Cache: cached, Templates: f.templates, Store: c.Zones, Seed: c.DNSSeed,
 		Servers: c.DNSServers, Leads: f.leads.Load, Logger: c.Logger, Now: now,
 	})
-	f.scheduled = scheduleSource
 
 	f.ledger.Listen(collectSource.HandleLedger)
 	f.templates.Handle(scheduleSource.HandleTemplate)
 	f.templates.Handle(propagator.HandleTemplate)
 	f.templates.Handle(collectSource.HandleTemplate)
 	f.fleet.OnJoin(propagator.Join)
+	f.fleet.OnChange(func(member.Name) { f.facts.Forget() }) // the kinds that it serves
 	f.fleet.OnChange(propagator.HandleMember)
 	f.fleet.OnChange(collectSource.HandleMember)
 	if err := errors.Join(

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"time"
 
+	"k8s.io/apimachinery/pkg/api/equality"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/hanse-federation/hanse/api/v1alpha1"
@@ -31,6 +33,8 @@ type facts struct {
 	brings   *template.Ref
 	previous *v1alpha1.Distribution // nil: none
 	now      time.Time
+	// explain asks the engine for the reasons of every member.
+	explain bool
 }
 
 // outcome is what is to be stored.
@@ -39,6 +43,8 @@ type outcome struct {
 	spec *v1alpha1.DistributionSpec
 	// recheck is when time alone may change the decision; 0 means never.
 	recheck time.Duration
+	// engine is the engine's answer; nil when it was not asked.
+	engine *placement.Decision
 }
 
 // decide is pure: facts in, outcome out.
@@ -105,6 +111,9 @@ func place(f facts) outcome {
 		spec.Clusters = append(spec.Clusters, chosen)
 	}
 	for _, rejection := range decision.Rejected {
+		if rejection.Code == placement.CodeNotSelected {
+			continue // only said to who asks for an explanation
+		}
 		spec.Rejected = append(spec.Rejected, v1alpha1.RejectedCluster{
 			Name: rejection.Name, Reason: string(rejection.Code), Message: rejection.Message,
 		})
@@ -125,7 +134,39 @@ func place(f facts) outcome {
 	union(spec, f.followed)
 	divideNumbers(f, spec, decision.Mode)
 	spec.Leaving = leaving(f, spec.Clusters)
-	return outcome{spec: spec, recheck: decision.RecheckAfter}
+	spec.LastChange = lastChange(f, spec, decision.Changes)
+	return outcome{spec: spec, recheck: decision.RecheckAfter, engine: &decision}
+}
+
+// lastChange is what this decision changes; one that changes nothing keeps what the last one that did changed.
+func lastChange(f facts, spec *v1alpha1.DistributionSpec, changes []placement.Change) *v1alpha1.DecisionChange {
+	if f.previous == nil {
+		return nil
+	}
+	before := f.previous.Spec.LastChange
+	if len(changes) == 0 {
+		return before
+	}
+	spec.LastChange = before
+	if equality.Semantic.DeepEqual(f.previous.Spec, *spec) {
+		return before
+	}
+	return &v1alpha1.DecisionChange{Time: metav1.NewTime(f.now.Truncate(time.Second)), Moves: MovesOf(changes)}
+}
+
+// MovesOf tells the engine's changes in the words of the API.
+func MovesOf(changes []placement.Change) []v1alpha1.PlannedMove {
+	moves := make([]v1alpha1.PlannedMove, len(changes))
+	for i, c := range changes {
+		moves[i] = v1alpha1.PlannedMove{Name: c.Name, Reason: string(c.Code), Message: c.Message}
+		if c.Had {
+			moves[i].From = &changes[i].From
+		}
+		if c.Has {
+			moves[i].To = &changes[i].To
+		}
+	}
+	return moves
 }
 
 // moves tells that replicas go to new shares: the placement asks for others than those of the previous decision, or

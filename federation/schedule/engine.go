@@ -3,6 +3,8 @@ package schedule
 import (
 	"slices"
 
+	corev1 "k8s.io/api/core/v1"
+
 	"github.com/hanse-federation/hanse/api/v1alpha1"
 	"github.com/hanse-federation/hanse/federation/kinds"
 	"github.com/hanse-federation/hanse/placement"
@@ -19,6 +21,7 @@ func engineInput(f facts) placement.Input {
 		Clusters: f.clusters,
 		Previous: enginePrevious(f.previous),
 		Now:      f.now,
+		Explain:  f.explain,
 	}
 }
 
@@ -33,6 +36,12 @@ func engineObject(f facts, wish placement.Mode) placement.Object {
 			Memory:   requests.Memory,
 			Extended: requests.Extended,
 		},
+	}
+	if requests.EphemeralStorage > 0 { // room has it among the extended ones, too
+		if object.Requests.Extended == nil {
+			object.Requests.Extended = map[string]int64{}
+		}
+		object.Requests.Extended[string(corev1.ResourceEphemeralStorage)] = requests.EphemeralStorage
 	}
 	object.Replicas, object.HasReplicas = f.rule.Replicas(f.template)
 	object.Mode = engineMode(f.rule.Mode(f.template), object.HasReplicas, wish)
@@ -60,19 +69,23 @@ func enginePrevious(d *v1alpha1.Distribution) *placement.Previous {
 	if d == nil {
 		return nil
 	}
-	previous := &placement.Previous{Away: d.Spec.Away, Surge: d.Spec.Surge}
-	for _, c := range d.Spec.Clusters {
+	previous := &placement.Previous{
+		Away: d.Spec.Away, Surge: d.Spec.Surge, Clusters: make([]placement.Assignment, 0, len(d.Spec.Clusters)),
+	}
+	ready := make(map[string]int64, len(d.Status.Clusters))
+	for i := range d.Status.Clusters {
+		if o := &d.Status.Clusters[i]; o.Ready != nil {
+			ready[o.Name] = *o.Ready
+		}
+	}
+	for i := range d.Spec.Clusters {
+		c := &d.Spec.Clusters[i]
 		if c.Reason == "Follows" {
 			continue
 		}
-		assignment := placement.Assignment{Name: c.Name}
+		assignment := placement.Assignment{Name: c.Name, Ready: ready[c.Name]}
 		if c.Replicas != nil {
 			assignment.Replicas = *c.Replicas
-		}
-		for _, o := range d.Status.Clusters {
-			if o.Name == c.Name && o.Ready != nil {
-				assignment.Ready = *o.Ready
-			}
 		}
 		previous.Clusters = append(previous.Clusters, assignment)
 	}

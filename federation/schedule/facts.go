@@ -76,7 +76,7 @@ func freeOf(status v1alpha1.ClusterStatus) []placement.Room {
 			room.Memory = quantity.Value()
 		case corev1.ResourcePods:
 			room.Pods = quantity.Value()
-		case corev1.ResourceEphemeralStorage, corev1.ResourceStorage:
+		case corev1.ResourceStorage:
 		default:
 			if room.Extended == nil {
 				room.Extended = map[string]int64{}
@@ -99,14 +99,43 @@ func fleetFacts(clusters []v1alpha1.Cluster) []placement.Cluster {
 	return facts
 }
 
-// changesDecisions tells whether a change of a Cluster can change a decision. Free room is left out: it changes all
-// the time, and is looked at when something else asks for a decision.
-func changesDecisions(old, now *v1alpha1.Cluster) bool {
+// effect is what a change of a Cluster can do to decisions.
+type effect int
+
+const (
+	// noEffect: no decision depends on what changed.
+	noEffect effect = iota
+	// roomEffect: there is more or less free room. It changes all the time, and only decisions that wait for room, or
+	// follow it, are taken again.
+	roomEffect
+	// memberEffect: what the member may get has changed, for placements that choose it already.
+	memberEffect
+	// choiceEffect: placements may choose it that did not, or no longer.
+	choiceEffect
+)
+
+// effectOf compares two states of a Cluster; nil: there is none.
+func effectOf(old, now *v1alpha1.Cluster) effect {
+	if old == nil || now == nil || (old.DeletionTimestamp == nil) != (now.DeletionTimestamp == nil) {
+		return choiceEffect
+	}
 	a, b := factsOf(old), factsOf(now)
-	return a.Region != b.Region || a.Provider != b.Provider || a.Cordoned != b.Cordoned || a.Paused != b.Paused ||
-		a.Ready != b.Ready || (a.Free == nil) != (b.Free == nil) ||
-		!maps.Equal(a.Labels, b.Labels) || !slices.Equal(a.Zones, b.Zones) || !slices.Equal(a.Taints, b.Taints) ||
-		(old.DeletionTimestamp == nil) != (now.DeletionTimestamp == nil) || apisHash(old) != apisHash(now)
+	switch {
+	case a.Region != b.Region || a.Provider != b.Provider || !maps.Equal(a.Labels, b.Labels) ||
+		!slices.Equal(a.Zones, b.Zones):
+		return choiceEffect
+	case !slices.Equal(a.Taints, b.Taints), a.Ready != b.Ready, a.Cordoned != b.Cordoned, a.Paused != b.Paused,
+		(a.Free == nil) != (b.Free == nil), apisHash(old) != apisHash(now):
+		return memberEffect
+	case !slices.EqualFunc(a.Free, b.Free, sameRoom):
+		return roomEffect
+	}
+	return noEffect
+}
+
+func sameRoom(a, b placement.Room) bool {
+	return a.Nodes == b.Nodes && a.MilliCPU == b.MilliCPU && a.Memory == b.Memory && a.Pods == b.Pods &&
+		maps.Equal(a.Extended, b.Extended)
 }
 
 func apisHash(c *v1alpha1.Cluster) string {

@@ -38,7 +38,7 @@ func (r *Reconciler) release(ctx context.Context, f facts) error {
 
 // setFinalizers replaces the list, unless the template has changed meanwhile.
 func (r *Reconciler) setFinalizers(ctx context.Context, f facts, finalizers []string) error {
-	kind, ok := r.Templates.Kind(f.ref.GroupKind())
+	kind, ok := r.Facts.Kind(f.ref.GroupKind())
 	if !ok {
 		return fmt.Errorf("the hub does not serve %s any more", f.ref.GroupKind())
 	}

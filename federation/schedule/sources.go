@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"sync/atomic"
+	"time"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -25,7 +26,9 @@ import (
 type Source struct {
 	Cache     cache.Cache
 	Templates *template.Store
-	Claims    *claim.Index
+	// Facts are told when they have changed, Watchlist says what a change concerns.
+	Facts     *Caches
+	Watchlist *Watchlist
 
 	queue  atomic.Pointer[workqueue.TypedRateLimitingInterface[template.Ref]]
 	synced []toolscache.ResourceEventHandlerRegistration
@@ -38,25 +41,62 @@ func (s *Source) add(ref template.Ref) {
 	}
 }
 
+// addSoon looks again at a template in a while, once for all that happens until then.
+func (s *Source) addSoon(ref template.Ref) {
+	if queue := s.queue.Load(); queue != nil {
+		(*queue).AddAfter(ref, roomPause)
+	}
+}
+
+// roomPause is how long changes of free room are gathered: every pod that starts or ends in a member is one.
+const roomPause = 2 * time.Second
+
 // followers are the kinds that find their target by themselves.
 var followers = []schema.GroupKind{
 	{Group: "autoscaling", Kind: "HorizontalPodAutoscaler"},
 	{Group: "policy", Kind: "PodDisruptionBudget"},
 }
 
+// The indexes of Distributions.
+const (
+	// IndexFollowedBy finds the Distributions that name a dependency in spec.followedBy.
+	IndexFollowedBy = "followedBy"
+	// IndexMember finds the Distributions whose placement chooses a member, whether it got anything or not.
+	IndexMember = "member"
+)
+
 // IndexFields prepares the cache's indexes; it must be called before the cache starts.
 func IndexFields(ctx context.Context, indexer client.FieldIndexer) error {
-	err := indexer.IndexField(ctx, &v1alpha1.Distribution{}, IndexFollowedBy, func(obj client.Object) []string {
-		d, ok := obj.(*v1alpha1.Distribution)
-		if !ok {
-			return nil
+	for name, values := range indexes {
+		err := indexer.IndexField(ctx, &v1alpha1.Distribution{}, name, func(obj client.Object) []string {
+			d, ok := obj.(*v1alpha1.Distribution)
+			if !ok {
+				return nil
+			}
+			return values(&d.Spec)
+		})
+		if err != nil {
+			return fmt.Errorf("indexing distributions by %s: %w", name, err)
 		}
-		return d.Spec.FollowedBy
-	})
-	if err != nil {
-		return fmt.Errorf("indexing distributions by what follows them: %w", err)
 	}
 	return nil
+}
+
+var indexes = map[string]func(*v1alpha1.DistributionSpec) []string{
+	IndexFollowedBy: func(spec *v1alpha1.DistributionSpec) []string { return spec.FollowedBy },
+	IndexMember:     membersNamed,
+}
+
+// membersNamed are the members that a decision names: chosen, left, passed over, or lost.
+func membersNamed(spec *v1alpha1.DistributionSpec) []string {
+	names := make([]string, 0, len(spec.Clusters)+len(spec.Rejected)+len(spec.Leaving)+len(spec.Away))
+	for i := range spec.Clusters {
+		names = append(names, spec.Clusters[i].Name)
+	}
+	for i := range spec.Rejected {
+		names = append(names, spec.Rejected[i].Name)
+	}
+	return append(append(names, spec.Leaving...), spec.Away...)
 }
 
 // HandleTemplate looks again at a template that was written. It is a handler of template.Store.
@@ -79,20 +119,27 @@ func isWritten(old, now *unstructured.Unstructured) bool {
 // Start implements source.TypedSource.
 func (s *Source) Start(ctx context.Context, queue workqueue.TypedRateLimitingInterface[template.Ref]) error {
 	s.queue.Store(&queue)
+	s.Facts.Forget()
 	handlers := []struct {
 		of      client.Object
 		changed func(old, now any)
+		// isLookedAtFirst: what is there at the start is a reason to look, too.
+		isLookedAtFirst bool
 	}{
-		{&v1alpha1.Distribution{}, s.distribution},
-		{&v1alpha1.Cluster{}, s.cluster},
+		{&v1alpha1.Distribution{}, s.distribution, true},
+		{&v1alpha1.Cluster{}, s.cluster, false}, // every decision is looked at anyway
 	}
 	for _, h := range handlers {
 		informer, err := s.Cache.GetInformer(ctx, h.of)
 		if err != nil {
 			return fmt.Errorf("watching %T: %w", h.of, err)
 		}
-		registration, err := informer.AddEventHandler(toolscache.ResourceEventHandlerFuncs{
-			AddFunc:    func(now any) { h.changed(nil, now) },
+		registration, err := informer.AddEventHandler(toolscache.ResourceEventHandlerDetailedFuncs{
+			AddFunc: func(now any, isInInitialList bool) {
+				if !isInInitialList || h.isLookedAtFirst {
+					h.changed(nil, now)
+				}
+			},
 			UpdateFunc: func(old, now any) { h.changed(old, now) },
 			DeleteFunc: func(old any) { h.changed(last(old), nil) },
 		})
@@ -114,6 +161,7 @@ func (s *Source) WaitForSync(ctx context.Context) error {
 	if err := s.Templates.WaitForSync(ctx); err != nil {
 		return err
 	}
+	s.Facts.Forget() // all Clusters are there now
 	s.Templates.Each(schema.GroupKind{}, "", func(obj *unstructured.Unstructured) bool {
 		s.add(template.RefOf(obj))
 		return true
@@ -188,20 +236,30 @@ func readyChanged(before, after *v1alpha1.Distribution) bool {
 	return waits && before.Status.Summary != after.Status.Summary
 }
 
-// cluster looks again at every template that has a decision, if the change can matter.
+// cluster looks again at the templates that a change of a Cluster can matter to.
 func (s *Source) cluster(old, now any) {
+	s.Facts.Forget()
 	before, _ := old.(*v1alpha1.Cluster)
 	after, _ := now.(*v1alpha1.Cluster)
-	if before != nil && after != nil && !changesDecisions(before, after) {
-		return
+	switch effectOf(before, after) {
+	case choiceEffect:
+		s.Again()
+	case memberEffect:
+		s.again(client.MatchingFields{IndexMember: after.Name})
+		s.Watchlist.eachOfFacts(s.add)
+		s.Watchlist.eachOfRoom(s.add)
+	case roomEffect:
+		s.Watchlist.eachOfRoom(s.addSoon)
 	}
-	s.Again()
 }
 
 // Again looks again at every template that has a decision.
-func (s *Source) Again() {
+func (s *Source) Again() { s.again() }
+
+// again looks at those that some options of a list choose.
+func (s *Source) again(of ...client.ListOption) {
 	var all v1alpha1.DistributionList
-	if s.Cache.List(context.Background(), &all, client.UnsafeDisableDeepCopy) != nil {
+	if s.Cache.List(context.Background(), &all, append(of, client.UnsafeDisableDeepCopy)...) != nil {
 		return
 	}
 	for i := range all.Items {
