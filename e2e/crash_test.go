@@ -315,7 +315,7 @@ func TestTheEtcdClusterIsAway(t *testing.T) {
 
 	s.must(etcd.Kill())
 	s.eventually("readiness says that etcd is away", func() error { return s.notReady("etcd") })
-	err = s.hub.Kube.CoreV1().RESTClient().Post().Namespace(s.ns).Resource("configmaps").Timeout(5 * time.Second).
+	err = s.hub.Kube.CoreV1().RESTClient().Post().Namespace(s.ns).Resource("configmaps").Param("timeout", "5s").
 		Body(annotated(s.ns, "during", "gamma=1")).Do(t.Context()).Error()
 	if status := apierrors.APIStatus(nil); !errors.As(err, &status) || status.Status().Code < 500 {
 		t.Errorf("a write without etcd ended with %v, want an error of the hub", err)
