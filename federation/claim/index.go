@@ -2,6 +2,7 @@ package claim
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -92,6 +93,22 @@ func NewIndex(namespaceLabels func(string) labels.Set) *Index {
 		broad:           map[string][]*rule{},
 		broken:          map[Key]error{},
 	}
+}
+
+// Copy returns an index with the same placements, which changes on its own.
+func (ix *Index) Copy(namespaceLabels func(string) labels.Set) *Index {
+	ix.mu.RLock()
+	defer ix.mu.RUnlock()
+	copied := NewIndex(namespaceLabels)
+	maps.Copy(copied.rules, ix.rules)
+	maps.Copy(copied.broken, ix.broken)
+	for at, rules := range ix.named {
+		copied.named[at] = slices.Clone(rules)
+	}
+	for namespace, rules := range ix.broad {
+		copied.broad[namespace] = slices.Clone(rules)
+	}
+	return copied
 }
 
 // SetPlacement adds or replaces a Placement. The error says what cannot be compiled; such a placement claims nothing.
