@@ -30,18 +30,18 @@ type failure struct {
 // A refusal waits for the template or the object to change, of which we hear. What may change in the member without our
 // hearing of it (its policies, its roles) is tried again slowly.
 var (
-	never      = Result{Verdict: Failed}
-	slowly     = Result{Verdict: Failed, RetryAfter: 5 * time.Minute}
-	minutely   = Result{Verdict: Failed, RetryAfter: time.Minute}
-	halfMinute = Result{Verdict: Failed, RetryAfter: 30 * time.Second}
-	freeing    = Result{Verdict: Failed, RetryAfter: 30 * time.Second, Backoff: true}
-	soon       = Result{Verdict: Failed, RetryAfter: 5 * time.Second, Backoff: true}
-	waiting    = Result{Verdict: Pending, RetryAfter: time.Second, Backoff: true}
-	ending     = Result{Verdict: Pending, RetryAfter: 2 * time.Second, Backoff: true}
-	unknown    = Result{Verdict: Pending, RetryAfter: time.Second, Backoff: true, MemberTrouble: true}
-	troubled   = Result{Verdict: Failed, RetryAfter: time.Second, Backoff: true, MemberTrouble: true}
-	illMember  = Result{Verdict: Failed, RetryAfter: 10 * time.Second, Backoff: true, MemberTrouble: true}
-	contested  = Result{Verdict: Conflict, RetryAfter: 5 * time.Minute}
+	never     = Result{Verdict: Failed}
+	slowly    = Result{Verdict: Failed, RetryAfter: 5 * time.Minute}
+	minutely  = Result{Verdict: Failed, RetryAfter: time.Minute}
+	coming    = Result{Verdict: Failed, RetryAfter: time.Second, Backoff: true} // its definition may be on the way
+	freeing   = Result{Verdict: Failed, RetryAfter: 30 * time.Second, Backoff: true}
+	soon      = Result{Verdict: Failed, RetryAfter: 5 * time.Second, Backoff: true}
+	waiting   = Result{Verdict: Pending, RetryAfter: time.Second, Backoff: true}
+	ending    = Result{Verdict: Pending, RetryAfter: 2 * time.Second, Backoff: true}
+	unknown   = Result{Verdict: Pending, RetryAfter: time.Second, Backoff: true, MemberTrouble: true}
+	troubled  = Result{Verdict: Failed, RetryAfter: time.Second, Backoff: true, MemberTrouble: true}
+	illMember = Result{Verdict: Failed, RetryAfter: 10 * time.Second, Backoff: true, MemberTrouble: true}
+	contested = Result{Verdict: Conflict, RetryAfter: 5 * time.Minute}
 )
 
 // failures is tried from top to bottom. The order matters where rows overlap: what we did ourselves, then the special
@@ -50,7 +50,7 @@ var failures = []failure{
 	{ReasonCanceled, isCanceled, waiting, ""},
 	{ReasonNotDiscovered, isMemberTrouble, unknown, ""},
 	{ReasonInvalid, isUnusable, never, ""},
-	{ReasonKindMissing, meta.IsNoMatchError, halfMinute, "the member does not serve this kind; install it there"},
+	{ReasonKindMissing, meta.IsNoMatchError, coming, "the member does not serve this kind; install it there"},
 	{ReasonFieldOwned, isFieldConflict, contested,
 		"leave the field out of the template, or set on-conflict to Overwrite to take it"},
 
@@ -61,6 +61,7 @@ var failures = []failure{
 	{ReasonQuota, says("exceeded quota"), freeing, ""},
 	{ReasonNamespaceEnding, isNamespaceEnding, ending, ""},
 	{ReasonNamespaceMissing, isNamespaceMissing, waiting, ""},
+	{ReasonKindMissing, says("while custom resource definition is terminating"), waiting, ""},
 	{ReasonTooLarge, says("request is too large", "message larger than max", "Too long: may not be more than"), never,
 		""},
 	{ReasonUnsupported, says("does not support dry run"), never, ""},
@@ -71,7 +72,7 @@ var failures = []failure{
 
 	{ReasonUnauthorized, code(http.StatusUnauthorized), illMember, "renew the member's credentials"},
 	{ReasonForbidden, code(http.StatusForbidden), minutely, "give our account in the member the permission"},
-	{ReasonKindMissing, code(http.StatusNotFound, http.StatusMethodNotAllowed), halfMinute,
+	{ReasonKindMissing, code(http.StatusNotFound, http.StatusMethodNotAllowed), coming,
 		"the member does not serve this kind (any more)"},
 	{ReasonChanged, code(http.StatusConflict), waiting, ""},
 	{ReasonTooLarge, code(http.StatusRequestEntityTooLarge), never, ""},

@@ -50,7 +50,7 @@ func TestClassify(t *testing.T) {
 	}{
 		{context.Canceled, Pending, ReasonCanceled, time.Second, false, ""},
 		{overNetwork(context.Canceled), Pending, ReasonCanceled, time.Second, false, ""},
-		{&meta.NoKindMatchError{GroupKind: gk}, Failed, ReasonKindMissing, 30 * time.Second, false, "install it"},
+		{&meta.NoKindMatchError{GroupKind: gk}, Failed, ReasonKindMissing, time.Second, false, "install it"},
 		{apierrors.NewApplyConflict([]metav1.StatusCause{
 			{Type: metav1.CauseTypeFieldManagerConflict, Message: `conflict with "kubectl" using apps/v1`, Field: ".spec.replicas"},
 		}, "Apply failed"), Conflict, ReasonFieldOwned, 5 * time.Minute, false, `Deployment shop/web: .spec.replicas is owned by "kubectl" using apps/v1`},
@@ -63,7 +63,9 @@ func TestClassify(t *testing.T) {
 		{terminating, Pending, ReasonNamespaceEnding, 2 * time.Second, false, ""},
 		{apierrors.NewForbidden(gr, "web", errors.New(`User "hanse" cannot patch`)), Failed, ReasonForbidden, time.Minute, false, "permission"},
 		{apierrors.NewNotFound(schema.GroupResource{Resource: "namespaces"}, "shop"), Pending, ReasonNamespaceMissing, time.Second, false, "shop"},
-		{status(404, metav1.StatusReasonNotFound, "the server could not find the requested resource"), Failed, ReasonKindMissing, 30 * time.Second, false, ""},
+		{status(404, metav1.StatusReasonNotFound, "the server could not find the requested resource"), Failed, ReasonKindMissing, time.Second, false, ""},
+		{apierrors.NewForbidden(gr, "web", errors.New("create not allowed while custom resource definition is terminating")),
+			Pending, ReasonKindMissing, time.Second, false, "terminating"},
 		{apierrors.NewUnauthorized("Unauthorized"), Failed, ReasonUnauthorized, 10 * time.Second, true, "renew"},
 		{apierrors.NewConflict(gr, "web", errors.New("modified")), Pending, ReasonChanged, time.Second, false, ""},
 		{apierrors.NewInvalid(gk, "web", field.ErrorList{field.Invalid(field.NewPath("spec", "selector"), "x", "field is immutable")}),

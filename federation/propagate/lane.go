@@ -257,14 +257,14 @@ func (l *lane) forgetFailures(ref template.Ref) {
 	delete(l.attempts, work{ref: ref})
 }
 
-// turnedReady tells that the member can be worked with and could not before.
-func (l *lane) turnedReady() bool {
-	isReady := l.member.State().IsReady()
+// turned tells that the member can be worked with and could not before, and that it serves other kinds than before.
+func (l *lane) turned() (ready, kinds bool) {
+	state := l.member.State()
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	turned := isReady && !l.isReady
-	l.isReady = isReady
-	return turned
+	ready, kinds = state.IsReady() && !l.isReady, state.APIs.Hash != l.apis
+	l.isReady, l.apis = state.IsReady(), state.APIs.Hash
+	return ready, kinds
 }
 
 // news hears of changes of our objects in the member.

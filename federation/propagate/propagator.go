@@ -69,6 +69,7 @@ type lane struct {
 	watched  map[schema.GroupVersionResource]bool // resources whose changes we hear of
 	attempts map[work]int                         // failures in a row
 	isReady  bool
+	apis     string // hash of the kinds that the member serves
 }
 
 // Join starts the controller of a member; it ends with the context. It is a handler of fleet.OnJoin.
@@ -227,18 +228,30 @@ func isSent(old, now *unstructured.Unstructured) bool {
 		!maps.Equal(old.GetLabels(), now.GetLabels()) || !maps.Equal(old.GetAnnotations(), now.GetAnnotations())
 }
 
-// HandleMember looks again at everything in a member that can be worked with (again). It is a handler of
-// fleet.OnChange.
+// HandleMember looks again at everything in a member that can be worked with (again), and, when its kinds have changed,
+// at what was refused for want of one. It is a handler of fleet.OnChange.
 func (p *Propagator) HandleMember(name member.Name) {
 	l, ok := p.lane(name)
-	if !ok || !l.turnedReady() {
+	if !ok {
 		return
 	}
-	l.everything()
+	turnedReady, newKinds := l.turned()
+	switch {
+	case turnedReady:
+		l.everything()
+	case newKinds:
+		l.each(func(ref template.Ref) bool {
+			entry, _ := l.Ledger.Get(ref, name)
+			return entry.Reason == string(apply.ReasonKindMissing)
+		})
+	}
 }
 
 // everything looks at every template that the member has or had.
-func (l *lane) everything() {
+func (l *lane) everything() { l.each(func(template.Ref) bool { return true }) }
+
+// each looks at those of the templates that the member has or had that are picked.
+func (l *lane) each(isPicked func(template.Ref) bool) {
 	var all v1alpha1.DistributionList
 	if err := l.Cache.List(context.Background(), &all, client.UnsafeDisableDeepCopy); err != nil {
 		return
@@ -247,8 +260,11 @@ func (l *lane) everything() {
 	for i := range all.Items {
 		d := &all.Items[i]
 		isChosen := slices.ContainsFunc(d.Spec.Clusters, func(c v1alpha1.DistributionCluster) bool { return c.Name == name })
-		if isChosen || slices.Contains(d.Spec.Leaving, name) {
-			l.add(template.RefOfDistribution(d), 0)
+		if !isChosen && !slices.Contains(d.Spec.Leaving, name) {
+			continue
+		}
+		if ref := template.RefOfDistribution(d); isPicked(ref) {
+			l.add(ref, 0)
 		}
 	}
 }
