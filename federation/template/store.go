@@ -59,6 +59,8 @@ type Store struct {
 	ready    bool
 }
 
+var definitionKind = schema.GroupKind{Group: "apiextensions.k8s.io", Kind: "CustomResourceDefinition"}
+
 // watched is one kind's watch.
 type watched struct {
 	kind     Kind
@@ -89,17 +91,51 @@ func (s *Store) Handle(handle func(Event)) {
 func (s *Store) Run(ctx context.Context) error {
 	tick := time.NewTicker(s.options.Refresh)
 	defer tick.Stop()
+	var lag time.Duration // of the hub's discovery behind a CustomResourceDefinition
 	for {
 		if err := s.follow(ctx); err != nil && ctx.Err() == nil {
 			s.options.Logger.Warn("looking up the kinds of templates", "error", err)
+		}
+		var again <-chan time.Time
+		if lag < maxLag && s.isBehind() {
+			lag = max(2*lag, firstLag)
+			again = time.After(lag)
 		}
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-tick.C:
+		case <-again:
 		case <-s.refresh:
+			lag = 0
 		}
 	}
+}
+
+// The hub's discovery shows a kind a moment after its definition is established, sometimes a second.
+const firstLag, maxLag = 100 * time.Millisecond, 10 * time.Second
+
+// isBehind tells that a CustomResourceDefinition of the hub is established, and its kind is not followed yet.
+func (s *Store) isBehind() bool {
+	behind := false
+	s.Each(definitionKind, "", func(definition *unstructured.Unstructured) bool {
+		group, _, _ := unstructured.NestedString(definition.Object, "spec", "group")
+		kind, _, _ := unstructured.NestedString(definition.Object, "spec", "names", "kind")
+		gk := schema.GroupKind{Group: group, Kind: kind}
+		_, local := IsLocal(gk)
+		_, known := s.Kind(gk)
+		behind = !local && !known && definition.GetDeletionTimestamp() == nil && isEstablished(definition)
+		return !behind
+	})
+	return behind
+}
+
+func isEstablished(definition *unstructured.Unstructured) bool {
+	conditions, _, _ := unstructured.NestedSlice(definition.Object, "status", "conditions")
+	return slices.ContainsFunc(conditions, func(item any) bool {
+		c, ok := item.(map[string]any)
+		return ok && c["type"] == "Established" && c["status"] == "True"
+	})
 }
 
 // HasSynced tells that every kind known at the start has been read once.
@@ -301,7 +337,7 @@ func (s *Store) dispatch(handlers []func(Event), old, now any) {
 	default:
 		return
 	}
-	if event.Ref.Kind == "CustomResourceDefinition" {
+	if event.Ref.GroupKind() == definitionKind {
 		select {
 		case s.refresh <- struct{}{}:
 		default:
