@@ -1,0 +1,161 @@
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+)
+
+const widgetDefinition = `
+apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata: {name: widgets.shop.e2e.example}
+spec:
+  group: shop.e2e.example
+  scope: Namespaced
+  names: {plural: widgets, singular: widget, kind: Widget, listKind: WidgetList}
+  versions:
+  - name: v1
+    served: true
+    storage: true
+    subresources: {status: {}}
+    schema:
+      openAPIV3Schema:
+        type: object
+        properties:
+          spec: {type: object, properties: {size: {type: integer}}}
+          status: {type: object, x-kubernetes-preserve-unknown-fields: true}`
+
+const widget = `
+apiVersion: shop.e2e.example/v1
+kind: Widget
+metadata: {name: one}
+spec: {size: 3}`
+
+var (
+	widgets     = schema.GroupVersionResource{Group: "shop.e2e.example", Version: "v1", Resource: "widgets"}
+	definitions = schema.GroupVersionResource{Group: "apiextensions.k8s.io", Version: "v1",
+		Resource: "customresourcedefinitions"}
+)
+
+// A custom resource takes its definition along. A member in which nobody permitted us to write it says so and is
+// served after the permission is given; a definition that disappears in a member comes back with its objects.
+func TestPlaceACustomResource(t *testing.T) {
+	s := onFleet(t)
+	t.Cleanup(func() {
+		ctx, name := context.Background(), "widgets.shop.e2e.example"
+		_ = s.hub.Dynamic.Resource(definitions).Delete(ctx, name, metav1.DeleteOptions{})
+	})
+	s.apply(widgetDefinition)
+	s.kubectl("", "wait", "--for=condition=Established", "crd/widgets.shop.e2e.example", "--timeout=30s")
+	s.permit("east")
+	s.apply(widget, placement("one", []string{"Widget/one"}, []string{"east=1", "west=1"}))
+	s.awaitWidget("east", 3)
+
+	// west has the definition, and not the permission.
+	s.eventually("west says what it does not permit", func() error {
+		o, err := s.outcome("widget.shop.e2e.example-one", "west")
+		if err == nil && (o.Verdict != "Failed" || !strings.Contains(o.Message, "forbidden") ||
+			!strings.Contains(o.Message, "widgets") || !strings.Contains(o.Message, "permission")) {
+			err = fmt.Errorf("%s: %s", o.Verdict, o.Message)
+		}
+		return err
+	})
+	if d := s.definitionIn("west"); d == nil {
+		t.Error("the definition did not go ahead to west")
+	}
+	if d := s.definitionIn("south"); d != nil {
+		t.Error("the definition went to south, where no object of it is")
+	}
+	s.permit("west")
+	// Permissions are tried again every minute, a change of the template at once.
+	s.kubectl("", "patch", "widget", "one", "--type=merge", "-p", `{"spec":{"size":4}}`)
+	s.awaitWidget("west", 4)
+	s.awaitWidget("east", 4)
+
+	// What a controller in a member says of the object is to be seen on the hub.
+	s.in("east", "", "patch", "widget", "one", "--subresource=status", "--type=merge", "-p", `{"status":{"conditions":[
+		{"type":"Ready","status":"False","reason":"Broken","message":"the spring is broken","lastTransitionTime":"2026-01-01T00:00:00Z"}]}}`)
+	s.eventually("the hub says what is wrong in east", func() error {
+		o, err := s.outcome("widget.shop.e2e.example-one", "east")
+		if err == nil && !strings.Contains(o.HealthMessage, "the spring is broken") {
+			err = fmt.Errorf("%s: %s", o.Health, o.HealthMessage)
+		}
+		return err
+	})
+
+	before := s.definitionIn("east")
+	s.in("east", "", "delete", "crd", "widgets.shop.e2e.example")
+	s.eventually("the definition is back in east", func() error {
+		if d := s.definitionIn("east"); d == nil || d.GetUID() == before.GetUID() {
+			return fmt.Errorf("it is not there, or still the old one")
+		}
+		return nil
+	})
+	s.awaitWidget("east", 4)
+
+	s.kubectl("", "delete", "widget", "one", "--timeout=60s")
+	s.eventually("the definition leaves with the last object", func() error {
+		for _, member := range []string{"east", "west"} {
+			if s.definitionIn(member) != nil {
+				return fmt.Errorf("%s has it", member)
+			}
+		}
+		return nil
+	})
+	if _, err := s.hub.Dynamic.Resource(definitions).Get(t.Context(), "widgets.shop.e2e.example", metav1.GetOptions{}); err != nil {
+		t.Errorf("the definition left the hub as well: %v", err)
+	}
+}
+
+// permit gives the hub's account in a member the widgets, as the member's administrator would.
+func (s *scenario) permit(member string) {
+	s.Helper()
+	m := s.member(member)
+	s.in(member, `
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRole
+metadata: {name: widgets}
+rules: [{apiGroups: [shop.e2e.example], resources: [widgets], verbs: ["*"]}]
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRoleBinding
+metadata: {name: widgets}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: widgets}
+subjects: [{kind: ServiceAccount, namespace: hanse-system, name: hanse-hub}]`, "apply", "-f", "-")
+	s.Cleanup(func() {
+		ctx := context.Background()
+		_ = m.Kube.RbacV1().ClusterRoleBindings().Delete(ctx, "widgets", metav1.DeleteOptions{})
+		_ = m.Kube.RbacV1().ClusterRoles().Delete(ctx, "widgets", metav1.DeleteOptions{})
+	})
+}
+
+func (s *scenario) definitionIn(member string) *unstructured.Unstructured {
+	s.Helper()
+	found, err := s.member(member).Dynamic.Resource(definitions).Get(s.Context(), "widgets.shop.e2e.example", metav1.GetOptions{})
+	if apierrors.IsNotFound(err) {
+		return nil
+	}
+	s.must(err)
+	return found
+}
+
+func (s *scenario) awaitWidget(member string, size int64) {
+	s.Helper()
+	s.eventually(fmt.Sprintf("the widget in %s has size %d", member, size), func() error {
+		found, err := s.member(member).Dynamic.Resource(widgets).Namespace(s.ns).Get(s.Context(), "one", metav1.GetOptions{})
+		if err != nil {
+			return err
+		}
+		if is, _, _ := unstructured.NestedInt64(found.Object, "spec", "size"); is != size {
+			return fmt.Errorf("it is %d", is)
+		}
+		return nil
+	})
+}
