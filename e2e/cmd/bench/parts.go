@@ -1,0 +1,424 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/hanse-federation/hanse/api/v1alpha1"
+	"github.com/hanse-federation/hanse/e2e/harness"
+)
+
+const mib = 1 << 20
+
+// start measures a hub from an empty directory to the first placed object.
+func (b *bench) start(ctx context.Context) error {
+	if _, err := harness.Hanse(); err != nil { // builds it, which is not to be measured
+		return err
+	}
+	began := time.Now()
+	hub, err := harness.StartHub(ctx, harness.HubOptions{})
+	if err != nil {
+		return err
+	}
+	b.hub = hub
+	ready := time.Since(began)
+	time.Sleep(3 * time.Second) // not a wait for anything: idle is what is measured
+	idle, _ := memory(hub.Process().PID())
+	joining := time.Now()
+	for _, m := range b.members {
+		if err := harness.Join(ctx, hub, m); err != nil {
+			return err
+		}
+	}
+	const namespace = "first"
+	if err := makeNamespace(ctx, hub.Kube, namespace); err != nil {
+		return err
+	}
+	watched, stop, err := b.watchAll(ctx, configMaps, namespace)
+	if err != nil {
+		return err
+	}
+	defer stop()
+	first := configMap(namespace, 0)
+	first.obj.SetAnnotations(map[string]string{v1alpha1.ClustersAnnotation: "*"})
+	if err := create(ctx, hub.Clients, []item{first}); err != nil {
+		return err
+	}
+	if err := awaitAll(ctx, watched, 1); err != nil {
+		return err
+	}
+	b.add("hub ready from an empty directory", "", seconds(ready), "", "3 s")
+	b.add("from nothing to the first placed object, three joins", "", seconds(ready+time.Since(joining)), "", "5 s")
+	b.add("resident memory, idle", "", fmt.Sprintf("%d MiB", idle/mib), "", "150 MiB")
+	return nil
+}
+
+// watchAll hears of arrivals in all members.
+func (b *bench) watchAll(
+	ctx context.Context, gvr schema.GroupVersionResource, namespace string,
+) ([]*arrivals, context.CancelFunc, error) {
+	ctx, stop := context.WithCancel(ctx)
+	var all []*arrivals
+	for _, m := range b.members {
+		a, err := watchArrivals(ctx, m, gvr, namespace)
+		if err != nil {
+			stop()
+			return nil, nil, err
+		}
+		all = append(all, a)
+	}
+	return all, stop, nil
+}
+
+func awaitAll(ctx context.Context, watched []*arrivals, count int) error {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Minute)
+	defer cancel()
+	for _, a := range watched {
+		if err := a.await(ctx, count); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// latencies is how many single objects are measured.
+const latencies = 50
+
+// latency measures single objects on an idle system.
+func (b *bench) latency(ctx context.Context) error {
+	floor, err := b.latencyOf(ctx, "floor-latency", func(ctx context.Context, i item) error {
+		group, ctx := errgroup.WithContext(ctx)
+		for _, m := range b.members {
+			group.Go(func() error { return applyTo(ctx, m.Clients, i) })
+		}
+		return group.Wait()
+	})
+	if err != nil {
+		return err
+	}
+	if err := makeNamespace(ctx, b.hub.Kube, "hub-latency"); err != nil {
+		return err
+	}
+	if err := create(ctx, b.hub.Clients, []item{placement("hub-latency")}); err != nil {
+		return err
+	}
+	hub, err := b.latencyOf(ctx, "hub-latency", func(ctx context.Context, i item) error {
+		return create(ctx, b.hub.Clients, []item{i})
+	})
+	if err != nil {
+		return err
+	}
+	b.add("create to present in three members, p50", millis(floor, 50), millis(hub, 50), over(hub, floor, 50), "25 ms")
+	b.add("create to present in three members, p99", millis(floor, 99), millis(hub, 99), over(hub, floor, 99), "100 ms")
+	back, err := b.statusLatency(ctx)
+	if err != nil {
+		return err
+	}
+	b.add("member status to hub status, p50", "", millis(back, 50), "", "30 ms")
+	b.add("member status to hub status, p99", "", millis(back, 99), "", "")
+	return nil
+}
+
+// latencyOf writes objects one at a time and measures until the last member has each.
+func (b *bench) latencyOf(
+	ctx context.Context, namespace string, write func(context.Context, item) error,
+) ([]time.Duration, error) {
+	for _, m := range b.members {
+		if err := makeNamespace(ctx, m.Kube, namespace); err != nil {
+			return nil, err
+		}
+	}
+	watched, stop, err := b.watchAll(ctx, configMaps, namespace)
+	if err != nil {
+		return nil, err
+	}
+	defer stop()
+	var took []time.Duration
+	for i := range latencies + 1 {
+		began := time.Now()
+		if err := write(ctx, configMap(namespace, i)); err != nil {
+			return nil, err
+		}
+		if err := awaitAll(ctx, watched, i+1); err != nil {
+			return nil, err
+		}
+		if i > 0 { // the first one makes connections and caches
+			took = append(took, time.Since(began))
+		}
+		time.Sleep(20 * time.Millisecond) // not a wait for anything: an idle system is what is measured
+	}
+	return took, nil
+}
+
+// statusLatency changes a status in a member and measures until the hub's object shows it.
+func (b *bench) statusLatency(ctx context.Context) ([]time.Duration, error) {
+	const namespace = "hub-latency"
+	web := deployment(namespace, 0, 6)
+	if err := create(ctx, b.hub.Clients, []item{web}); err != nil {
+		return nil, err
+	}
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	hub := b.hub.Dynamic.Resource(deployments).Namespace(namespace)
+	watch, err := hub.Watch(ctx, metav1.ListOptions{})
+	if err != nil {
+		return nil, fmt.Errorf("watching the hub: %w", err)
+	}
+	member := b.members[0].Dynamic.Resource(deployments).Namespace(namespace)
+	var took []time.Duration
+	for i := int64(1); i <= latencies; i++ {
+		patch := fmt.Appendf(nil, `{"status":{"replicas":%d,"readyReplicas":%d}}`, i, i)
+		if err := patchSoon(ctx, func() error {
+			_, err := member.Patch(ctx, web.obj.GetName(), types.MergePatchType, patch, metav1.PatchOptions{}, "status")
+			return err
+		}); err != nil {
+			return nil, err
+		}
+		began := time.Now()
+		for event := range watch.ResultChan() {
+			obj, ok := event.Object.(*unstructured.Unstructured)
+			if !ok {
+				return nil, fmt.Errorf("watching the hub: %v", event.Object)
+			}
+			if ready, _, _ := unstructured.NestedInt64(obj.Object, "status", "readyReplicas"); ready == i {
+				break
+			}
+		}
+		took = append(took, time.Since(began))
+		time.Sleep(200 * time.Millisecond) // not a wait for anything: an idle system is what is measured
+	}
+	return took, nil
+}
+
+// patchSoon tries until the object is there.
+func patchSoon(ctx context.Context, patch func() error) error {
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	for {
+		err := patch()
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+}
+
+// wave measures many objects at once.
+func (b *bench) wave(ctx context.Context) error {
+	floor, err := b.floorWave(ctx)
+	if err != nil {
+		return err
+	}
+	const namespace = "hub-wave"
+	if err := makeNamespace(ctx, b.hub.Kube, namespace); err != nil {
+		return err
+	}
+	if err := create(ctx, b.hub.Clients, []item{placement(namespace)}); err != nil {
+		return err
+	}
+	items := b.items(namespace)
+	revision, bytes, err := quiet(ctx, b.hub.DataDir())
+	if err != nil {
+		return err
+	}
+	pid := b.hub.Process().PID()
+	resetPeak(pid)
+	used, err := cpu(pid)
+	if err != nil {
+		return err
+	}
+	configs, stopConfigs, err := b.watchAll(ctx, configMaps, namespace)
+	if err != nil {
+		return err
+	}
+	defer stopConfigs()
+	apps, stopApps, err := b.watchAll(ctx, deployments, namespace)
+	if err != nil {
+		return err
+	}
+	defer stopApps()
+	began := time.Now()
+	if err := create(ctx, b.hub.Clients, items); err != nil {
+		return err
+	}
+	if err := awaitAll(ctx, configs, b.size); err != nil {
+		return err
+	}
+	if err := awaitAll(ctx, apps, b.size/2); err != nil {
+		return err
+	}
+	hub := time.Since(began)
+	revisionAfter, bytesAfter, err := quiet(ctx, b.hub.DataDir())
+	if err != nil {
+		return err
+	}
+	usedAfter, err := cpu(pid)
+	if err != nil {
+		return err
+	}
+	now, peak := memory(pid)
+	count := float64(len(items))
+	b.add(fmt.Sprintf("wave: %d ConfigMaps and %d Deployments to three members", b.size, b.size/2),
+		seconds(floor), seconds(hub), fmt.Sprintf("%.2f", hub.Seconds()/floor.Seconds()), "2")
+	b.add("hub CPU-seconds per object", "", fmt.Sprintf("%.4f", (usedAfter-used).Seconds()/count), "", "0.02")
+	b.add("writes to the hub's etcd per object", "", fmt.Sprintf("%.2f", float64(revisionAfter-revision)/count), "", "4")
+	b.add("live bytes in the hub's etcd per object", "", fmt.Sprintf("%.0f", float64(bytesAfter-bytes)/count), "", "4096")
+	b.add("resident memory, peak of the wave", "", fmt.Sprintf("%d MiB", peak/mib), "", "400 MiB")
+	b.add("resident memory, after", "", fmt.Sprintf("%d MiB", now/mib), "", "")
+	return nil
+}
+
+func (b *bench) items(namespace string) []item {
+	var items []item
+	for i := range b.size {
+		items = append(items, configMap(namespace, i))
+		if i%2 == 0 {
+			items = append(items, deployment(namespace, i, 6))
+		}
+	}
+	return items
+}
+
+// floorWave applies the members' objects directly.
+func (b *bench) floorWave(ctx context.Context) (time.Duration, error) {
+	const namespace = "floor-wave"
+	for _, m := range b.members {
+		if err := makeNamespace(ctx, m.Kube, namespace); err != nil {
+			return 0, err
+		}
+	}
+	configs, stopConfigs, err := b.watchAll(ctx, configMaps, namespace)
+	if err != nil {
+		return 0, err
+	}
+	defer stopConfigs()
+	items := b.items(namespace)
+	began := time.Now()
+	group, groupCtx := errgroup.WithContext(ctx)
+	group.SetLimit(workers)
+	for _, i := range items {
+		for _, m := range b.members {
+			group.Go(func() error { return applyTo(groupCtx, m.Clients, i) })
+		}
+	}
+	if err := group.Wait(); err != nil {
+		return 0, err
+	}
+	if err := awaitAll(ctx, configs, b.size); err != nil {
+		return 0, err
+	}
+	return time.Since(began), nil
+}
+
+// restart measures a start with everything placed, and looks for writes.
+func (b *bench) restart(ctx context.Context) error {
+	before, _, err := quiet(ctx, b.hub.DataDir())
+	if err != nil {
+		return err
+	}
+	members, err := b.versions(ctx)
+	if err != nil {
+		return err
+	}
+	if err := b.hub.Stop(); err != nil {
+		return err
+	}
+	began := time.Now()
+	if err := b.hub.Start(ctx); err != nil {
+		return err
+	}
+	ready := time.Since(began)
+	idle, err := b.idleAfter(ctx, began)
+	if err != nil {
+		return err
+	}
+	after, _, err := quiet(ctx, b.hub.DataDir())
+	if err != nil {
+		return err
+	}
+	now, err := b.versions(ctx)
+	if err != nil {
+		return err
+	}
+	written := 0
+	for name, version := range now {
+		if members[name] != version {
+			written++
+		}
+	}
+	b.add("restart with all placed: ready", "", seconds(ready), "", "")
+	b.add("restart with all placed: quiet", "", seconds(idle), "", "3 s")
+	b.add("restart with all placed: writes to etcd", "", fmt.Sprint(after-before), "", "0")
+	b.add("restart with all placed: writes to members", "", fmt.Sprint(written), "", "0")
+	return nil
+}
+
+// idleAfter waits until the hub uses less than a tenth of a core and tells how long after began that was.
+func (b *bench) idleAfter(ctx context.Context, began time.Time) (time.Duration, error) {
+	const slice = 200 * time.Millisecond
+	last, err := cpu(b.hub.Process().PID())
+	if err != nil {
+		return 0, err
+	}
+	for {
+		select {
+		case <-ctx.Done():
+			return 0, ctx.Err()
+		case <-time.After(slice):
+		}
+		used, err := cpu(b.hub.Process().PID())
+		if err != nil {
+			return 0, err
+		}
+		if used-last < slice/10 {
+			return time.Since(began) - slice, nil
+		}
+		last = used
+	}
+}
+
+// versions are the resource versions of all that the hub has made in the members.
+func (b *bench) versions(ctx context.Context) (map[string]string, error) {
+	all := map[string]string{}
+	for _, m := range b.members {
+		for _, gvr := range []schema.GroupVersionResource{configMaps, deployments} {
+			list, err := m.Dynamic.Resource(gvr).List(ctx, metav1.ListOptions{LabelSelector: v1alpha1.HubLabel})
+			if err != nil {
+				return nil, fmt.Errorf("listing %s of %s: %w", gvr.Resource, m.Name(), err)
+			}
+			for i := range list.Items {
+				o := &list.Items[i]
+				all[m.Name()+"/"+gvr.Resource+"/"+o.GetNamespace()+"/"+o.GetName()] = o.GetResourceVersion()
+			}
+		}
+	}
+	return all, nil
+}
+
+func seconds(d time.Duration) string { return fmt.Sprintf("%.2f s", d.Seconds()) }
+
+// percentile of durations.
+func percentile(all []time.Duration, p int) time.Duration {
+	sorted := slices.Sorted(slices.Values(all))
+	return sorted[min(len(sorted)-1, len(sorted)*p/100)]
+}
+
+func millis(all []time.Duration, p int) string {
+	return fmt.Sprintf("%.1f ms", float64(percentile(all, p).Microseconds())/1000)
+}
+
+func over(a, b []time.Duration, p int) string {
+	return fmt.Sprintf("%.2f", percentile(a, p).Seconds()/percentile(b, p).Seconds())
+}
