@@ -23,6 +23,15 @@ func Validate(spec *v1alpha1.PlacementSpec) error {
 	return errors.Join(err, overrides.ToAggregate())
 }
 
+// Of is the claim of a spec, as if it claimed everything. Errors name the field.
+func Of(source v1alpha1.PlacementReference, spec *v1alpha1.PlacementSpec) (Claim, error) {
+	if err := Validate(spec); err != nil {
+		return Claim{}, err
+	}
+	compiled, err := compile(Key{}, source, metav1.ObjectMeta{}, spec)
+	return compiled.claim, err
+}
+
 func compile(
 	key Key, source v1alpha1.PlacementReference, meta metav1.ObjectMeta, spec *v1alpha1.PlacementSpec,
 ) (*rule, error) {
