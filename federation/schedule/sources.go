@@ -51,8 +51,8 @@ func (s *Source) addSoon(ref template.Ref) {
 // roomPause is how long changes of free room are gathered: every pod that starts or ends in a member is one.
 const roomPause = 2 * time.Second
 
-// followers are the kinds that find their target by themselves.
-var followers = []schema.GroupKind{
+// Followers are the kinds that find their target by themselves.
+var Followers = []schema.GroupKind{
 	{Group: "autoscaling", Kind: "HorizontalPodAutoscaler"},
 	{Group: "policy", Kind: "PodDisruptionBudget"},
 }
@@ -206,7 +206,7 @@ func (s *Source) distribution(old, now any) {
 	if !isWorkload || namespace == "" {
 		return
 	}
-	for _, kind := range followers {
+	for _, kind := range Followers {
 		s.Templates.Each(kind, namespace, func(obj *unstructured.Unstructured) bool {
 			s.add(template.RefOf(obj))
 			return true
