@@ -14,6 +14,7 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apiserver/pkg/authentication/user"
 	"k8s.io/client-go/discovery"
 	"k8s.io/client-go/dynamic"
 	clientscheme "k8s.io/client-go/kubernetes/scheme"
@@ -40,6 +41,7 @@ import (
 	"github.com/hanse-federation/hanse/federation/ledger"
 	"github.com/hanse-federation/hanse/federation/member"
 	"github.com/hanse-federation/hanse/federation/membership"
+	"github.com/hanse-federation/hanse/federation/plan"
 	"github.com/hanse-federation/hanse/federation/propagate"
 	"github.com/hanse-federation/hanse/federation/schedule"
 	"github.com/hanse-federation/hanse/federation/template"
@@ -78,6 +80,7 @@ type Federation struct {
 	ledger    *ledger.Ledger
 	leads     atomic.Bool
 	facts     *schedule.Caches
+	planner   *plan.Planner
 }
 
 // New prepares everything; nothing runs yet.
@@ -161,6 +164,10 @@ func (f *Federation) setUp(ctx context.Context) error {
 		Client: f.manager.GetClient(), Cache: cached, Templates: f.templates, Store: c.Zones, Seed: c.DNSSeed,
 		Servers: c.DNSServers, Leads: f.leads.Load, Logger: c.Logger, Now: now,
 	})
+
+	f.planner = &plan.Planner{
+		Hub: c.Hub, ID: apply.Hub(c.HubUID), Facts: f.facts, Leads: f.leads.Load, Now: now,
+	}
 
 	f.ledger.Listen(collectSource.HandleLedger)
 	f.templates.Handle(scheduleSource.HandleTemplate)
@@ -320,4 +327,9 @@ func (f *Federation) NamespaceLabels(name string) labels.Set {
 		return obj.GetLabels()
 	}
 	return nil
+}
+
+// Plan answers what would become of objects, and writes nothing.
+func (f *Federation) Plan(ctx context.Context, caller user.Info, question *v1alpha1.Plan) error {
+	return f.planner.Answer(ctx, caller, question)
 }

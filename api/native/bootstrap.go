@@ -86,6 +86,8 @@ func hanseRoles() []rbacv1.ClusterRole {
 		aggregatedRole("edit", rbacv1.PolicyRule{
 			APIGroups: []string{hanseGroup}, Verbs: writeVerbs,
 			Resources: []string{"placements", "globalservices"},
+		}, rbacv1.PolicyRule{ // a plan needs the permission of every write that it plans, too
+			APIGroups: []string{hanseGroup}, Verbs: []string{"create"}, Resources: []string{"plans"},
 		}),
 	}
 }

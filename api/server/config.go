@@ -10,9 +10,11 @@ import (
 
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/version"
 	"k8s.io/apiserver/pkg/admission"
 	"k8s.io/apiserver/pkg/authentication/authenticator"
+	"k8s.io/apiserver/pkg/authentication/user"
 	"k8s.io/apiserver/pkg/authorization/authorizer"
 	"k8s.io/apiserver/pkg/server/healthz"
 	"k8s.io/client-go/rest"
@@ -44,6 +46,9 @@ type Config struct {
 	Admission admission.Interface
 	// Clusters is the text of the column CLUSTERS of one workload, "east=4/4,west=2/2". nil leaves the column out.
 	Clusters func(group, kind, namespace, name string) string
+
+	// Reviews are kinds of other parts that are questions.
+	Reviews []Review
 
 	// PublicHealth and PublicMetrics serve /healthz, /livez, /readyz, or /metrics, to anybody. Otherwise they need
 	// credentials that allow "get" on the path.
@@ -82,6 +87,18 @@ type Route struct {
 	Handler http.Handler
 	// LongRunning exempts the route from the request timeout and the limits on requests in flight: streams, upgrades.
 	LongRunning bool
+}
+
+// Review is a cluster-scoped kind that is a question: a create is answered, and nothing is stored. It passes the filter
+// chain and admission as every other write, stands in discovery, and takes the permission to create its resource.
+type Review struct {
+	Kind schema.GroupVersionKind
+	// Resource is the plural in the path, Singular what people call one.
+	Resource, Singular string
+	// Scheme makes and encodes objects of the kind.
+	Scheme *runtime.Scheme
+	// Answer fills in the object. Errors are those of the API (k8s.io/apimachinery/pkg/api/errors).
+	Answer func(ctx context.Context, caller user.Info, obj runtime.Object) error
 }
 
 // TokenIssuer makes tokens for ServiceAccounts: it gets a *authenticationv1.TokenRequest and returns it answered.

@@ -24,8 +24,9 @@ type catalogue struct {
 	core   aggregated.ResourceManager // /api
 	named  aggregated.ResourceManager // /apis
 
-	native []apidiscoveryv2.APIGroupDiscovery
-	view   atomic.Pointer[catalogueView]
+	native  []apidiscoveryv2.APIGroupDiscovery
+	reviews []Review // shown in groups that CRDs define
+	view    atomic.Pointer[catalogueView]
 }
 
 // catalogueView is what the handlers read; it is replaced as a whole.
@@ -64,6 +65,9 @@ func (c *catalogue) setNative(groups []apidiscoveryv2.APIGroupDiscovery) error {
 // setCustom replaces the kinds that CRDs define.
 func (c *catalogue) setCustom(crds []*apiextensionsv1.CustomResourceDefinition) {
 	groups := customGroups(crds)
+	for _, r := range c.reviews {
+		showReview(groups, r)
+	}
 	manager := c.named.WithSource(aggregated.CRDSource)
 	for _, old := range c.view.Load().groups {
 		if !slices.ContainsFunc(groups, func(g apidiscoveryv2.APIGroupDiscovery) bool { return g.Name == old.Name }) {
@@ -82,6 +86,24 @@ func (c *catalogue) setCustom(crds []*apiextensionsv1.CustomResourceDefinition) 
 		}
 	}
 	c.publish(groups)
+}
+
+// showReview adds a question to the kinds of its group version.
+func showReview(groups []apidiscoveryv2.APIGroupDiscovery, r Review) {
+	kind := metav1.GroupVersionKind(r.Kind)
+	for i := range groups {
+		if groups[i].Name != kind.Group {
+			continue
+		}
+		for j := range groups[i].Versions {
+			if v := &groups[i].Versions[j]; v.Version == kind.Version {
+				v.Resources = append(v.Resources, apidiscoveryv2.APIResourceDiscovery{
+					Resource: r.Resource, SingularResource: r.Singular, ResponseKind: &kind,
+					Scope: apidiscoveryv2.ScopeCluster, Verbs: []string{"create"},
+				})
+			}
+		}
+	}
 }
 
 func sameVersion(name string) func(apidiscoveryv2.APIVersionDiscovery) bool {

@@ -77,6 +77,34 @@ func (b *nativeBuilder) addReview(gvr schema.GroupVersionResource, r apidiscover
 	return nil
 }
 
+// addReviews makes the endpoints of the questions of other parts.
+func (s *Server) addReviews(endpoints map[target]*endpoint) error {
+	for _, r := range s.cfg.Reviews {
+		t := target{GroupVersionResource: r.Kind.GroupVersion().WithResource(r.Resource)}
+		types := managedfields.NewDeducedTypeConverter()
+		scope, err := newDialect(r.Scheme, types).scope(scopeOf{
+			target: t, kind: r.Kind, hub: r.Kind.GroupVersion(), table: rest.NewDefaultTableConvertor(t.GroupResource()),
+		}, &s.gate)
+		if err != nil {
+			return err
+		}
+		kind := review{
+			make: func() runtime.Object { obj, _ := r.Scheme.New(r.Kind); return obj },
+			answer: func(ctx context.Context, obj runtime.Object) error {
+				caller, ok := request.UserFrom(ctx)
+				if !ok {
+					return apierrors.NewBadRequest("no user is known for this request")
+				}
+				return r.Answer(ctx, caller, obj)
+			},
+		}
+		endpoints[t] = measured(t, false, verbHandlers{
+			"create": func() http.HandlerFunc { return handlers.CreateResource(kind, scope, s.admit) },
+		})
+	}
+	return nil
+}
+
 // answerSelf tells callers who they are.
 func answerSelf(ctx context.Context, obj runtime.Object) error {
 	caller, ok := request.UserFrom(ctx)

@@ -137,6 +137,10 @@ func (s *Server) buildNatives(context.Context) error {
 		}
 	}
 	s.natives = b.out
+	s.discovery.reviews = s.cfg.Reviews
+	if err := s.addReviews(s.natives.endpoints); err != nil {
+		return err
+	}
 	return s.discovery.setNative(groups)
 }
 

@@ -207,6 +207,7 @@ func (h *Hub) buildAPI(listener net.Listener) error {
 		Namespaces:      []string{v1alpha1.SystemNamespace},
 		Admission:       &admit.Plugin{Claims: h.claims.Load},
 		Clusters:        h.clusters,
+		Reviews:         h.reviews(),
 		PublicHealth:    h.config.PublicHealth,
 		PublicMetrics:   h.config.PublicMetrics,
 		AuditLogFile:    h.config.AuditLogFile,
