@@ -75,7 +75,8 @@ func ofError(err error, server string) outcome {
 		return say(ReasonTimeout, "%s does not answer in time; check network and firewall, or the API server hangs",
 			server)
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET),
-		errors.Is(err, syscall.EPIPE), errors.As(err, &netErr), strings.Contains(text, "http2:"):
+		errors.Is(err, syscall.EPIPE), errors.As(err, &netErr), strings.Contains(text, "http2:"),
+		strings.Contains(text, "stream error:"):
 		return say(ReasonReset, "the connection to %s broke: %s", server, text)
 	case strings.Contains(text, "malformed HTTP"):
 		return say(ReasonNotAnAPI, "%s does not speak HTTP; check the server's URL", server)
