@@ -286,7 +286,7 @@ func (ix *Index) rank(r *rule, obj *unstructured.Unstructured) int {
 func (ix *Index) rankOf(r *rule, selector resource, obj *unstructured.Unstructured) int {
 	isClusterWide := r.key.Namespace == ""
 	if isClusterWide && obj.GetNamespace() != "" {
-		if template.IsHubOwn(obj) || selector.kind != "Namespace" || !ix.takesNamespace(selector, obj.GetNamespace()) {
+		if template.IsHubOwn(obj) || !selector.selectsNamespaces() || !ix.takesNamespace(selector, obj.GetNamespace()) {
 			return 0
 		}
 		return rankNamespace
@@ -307,6 +307,9 @@ func (ix *Index) rankOf(r *rule, selector resource, obj *unstructured.Unstructur
 	}
 	return rankSelector
 }
+
+// selectsNamespaces tells that the selector is for Namespaces, and not for another group's kind of that name.
+func (s resource) selectsNamespaces() bool { return s.kind == "Namespace" && s.group == "" }
 
 // takesNamespace tells whether a selector of Namespaces takes one.
 func (ix *Index) takesNamespace(selector resource, namespace string) bool {
