@@ -9,8 +9,10 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/sets"
 	"k8s.io/apiserver/pkg/admission"
 	"k8s.io/apiserver/pkg/endpoints/request"
 )
@@ -111,6 +113,40 @@ func (l *lifecycle) endsNow(name string) bool {
 	}
 	_, ok := l.ending[name]
 	return ok
+}
+
+// ownKinds refuses to delete the definitions that the hub is made with. The objects of a definition go with it: without
+// Placements nothing is placed, and every member would be emptied.
+type ownKinds struct{ names sets.Set[string] }
+
+var _ admission.ValidationInterface = ownKinds{}
+
+func newOwnKinds(definitions []*apiextensionsv1.CustomResourceDefinition) ownKinds {
+	names := sets.New[string]()
+	for _, d := range definitions {
+		names.Insert(d.Name)
+	}
+	return ownKinds{names}
+}
+
+// Handles implements admission.Interface.
+func (ownKinds) Handles(operation admission.Operation) bool { return operation == admission.Delete }
+
+// Validate implements admission.ValidationInterface. The deletion of a collection asks once for the whole, without an
+// object, and then for each.
+func (k ownKinds) Validate(_ context.Context, a admission.Attributes, _ admission.ObjectInterfaces) error {
+	resource := a.GetResource().GroupResource()
+	if resource != apiextensionsv1.Resource("customresourcedefinitions") {
+		return nil
+	}
+	name := a.GetName()
+	if old, ok := a.GetOldObject().(metav1.Object); ok {
+		name = old.GetName()
+	}
+	if !k.names.Has(name) {
+		return nil
+	}
+	return apierrors.NewForbidden(resource, name, errors.New("the hub's own kinds may not be deleted"))
 }
 
 // escalation asks Access.Escalates about every write of a role or binding.

@@ -58,7 +58,9 @@ func (s *Server) buildChain(context.Context) error {
 	}
 	s.chain = c
 
-	chain := []admission.Interface{&lifecycle{server: s, ending: map[string]time.Time{}}, escalation{s}}
+	chain := []admission.Interface{
+		&lifecycle{server: s, ending: map[string]time.Time{}}, newOwnKinds(s.cfg.CRDs), escalation{s},
+	}
 	if s.cfg.Admission != nil {
 		chain = append(chain, s.cfg.Admission)
 	}

@@ -117,6 +117,27 @@ func TestCustomKind(t *testing.T) {
 	}
 }
 
+// The definitions of the hub's own kinds stay, whichever way somebody tries to delete them.
+func TestOwnKindsStay(t *testing.T) {
+	crds := crdClient(t).ApiextensionsV1().CustomResourceDefinitions()
+	before, err := crds.Get(t.Context(), "placements.hanse.io", metav1.GetOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	one := crds.Delete(t.Context(), "placements.hanse.io", metav1.DeleteOptions{})
+	all := crds.DeleteCollection(t.Context(), metav1.DeleteOptions{},
+		metav1.ListOptions{FieldSelector: "metadata.name=placements.hanse.io"})
+	for _, err := range []error{one, all} {
+		if !apierrors.IsForbidden(err) || !strings.Contains(err.Error(), "the hub's own kinds may not be deleted") {
+			t.Errorf("%v, want forbidden", err)
+		}
+	}
+	after, err := crds.Get(t.Context(), "placements.hanse.io", metav1.GetOptions{})
+	if err != nil || after.UID != before.UID || after.DeletionTimestamp != nil {
+		t.Errorf("the definition is %+v: %v", after, err)
+	}
+}
+
 // T19: what a deleted CRD leaves behind must not come back with the next one of its name.
 func TestDeletedKindTakesItsObjects(t *testing.T) {
 	const group = "gone.example.org"

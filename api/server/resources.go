@@ -272,6 +272,7 @@ func (b *nativeBuilder) parts(store *storage.Store, base scopeOf, r apidiscovery
 		case "scale":
 			s.kind, s.hub = scaleKind, scaleKind.GroupVersion()
 			s.types = managedfields.NewDeducedTypeConverter()
+			s.table = native.TableConvertor(scaleKind, native.TableOptions{})
 			part = newScale(store.Store, base.GroupVersionResource)
 		case "token":
 			if err := b.addToken(s); err != nil {
