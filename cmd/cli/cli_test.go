@@ -63,6 +63,9 @@ func TestWrongCommandLines(t *testing.T) {
 		{"place deployment/web --to east=1 --clear", exitUsage, "--clear"},
 		{"place web --to east=1 --kubeconfig " + away, exitUsage, "is not KIND/NAME"},
 		{"place -f /no/such/file --to east=1 --kubeconfig " + away, exitUsage, "no such file"},
+		{"plan", exitUsage, "-f FILE is missing"},
+		{"plan -f /no/such/file --kubeconfig " + away, exitUsage, "no such file"},
+		{"plan -f x -o name", exitUsage, "there are json, yaml"},
 		{"status --wait 1s", exitUsage, "--wait needs KIND/NAME"},
 		{"dns lookup a.example --server 127.0.0.1:1 --type X", exitUsage, "no type of DNS record"},
 		{"dns lookup a.example --server 127.0.0.1:1 --from x", exitUsage, "neither an address nor a network"},
@@ -127,7 +130,7 @@ func TestExplain(t *testing.T) {
 				t.Fatal(err)
 			}
 			var got bytes.Buffer
-			if err := explain(&got, &d); err != nil {
+			if err := explain(&got, &d, nil); err != nil {
 				t.Fatal(err)
 			}
 			if diff := cmp.Diff(want, got.String()); diff != "" {

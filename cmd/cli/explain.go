@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -12,6 +14,7 @@ import (
 
 	"github.com/hanse-federation/hanse/api/v1alpha1"
 	"github.com/hanse-federation/hanse/federation/enroll"
+	"github.com/hanse-federation/hanse/placement"
 )
 
 func newExplain(hub *access) *cobra.Command {
@@ -37,9 +40,25 @@ func newExplain(hub *access) *cobra.Command {
 		if *output != asTable {
 			return printed{value: d}.print(c, *output)
 		}
-		return explain(c.OutOrStdout(), d)
+		return explain(c.OutOrStdout(), d, h.reasons(c.Context(), d))
 	}
 	return c
+}
+
+// reasons asks the hub to decide about a template again, for what a Distribution does not keep: what held the shares,
+// and every reason of who was passed over. nil when the caller may not ask.
+func (h *hubAPI) reasons(ctx context.Context, d *v1alpha1.Distribution) *v1alpha1.PlannedObject {
+	t := d.Spec.Template
+	answer, err := h.plan(ctx, &v1alpha1.Plan{Spec: v1alpha1.PlanSpec{
+		DecisionOnly: true,
+		Templates: []v1alpha1.PlannedTemplate{
+			{APIVersion: t.APIVersion, Kind: t.Kind, Namespace: t.Namespace, Name: t.Name},
+		},
+	}})
+	if err != nil || len(answer.Status.Objects) == 0 || answer.Status.Objects[0].Error != "" {
+		return nil
+	}
+	return &answer.Status.Objects[0]
 }
 
 // notPlaced says why an object has no Distribution.
@@ -64,14 +83,15 @@ func (h *hubAPI) notPlaced(ctx context.Context, o object) error {
 		"no placement selects %s, so it stays on the hub", o)
 }
 
-// explain tells the story of a decision: who decided, who was chosen and why, who was not, what is left over, what is
-// wrong.
-func explain(w io.Writer, d *v1alpha1.Distribution) error {
+// explain tells the story of a decision: who decided, who was chosen and why, who was not, what is left over, what
+// changed last, what is wrong. again is the decision taken anew, with all its reasons; it may be nil.
+func explain(w io.Writer, d *v1alpha1.Distribution, again *v1alpha1.PlannedObject) error {
 	story := &teller{w: w}
 	story.heading(d)
-	story.chosen(d)
-	story.rejected(d)
+	story.chosen(d, again)
+	story.rejected(d, again)
 	story.leftOver(d)
+	story.changed(d, again)
 	story.wrong(d)
 	return story.err
 }
@@ -115,33 +135,109 @@ func (t *teller) heading(d *v1alpha1.Distribution) {
 	}
 }
 
-func (t *teller) chosen(d *v1alpha1.Distribution) {
+func (t *teller) chosen(d *v1alpha1.Distribution, again *v1alpha1.PlannedObject) {
 	if len(d.Spec.Clusters) == 0 {
 		t.say("\nNo cluster was chosen.")
 		return
 	}
-	rows := [][]string{{"CLUSTER", "REPLICAS", "EXACT SHARE", "WHY"}}
+	rows := [][]string{{"CLUSTER", "REPLICAS", "EXACT SHARE", "HELD BY", "WHY"}}
+	hasClamps := false
 	for _, c := range d.Spec.Clusters {
 		replicas := ""
 		if c.Replicas != nil {
 			replicas = fmt.Sprint(*c.Replicas)
 		}
-		rows = append(rows, []string{c.Name, replicas, c.Ideal, why(c.Reason, c.Message)})
+		clamps := clampsOf(again, c.Name)
+		hasClamps = hasClamps || clamps != ""
+		rows = append(rows, []string{c.Name, replicas, c.Ideal, clamps, why(c.Reason, c.Message)})
+	}
+	if !hasClamps {
+		for i := range rows {
+			rows[i] = slices.Delete(rows[i], 3, 4)
+		}
 	}
 	t.say("")
 	t.table(rows)
 }
 
-func (t *teller) rejected(d *v1alpha1.Distribution) {
-	if len(d.Spec.Rejected) == 0 {
-		return
+// clampsOf is what holds a member's replicas away from its exact share.
+func clampsOf(again *v1alpha1.PlannedObject, name string) string {
+	if again == nil {
+		return ""
 	}
+	for _, c := range again.Clusters {
+		if c.Name == name {
+			return strings.Join(c.Clamps, ",")
+		}
+	}
+	return ""
+}
+
+func (t *teller) rejected(d *v1alpha1.Distribution, again *v1alpha1.PlannedObject) {
 	rows := [][]string{{"NOT CHOSEN", "WHY"}}
-	for _, c := range d.Spec.Rejected {
-		rows = append(rows, []string{c.Name, why(c.Reason, c.Message)})
+	var unselected []string
+	if again == nil {
+		for _, c := range d.Spec.Rejected {
+			rows = append(rows, []string{c.Name, why(c.Reason, c.Message)})
+		}
+		again = &v1alpha1.PlannedObject{}
 	}
-	t.say("")
-	t.table(rows)
+	for _, c := range again.Rejected {
+		if c.Reasons[0].Reason == string(placement.CodeNotSelected) {
+			unselected = append(unselected, c.Name)
+			continue
+		}
+		name := c.Name
+		for _, r := range c.Reasons {
+			rows = append(rows, []string{name, why(r.Reason, r.Message)})
+			name = "  also"
+		}
+	}
+	if len(rows) > 1 {
+		t.say("")
+		t.table(rows)
+	}
+	if n := len(unselected); n > 0 {
+		t.say("\nNot selected by the placement: %s", shortList(unselected))
+	}
+}
+
+// shortList names a few and counts the rest.
+func shortList(names []string) string {
+	const shown = 8
+	if len(names) <= shown {
+		return strings.Join(names, ", ")
+	}
+	return fmt.Sprintf("%s and %d more", strings.Join(names[:shown], ", "), len(names)-shown)
+}
+
+// changed tells what the last decision that changed something changed, and what the next one would.
+func (t *teller) changed(d *v1alpha1.Distribution, again *v1alpha1.PlannedObject) {
+	if last := d.Spec.LastChange; last != nil {
+		t.say("\nChanged at %s:", last.Time.UTC().Format("2006-01-02 15:04:05 MST"))
+		t.moves(last.Moves, d.Spec.Replicas != nil)
+	}
+	if again != nil && len(again.Moves) > 0 {
+		t.say("\nAbout to change:")
+		t.moves(again.Moves, again.Replicas != nil)
+	}
+}
+
+func (t *teller) moves(moves []v1alpha1.PlannedMove, counts bool) {
+	for _, m := range moves {
+		t.say("  %s %s -> %s: %s", m.Name, amount(m.From, counts), amount(m.To, counts), why(m.Reason, m.Message))
+	}
+}
+
+// amount is a number of replicas, or whether there is a copy.
+func amount(n *int64, counts bool) string {
+	switch {
+	case n == nil:
+		return "none"
+	case !counts:
+		return "a copy"
+	}
+	return fmt.Sprint(*n)
 }
 
 func (t *teller) leftOver(d *v1alpha1.Distribution) {

@@ -62,7 +62,7 @@ hub's kubeconfig, and say where things go with "hanse place" or a Placement obje
 		{"run", "Run a hub:", []*cobra.Command{newHub(), newBackup(), newRestore()}},
 		{"members", "Members:", []*cobra.Command{
 			newJoin(hub), newUnjoin(hub), newClusters(hub), newDrain(hub), newUncordon(hub)}},
-		{"work", "What goes where:", []*cobra.Command{newPlace(hub), newStatus(hub), newExplain(hub)}},
+		{"work", "What goes where:", []*cobra.Command{newPlan(hub), newPlace(hub), newStatus(hub), newExplain(hub)}},
 		{"more", "More:", []*cobra.Command{newDNS(hub), newToken(hub), newVersion(hub)}},
 	}
 	for _, g := range groups {

@@ -34,6 +34,7 @@ var kindsInUse = []struct {
 	{authorizationv1.SchemeGroupVersion, "SelfSubjectAccessReview", meta.RESTScopeRoot},
 	{v1alpha1.GroupVersion, "Cluster", meta.RESTScopeRoot},
 	{v1alpha1.GroupVersion, "Distribution", meta.RESTScopeNamespace},
+	{v1alpha1.GroupVersion, "Plan", meta.RESTScopeRoot},
 }
 
 // NewClient is a client for what this package does, in a member or on the hub. It sends nothing by itself.
