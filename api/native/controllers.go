@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/discovery/cached/memory"
 	"k8s.io/client-go/informers"
 	"k8s.io/client-go/kubernetes"
@@ -59,7 +61,14 @@ func RunNamespaceController(ctx context.Context, config *rest.Config) error {
 // orphaning deletion. It returns as RunNamespaceController does.
 //
 // It watches the metadata of every kind of the hub except events, users' custom resources included.
-func RunGarbageCollector(ctx context.Context, config *rest.Config) error {
+//
+// Beside events, the resources of passing are not watched: they own nothing and nothing owns them, and watching them
+// costs more than all the rest where they are written often.
+func RunGarbageCollector(ctx context.Context, config *rest.Config, passing ...schema.GroupResource) error {
+	ignored := maps.Clone(garbagecollector.DefaultIgnoredResources())
+	for _, resource := range passing {
+		ignored[resource] = struct{}{}
+	}
 	c, err := newClients(config, "garbage-collector")
 	if err != nil {
 		return err
@@ -70,7 +79,7 @@ func RunGarbageCollector(ctx context.Context, config *rest.Config) error {
 	started := make(chan struct{})
 	close(started) // no informer is shared with others, so none has to be waited for
 	collector, err := garbagecollector.NewGarbageCollector(ctx, c.kube, c.metadata, mapper,
-		garbagecollector.DefaultIgnoredResources(), informerfactory.NewInformerFactory(typed, anyKind), started)
+		ignored, informerfactory.NewInformerFactory(typed, anyKind), started)
 	if err != nil {
 		return fmt.Errorf("make garbage collector: %w", err)
 	}

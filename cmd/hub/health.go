@@ -9,10 +9,12 @@ import (
 	"runtime/debug"
 	"strings"
 
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/version"
 	"k8s.io/client-go/rest"
 
 	"github.com/hanse-federation/hanse/api/native"
+	"github.com/hanse-federation/hanse/api/v1alpha1"
 )
 
 func (h *Hub) federationReady(*http.Request) error {
@@ -26,13 +28,12 @@ func (h *Hub) federationReady(*http.Request) error {
 // nativeControllers keep the hub's own objects in order: content of namespaces that end, objects whose owner is gone,
 // and aggregated roles.
 func nativeControllers(loopback *rest.Config) []func(context.Context) error {
-	var all []func(context.Context) error
-	for _, run := range []func(context.Context, *rest.Config) error{
-		native.RunNamespaceController, native.RunGarbageCollector, native.RunClusterRoleAggregation,
-	} {
-		all = append(all, func(ctx context.Context) error { return run(ctx, loopback) })
+	distributions := schema.GroupResource{Group: v1alpha1.GroupVersion.Group, Resource: "distributions"}
+	return []func(context.Context) error{
+		func(ctx context.Context) error { return native.RunNamespaceController(ctx, loopback) },
+		func(ctx context.Context) error { return native.RunGarbageCollector(ctx, loopback, distributions) },
+		func(ctx context.Context) error { return native.RunClusterRoleAggregation(ctx, loopback) },
 	}
-	return all
 }
 
 // dnsServers are the addresses that name server records can carry: none if DNS is served on all addresses.

@@ -302,6 +302,7 @@ func (h *Hub) Run(ctx context.Context) error {
 		return named("the API", h.api.Run(serving))
 	})
 	group.Go(func() error { h.etcd.KeepSpace(serving); return nil })
+	group.Go(func() error { settle(serving); return nil })
 	group.Go(func() error {
 		defer endServing()
 		defer end()

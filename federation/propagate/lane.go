@@ -10,7 +10,6 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/controller/priorityqueue"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/hanse-federation/hanse/api/v1alpha1"
@@ -42,6 +41,13 @@ func (f facts) isWanted() bool {
 		f.template.GetUID() == f.distribution.Spec.Template.UID
 }
 
+// isStray tells that the member has a copy of a template whose decision does not name the member: it was lost with the
+// copy, left by force, and joined again.
+func (f facts) isStray(hub apply.Hub) bool {
+	return f.share == nil && !f.isLeaving && f.live != nil && apply.IsOurs(f.live, hub) &&
+		apply.TemplateOf(f.live) == f.distribution.Spec.Template.UID
+}
+
 // Reconcile does one thing in one member.
 func (l *lane) Reconcile(ctx context.Context, w work) (reconcile.Result, error) {
 	if w.namespace != "" {
@@ -54,7 +60,7 @@ func (l *lane) Reconcile(ctx context.Context, w work) (reconcile.Result, error) 
 	switch {
 	case f.isWanted():
 		return l.bring(ctx, f), nil
-	case f.share != nil || f.isLeaving:
+	case f.share != nil || f.isLeaving, f.isStray(l.Hub):
 		return l.remove(ctx, f), nil
 	}
 	l.Ledger.Forget(w.ref, l.member.Name())
@@ -99,16 +105,22 @@ func (l *lane) look(f *facts) {
 	if f.kind.Resource == "" {
 		return
 	}
-	objects := l.member.Objects(f.kind.GVR())
+	objects := l.follow(f.kind.GVR())
+	f.isCacheReady = objects.HasSynced()
+	f.live, _ = objects.Get(f.ref.Namespace, f.ref.Name)
+}
+
+// follow hears of our objects of one resource in the member.
+func (l *lane) follow(gvr schema.GroupVersionResource) *member.Objects {
+	objects := l.member.Objects(gvr)
 	l.mu.Lock()
-	isNew := !l.watched[f.kind.GVR()]
-	l.watched[f.kind.GVR()] = true
+	isNew := !l.watched[gvr]
+	l.watched[gvr] = true
 	l.mu.Unlock()
 	if isNew {
 		objects.Subscribe(&news{lane: l})
 	}
-	f.isCacheReady = objects.HasSynced()
-	f.live, _ = objects.Get(f.ref.Namespace, f.ref.Name)
+	return objects
 }
 
 // cacheWait is how long a member's cache is given to be read for the first time before it is looked at again, and
@@ -220,7 +232,7 @@ func (l *lane) remove(ctx context.Context, f facts) reconcile.Result {
 		Message: result.Message,
 	})
 	if result.Verdict == apply.Deleted && f.ref.Namespace != "" {
-		l.queue.AddWithOpts(priorityqueue.AddOpts{After: namespaceWait}, work{namespace: f.ref.Namespace})
+		l.lookAtNamespace(f.ref.Namespace)
 	}
 	return l.again(f.ref, result)
 }

@@ -8,6 +8,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller/priorityqueue"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/hanse-federation/hanse/api/v1alpha1"
@@ -21,6 +22,16 @@ const (
 	// namespaceTries is how often a namespace that is not empty yet is looked at again.
 	namespaceTries = 8
 )
+
+// lookAtNamespace sees soon whether the namespace can go. Looks that were too early do not count: they came before the
+// object that has just gone.
+func (l *lane) lookAtNamespace(namespace string) {
+	w := work{namespace: namespace}
+	l.mu.Lock()
+	delete(l.attempts, w)
+	l.mu.Unlock()
+	l.queue.AddWithOpts(priorityqueue.AddOpts{After: namespaceWait}, w)
+}
 
 // cleanNamespace removes a namespace that was made on demand, when nothing of ours is to be in it and nothing foreign is.
 func (l *lane) cleanNamespace(ctx context.Context, w work) (reconcile.Result, error) {

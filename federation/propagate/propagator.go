@@ -248,7 +248,29 @@ func (p *Propagator) HandleMember(name member.Name) {
 }
 
 // everything looks at every template that the member has or had.
-func (l *lane) everything() { l.each(func(template.Ref) bool { return true }) }
+func (l *lane) everything() {
+	l.each(func(template.Ref) bool { return true })
+	l.followAll()
+}
+
+// followAll hears of every kind that any decision is about: a member that joined again may hold copies of templates
+// whose decisions do not name it.
+func (l *lane) followAll() {
+	var all v1alpha1.DistributionList
+	if err := l.Cache.List(context.Background(), &all, client.UnsafeDisableDeepCopy); err != nil {
+		return
+	}
+	seen := map[schema.GroupKind]bool{}
+	for i := range all.Items {
+		gk := template.RefOfDistribution(&all.Items[i]).GroupKind()
+		kind, ok := l.Templates.Kind(gk)
+		isServed := l.member.State().APIs.Count == 0 || l.member.HasAPI(kind.GroupVersionKind)
+		if ok && !seen[gk] && isServed {
+			l.follow(kind.GVR())
+		}
+		seen[gk] = true
+	}
+}
 
 // each looks at those of the templates that the member has or had that are picked.
 func (l *lane) each(isPicked func(template.Ref) bool) {
