@@ -99,9 +99,12 @@ func New(ctx context.Context, c Config) (*Federation, error) {
 		LeaderElectionReleaseOnCancel: true,
 		GracefulShutdownTimeout:       ptr.To(5 * time.Second),
 		Controller:                    config.Controller{SkipNameValidation: ptr.To(true)},
-		Cache: cache.Options{ByObject: map[client.Object]cache.ByObject{
-			&corev1.Secret{}: {Namespaces: map[string]cache.Config{v1alpha1.SystemNamespace: {}}},
-		}},
+		Cache: cache.Options{
+			DefaultTransform: cache.TransformStripManagedFields(), // nobody here reads them
+			ByObject: map[client.Object]cache.ByObject{
+				&corev1.Secret{}: {Namespaces: map[string]cache.Config{v1alpha1.SystemNamespace: {}}},
+			},
+		},
 	})
 	if err != nil {
 		return nil, fmt.Errorf("preparing the reconcilers: %w", err)

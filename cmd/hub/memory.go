@@ -8,9 +8,9 @@ import (
 )
 
 const (
-	// garbagePercent lets the heap grow to three times what lives. A hub's heap is small and its work makes much garbage,
-	// so the default of 100 spends a quarter of its CPU on collecting. GOGC in the environment wins.
-	garbagePercent = 200
+	// garbagePercent lets the heap grow to two and a half times what lives. A hub's heap is small and its work makes much
+	// garbage, so the default of 100 spends a quarter of its CPU on collecting. GOGC in the environment wins.
+	garbagePercent = 150
 	// settleAfter is when a start is over: what it needed for once (documents, schemas, first lists) is given back.
 	settleAfter = 5 * time.Second
 )
