@@ -80,8 +80,10 @@ func TestPlaceACustomResource(t *testing.T) {
 	s.awaitWidget("east", 4)
 
 	// What a controller in a member says of the object is to be seen on the hub.
-	s.in("east", "", "patch", "widget", "one", "--subresource=status", "--type=merge", "-p", `{"status":{"conditions":[
-		{"type":"Ready","status":"False","reason":"Broken","message":"the spring is broken","lastTransitionTime":"2026-01-01T00:00:00Z"}]}}`)
+	s.in("east", "", "patch", "widget", "one", "--subresource=status", "--type=merge", "-p",
+		`{"status":{"conditions":[
+		{"type":"Ready","status":"False","reason":"Broken","message":"the spring is broken",
+		"lastTransitionTime":"2026-01-01T00:00:00Z"}]}}`)
 	s.eventually("the hub says what is wrong in east", func() error {
 		o, err := s.outcome("widget.shop.e2e.example-one", "east")
 		if err == nil && !strings.Contains(o.HealthMessage, "the spring is broken") {
@@ -109,7 +111,8 @@ func TestPlaceACustomResource(t *testing.T) {
 		}
 		return nil
 	})
-	if _, err := s.hub.Dynamic.Resource(definitions).Get(t.Context(), "widgets.shop.e2e.example", metav1.GetOptions{}); err != nil {
+	_, err := s.hub.Dynamic.Resource(definitions).Get(t.Context(), "widgets.shop.e2e.example", metav1.GetOptions{})
+	if err != nil {
 		t.Errorf("the definition left the hub as well: %v", err)
 	}
 }
@@ -138,7 +141,8 @@ subjects: [{kind: ServiceAccount, namespace: hanse-system, name: hanse-hub}]`, "
 
 func (s *scenario) definitionIn(member string) *unstructured.Unstructured {
 	s.Helper()
-	found, err := s.member(member).Dynamic.Resource(definitions).Get(s.Context(), "widgets.shop.e2e.example", metav1.GetOptions{})
+	client := s.member(member).Dynamic.Resource(definitions)
+	found, err := client.Get(s.Context(), "widgets.shop.e2e.example", metav1.GetOptions{})
 	if apierrors.IsNotFound(err) {
 		return nil
 	}

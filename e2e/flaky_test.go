@@ -35,7 +35,8 @@ func newFront(t *testing.T, member *harness.Member) *front {
 	if err != nil {
 		t.Fatal(err)
 	}
-	transport, err := rest.TransportFor(rest.AnonymousClientConfig(member.Clients.Config)) // callers bring their own credentials
+	// Callers bring their own credentials.
+	transport, err := rest.TransportFor(rest.AnonymousClientConfig(member.Clients.Config))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -91,7 +92,8 @@ func TestAMemberAnswersNonsense(t *testing.T) {
 	} {
 		f.answer(row.answer)
 		c := s.awaitCluster("alpha", metav1.ConditionFalse)
-		if ready := meta.FindStatusCondition(c.Status.Conditions, v1alpha1.ClusterConditionReady); ready.Reason != row.reason {
+		ready := meta.FindStatusCondition(c.Status.Conditions, v1alpha1.ClusterConditionReady)
+		if ready.Reason != row.reason {
 			t.Errorf("%s: reason %s (%s), want %s", row.name, ready.Reason, ready.Message, row.reason)
 		}
 		s.apply(configMap(row.name, "a", "b"), placement(row.name, []string{"ConfigMap/" + row.name}, both))

@@ -17,8 +17,8 @@ import (
 	"github.com/hanse-federation/hanse/e2e/cluster"
 )
 
-// workload is the manifest of a StatefulSet or a DaemonSet. It names the update strategy: kubectl rollout status reads it,
-// and the hub stores a template as it was sent, without defaults.
+// workload is the manifest of a StatefulSet or a DaemonSet. It names the update strategy: kubectl rollout status reads
+// it, and the hub stores a template as it was sent, without defaults.
 func workload(kind, name, more string) string {
 	return fmt.Sprintf(`
 apiVersion: apps/v1
@@ -70,7 +70,8 @@ func (s *scenario) awaitSet(name string, wanted shares) map[string]string {
 			if *set.Spec.Replicas != replicas || set.Status.ReadyReplicas != replicas {
 				return fmt.Errorf("%s has %d of %d ready, wants %d", member, set.Status.ReadyReplicas, *set.Spec.Replicas, replicas)
 			}
-			list, err := s.member(member).Kube.CoreV1().Pods(s.ns).List(s.Context(), metav1.ListOptions{LabelSelector: "app=" + name})
+			of := metav1.ListOptions{LabelSelector: "app=" + name}
+			list, err := s.member(member).Kube.CoreV1().Pods(s.ns).List(s.Context(), of)
 			if err != nil {
 				return err
 			}

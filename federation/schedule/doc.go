@@ -10,9 +10,9 @@
 // says that its copy is gone, so no copy is ever forgotten, whenever the hub is killed. A template goes, and its
 // Distribution with it, when nothing is wanted and nothing is left.
 //
-// A Distribution carries the finalizer itself: when a namespace of the hub is deleted, it is emptied kind by kind in any
-// order, and a decision that went before its template would leave every copy behind. One that somebody deletes by hand
-// stays in use, marked as being deleted, until its template is placed nowhere.
+// A Distribution carries the finalizer itself: when a namespace of the hub is deleted, it is emptied kind by kind in
+// any order, and a decision that went before its template would leave every copy behind. One that somebody deletes by
+// hand stays in use, marked as being deleted, until its template is placed nowhere.
 //
 // # Considerations
 //
