@@ -82,10 +82,11 @@ func ready(v view, outcomes []v1alpha1.ClusterOutcome) metav1.Condition {
 	return c
 }
 
-// badness orders healths; 0 is good. A kind that does not tell its health is good when it is applied.
+// badness orders healths; 0 is good. A kind that does not tell its health is good when it is applied; of what is not
+// applied yet nobody can say.
 func badness(o v1alpha1.ClusterOutcome) int {
 	switch {
-	case o.Unknown:
+	case o.Unknown, o.Health == string(kinds.Unknown) && o.Verdict == "Pending":
 		return 1
 	case o.Health == string(kinds.Degraded):
 		return 3

@@ -42,10 +42,16 @@ type memberView struct {
 	previous *v1alpha1.ClusterOutcome
 }
 
-// isLost tells that the member was known and cannot be reached now. A member of which nothing is known yet, as after
-// a start of the hub, is not: what was stored of it stands for the moment.
+// isLost tells that the member was known and cannot be reached now. A member that has not been asked yet, as after a
+// start of the hub, is what it was when its status was stored.
 func (m memberView) isLost() bool {
-	return m.state.Phase == member.Unreachable || m.state.Phase == member.NotReady
+	switch m.state.Phase {
+	case member.Unreachable, member.NotReady:
+		return true
+	case member.Ready:
+		return false
+	}
+	return m.previous != nil && m.previous.Unknown
 }
 
 // isUnderWay tells that a member that can be worked with has not been brought up to the present decision and template.
@@ -177,19 +183,28 @@ func (v view) outcome(m memberView) v1alpha1.ClusterOutcome {
 	o.Health, o.HealthMessage = string(s.Health), s.Message
 	if m.isLost() {
 		o.Unknown, o.Health = true, string(kinds.Unknown)
-		o.HealthMessage = fmt.Sprintf("%s: %s", m.state.Reason, m.state.Message)
-		if !m.state.LastSeen.IsZero() {
-			seen := metav1.NewTime(m.state.LastSeen.Truncate(time.Second))
-			o.LastSeen = &seen
-		} else if m.previous != nil {
-			o.LastSeen = m.previous.LastSeen
-		}
+		o.HealthMessage, o.LastSeen = m.lostContact()
 	}
 	if v.hasReplicas() {
 		o.Ready, o.Desired = &s.Ready, v.desired(m.name, s)
 	}
 	o.Status = v.raw(m, s)
 	return o
+}
+
+// lostContact says why a lost member cannot be reached, and when it last answered.
+func (m memberView) lostContact() (why string, lastSeen *metav1.Time) {
+	if m.previous != nil {
+		why, lastSeen = m.previous.HealthMessage, m.previous.LastSeen
+	}
+	if m.state.Reason != "" && m.state.Phase != member.Unknown {
+		why = fmt.Sprintf("%s: %s", m.state.Reason, m.state.Message)
+	}
+	if !m.state.LastSeen.IsZero() {
+		seen := metav1.NewTime(m.state.LastSeen.Truncate(time.Second))
+		lastSeen = &seen
+	}
+	return why, lastSeen
 }
 
 // raw is the member's status as it is stored. An unchanged one keeps its bytes.
