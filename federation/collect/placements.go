@@ -108,6 +108,10 @@ func (p *Placements) Reconcile(ctx context.Context, key claim.Key) (reconcile.Re
 		if err := p.Client.List(ctx, into, options...); err != nil {
 			return reconcile.Result{}, fmt.Errorf("listing the distributions of placement %s: %w", key, err)
 		}
+		// The cache lists in no order, and a condition names the first few.
+		slices.SortFunc(into.Items, func(a, b v1alpha1.Distribution) int {
+			return cmp.Or(cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Name, b.Name))
+		})
 	}
 	problem := p.Claims.Err(key)
 	now := placementStatus(*status, won.Items, lost.Items, obj.GetGeneration(), problem, p.Now())
