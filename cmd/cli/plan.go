@@ -49,6 +49,9 @@ placed nowhere, a conflict in a member, a member that cannot be asked.`,
 		if file == "" {
 			return usagef("-f FILE is missing: the manifests to plan")
 		}
+		if _, err := placement.ParseClusters(to); to != "" && err != nil {
+			return usagef("--to: %w", err)
+		}
 		h, err := hub.connect()
 		if err != nil {
 			return err
