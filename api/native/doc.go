@@ -15,8 +15,9 @@
 // # Considerations
 //
 // A hub object is a template: it is stored as its user sent it. Validation therefore looks at a copy that upstream
-// has defaulted and prepared, never at the bare object, and the copy is thrown away. The only change made to what is
-// stored is Secret.stringData, which the API defines as write-only.
+// has defaulted and prepared, never at the bare object, and the copy is thrown away. What is stored is changed in two
+// places only: Secret.stringData, which the API defines as write-only, and the type of the update strategy of
+// StatefulSets and DaemonSets, without which `kubectl rollout status` refuses to look at them.
 //
 // Values that only a running cluster hands out (clusterIP, the selector of a Job, node ports) are absent in a
 // template; that never fails, because upstream's preparation step completes the copy first.

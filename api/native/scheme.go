@@ -4,6 +4,7 @@ import (
 	"reflect"
 	"sync"
 
+	appsv1 "k8s.io/api/apps/v1"
 	autoscalingv1 "k8s.io/api/autoscaling/v1"
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	corev1 "k8s.io/api/core/v1"
@@ -40,6 +41,16 @@ func newScheme() *runtime.Scheme {
 	forgetDefaults(s)
 	utilruntime.Must(apiextensionsv1.AddToScheme(s))
 	s.AddTypeDefaultingFunc(&corev1.Secret{}, func(obj any) { mergeStringData(obj.(*corev1.Secret)) })
+	s.AddTypeDefaultingFunc(&appsv1.StatefulSet{}, func(obj any) {
+		if strategy := &obj.(*appsv1.StatefulSet).Spec.UpdateStrategy; strategy.Type == "" {
+			strategy.Type = appsv1.RollingUpdateStatefulSetStrategyType
+		}
+	})
+	s.AddTypeDefaultingFunc(&appsv1.DaemonSet{}, func(obj any) {
+		if strategy := &obj.(*appsv1.DaemonSet).Spec.UpdateStrategy; strategy.Type == "" {
+			strategy.Type = appsv1.RollingUpdateDaemonSetStrategyType
+		}
+	})
 	utilruntime.Must(addAutoscalerConversions(s))
 	utilruntime.Must(addEventConversions(s))
 	utilruntime.Must(addFieldLabels(s))
