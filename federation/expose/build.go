@@ -2,7 +2,9 @@ package expose
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -36,8 +38,8 @@ type world struct {
 // exposure is what is to be served of one GlobalService.
 type exposure struct {
 	object    *v1alpha1.GlobalService
-	hostnames []string // absolute, with the closing dot
-	problem   error
+	hostnames []string     // those that are served; absolute, with the closing dot
+	problem   error        // why it, or one of its names, is not served
 	service   zone.Service // without a name
 	reasons   map[string]string
 }
@@ -62,14 +64,17 @@ func build(w world) plan {
 	owners := map[string]string{}
 	for i := range w.services {
 		e, recheck := expose(w, &w.services[i])
-		for _, hostname := range e.hostnames {
-			owner := w.services[i].Namespace + "/" + w.services[i].Name
-			if first, taken := owners[hostname]; taken {
-				e.problem = fmt.Errorf("%s is the name of the older GlobalService %s; take another one", hostname, first)
-				continue
+		owner := w.services[i].Namespace + "/" + w.services[i].Name
+		e.hostnames = slices.DeleteFunc(e.hostnames, func(hostname string) bool {
+			first, taken := owners[hostname]
+			if taken {
+				e.refuse(fmt.Errorf("%s is the name of the older GlobalService %s; take another one",
+					strings.TrimSuffix(hostname, "."), first))
+				return true
 			}
 			owners[hostname] = owner
-		}
+			return false
+		})
 		if recheck > 0 && (p.recheck == 0 || recheck < p.recheck) {
 			p.recheck = recheck
 		}
@@ -78,9 +83,6 @@ func build(w world) plan {
 	for i := range w.zones {
 		z := zoneOf(w, &w.zones[i])
 		for _, e := range p.exposures {
-			if e.problem != nil {
-				continue
-			}
 			for _, hostname := range e.hostnames {
 				if in, ok := zoneFor(w.zones, hostname); ok && in.Name == w.zones[i].Name {
 					service := e.service
@@ -89,12 +91,67 @@ func build(w world) plan {
 				}
 			}
 		}
-		if err := zone.Check(z); err != nil {
+		err := zone.Check(z)
+		if err != nil {
+			var refused map[string]error
+			z.Services, refused = fitting(z, z.Services)
+			for _, hostname := range slices.Sorted(maps.Keys(refused)) {
+				p.refuse(hostname, refused[hostname])
+			}
+			err = zone.Check(z)
+		}
+		if err != nil {
 			p.problems[w.zones[i].Name] = err
 		}
 		p.zones = append(p.zones, z)
 	}
 	return p
+}
+
+// fitting are the services that the zone can hold beside its records, and why the others do not fit: one name that
+// cannot be served keeps back no other. A zone that has a fault of its own refuses none.
+func fitting(z zone.Zone, services []zone.Service) (good []zone.Service, refused map[string]error) {
+	z.Services = services
+	err := zone.Check(z)
+	if err == nil || len(services) == 0 {
+		return services, nil
+	}
+	z.Services = nil
+	if zone.Check(z) != nil {
+		return services, nil
+	}
+	if len(services) == 1 {
+		_, why, _ := strings.Cut(err.Error(), "services[0]: ")
+		return nil, map[string]error{services[0].Name: errors.New(cmp.Or(why, err.Error()))}
+	}
+	half := len(services) / 2
+	good, refused = fitting(z, services[:half])
+	more, others := fitting(z, services[half:])
+	if refused == nil {
+		refused = others
+	} else {
+		maps.Copy(refused, others)
+	}
+	return slices.Concat(good, more), refused
+}
+
+// refuse takes one name out of what is served.
+func (p *plan) refuse(hostname string, why error) {
+	for i := range p.exposures {
+		e := &p.exposures[i]
+		if at := slices.Index(e.hostnames, hostname); at >= 0 {
+			e.hostnames = slices.Delete(e.hostnames, at, at+1)
+			e.refuse(fmt.Errorf("%s: %w", strings.TrimSuffix(hostname, "."), why))
+		}
+	}
+}
+
+// refuse says why a name, or the whole, is not served.
+func (e *exposure) refuse(why error) {
+	if e.problem != nil {
+		why = fmt.Errorf("%w; %w", e.problem, why)
+	}
+	e.problem = why
 }
 
 // zoneOf translates a Zone.
@@ -165,8 +222,9 @@ func expose(w world, gs *v1alpha1.GlobalService) (exposure, time.Duration) {
 	e := exposure{object: gs, reasons: map[string]string{}}
 	e.hostnames, e.problem = hostnamesOf(w.zones, gs)
 	minHealthy, err := strconv.Atoi(strings.TrimSuffix(cmp.Or(gs.Spec.MinHealthy, "50%"), "%"))
-	if err != nil && e.problem == nil {
-		e.problem = fmt.Errorf("spec.minHealthy: %w", err)
+	if err != nil {
+		e.hostnames = nil
+		e.refuse(fmt.Errorf("spec.minHealthy: %w", err))
 	}
 	e.service = zone.Service{
 		Policy:      zone.Policy(gs.Spec.Policy),
@@ -183,6 +241,7 @@ func expose(w world, gs *v1alpha1.GlobalService) (exposure, time.Duration) {
 	return e, recheck
 }
 
+// hostnamesOf are the names that lie in a zone; the error says which do not.
 func hostnamesOf(zones []v1alpha1.Zone, gs *v1alpha1.GlobalService) ([]string, error) {
 	if len(gs.Spec.Hostnames) == 0 {
 		in, ok := defaultZone(zones)
@@ -193,12 +252,19 @@ func hostnamesOf(zones []v1alpha1.Zone, gs *v1alpha1.GlobalService) ([]string, e
 		return []string{absolute(gs.Name + "." + gs.Namespace + "." + in.Name)}, nil
 	}
 	var names []string
+	var strange []string
 	for i, hostname := range gs.Spec.Hostnames {
 		name := absolute(hostname)
 		if _, ok := zoneFor(zones, name); !ok {
-			return nil, fmt.Errorf("spec.hostnames[%d]: %s lies in no Zone of the hub", i, hostname)
+			strange = append(strange, fmt.Sprintf("spec.hostnames[%d]: %s lies in no Zone of the hub", i, hostname))
+			continue
 		}
-		names = append(names, name)
+		if !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	if len(strange) > 0 {
+		return names, errors.New(strings.Join(strange, "; "))
 	}
 	return names, nil
 }

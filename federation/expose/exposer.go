@@ -207,6 +207,9 @@ func (x *Exposer) nextSerial(w world, zones []zone.Zone) uint32 {
 		return stored
 	}
 	serial := later(stored, uint32(x.newest.Load()))
+	if stored > 0 && serial == stored {
+		serial = stored + 1 // other answers under the stored serial would stay unseen; a restored etcd counts from below
+	}
 	if published != nil && later(serial, published.Serial()) == published.Serial() {
 		serial = published.Serial() + 1
 	}

@@ -62,6 +62,8 @@ func serviceStatus(e exposure, serial uint32, now time.Time) v1alpha1.GlobalServ
 		meta.SetStatusCondition(&status.Conditions, c)
 	}
 	switch {
+	case e.problem != nil && len(e.hostnames) > 0:
+		set(v1alpha1.ConditionReady, false, "PartlyServed", e.problem.Error())
 	case e.problem != nil:
 		set(v1alpha1.ConditionReady, false, "NotServed", e.problem.Error())
 	case len(selection.Eligible) == 0:

@@ -1,0 +1,334 @@
+package expose
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+	"sigs.k8s.io/yaml"
+
+	"github.com/hanse-federation/hanse/api/v1alpha1"
+	"github.com/hanse-federation/hanse/dns/zone"
+	"github.com/hanse-federation/hanse/federation/template"
+)
+
+var update = flag.Bool("update", false, "rewrite testdata/*.txt; commit only differences that you understand")
+
+// TestStories plays testdata/answers.txt: stories begun by a "## title", of steps: lines that change the world, "----",
+// and what is served and told then, up to an empty line.
+func TestStories(t *testing.T) {
+	const file = "testdata/answers.txt"
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	stories := strings.Split(string(text), "\n## ")
+	played := stories[:1]
+	for _, story := range stories[1:] {
+		title, rest, _ := strings.Cut(story, "\n")
+		t.Run(title, func(t *testing.T) {
+			got := title + "\n" + play(t, rest)
+			played = append(played, got)
+			if diff := cmp.Diff(story, got); diff != "" && !*update {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+		})
+	}
+	if *update && !t.Failed() {
+		if err := os.WriteFile(file, []byte(strings.Join(played, "\n## ")), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func play(t *testing.T, story string) string {
+	s := newStage()
+	var told strings.Builder
+	for _, step := range strings.SplitAfter(story, "\n\n") {
+		lines, _, serves := strings.Cut(step, "----\n")
+		told.WriteString(lines)
+		for _, line := range strings.Split(lines, "\n") {
+			if err := s.obey(line); err != nil {
+				t.Fatalf("%q: %v", line, err)
+			}
+		}
+		if !serves {
+			continue
+		}
+		told.WriteString("----\n" + s.tell())
+		if strings.HasSuffix(step, "\n\n") {
+			told.WriteString("\n")
+		}
+	}
+	return told.String()
+}
+
+// stage is what the lines of a story change.
+type stage struct {
+	now           time.Time
+	zones         map[string]*v1alpha1.Zone
+	services      map[string]*v1alpha1.GlobalService
+	order         []string // of the services, as they were made
+	clusters      map[string]*v1alpha1.Cluster
+	objects       map[template.Ref]*unstructured.Unstructured
+	distributions map[template.Ref]*v1alpha1.Distribution
+	exposer       Exposer
+}
+
+func newStage() *stage {
+	return &stage{
+		now:           time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC),
+		zones:         map[string]*v1alpha1.Zone{},
+		services:      map[string]*v1alpha1.GlobalService{},
+		clusters:      map[string]*v1alpha1.Cluster{},
+		objects:       map[template.Ref]*unstructured.Unstructured{},
+		distributions: map[template.Ref]*v1alpha1.Distribution{},
+	}
+}
+
+func (s *stage) world() world {
+	w := world{clusters: s.clusters, servers: []string{"192.0.2.53"}, now: s.now}
+	for _, z := range s.zones {
+		w.zones = append(w.zones, *z)
+	}
+	for _, gs := range s.services {
+		w.services = append(w.services, *gs)
+	}
+	w.object = func(ref template.Ref) (*unstructured.Unstructured, bool) {
+		obj, ok := s.objects[ref]
+		return obj, ok
+	}
+	w.distribution = func(ref template.Ref) *v1alpha1.Distribution { return s.distributions[ref] }
+	w.workloads = func(namespace string, visit func(*unstructured.Unstructured)) {
+		for _, obj := range s.objects {
+			if obj.GetNamespace() == namespace && strings.HasPrefix(obj.GetAPIVersion(), "apps/") {
+				visit(obj)
+			}
+		}
+	}
+	return w
+}
+
+// obey follows one line.
+func (s *stage) obey(line string) error {
+	words := strings.Fields(line)
+	if len(words) == 0 || strings.HasPrefix(line, "#") {
+		return nil
+	}
+	rest := strings.TrimSpace(strings.TrimPrefix(line, words[0]))
+	switch words[0] {
+	case "zone": // name and spec
+		z := &v1alpha1.Zone{ObjectMeta: metav1.ObjectMeta{Name: words[1]}}
+		z.Spec.TTL = 300
+		s.zones[words[1]] = z
+		return yaml.UnmarshalStrict([]byte(strings.TrimPrefix(rest, words[1])), &z.Spec)
+	case "global": // name and spec, with the defaults of the schema
+		gs := &v1alpha1.GlobalService{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: words[1]}}
+		gs.Spec = v1alpha1.GlobalServiceSpec{
+			Policy: "Weighted", Weights: "Replicas", Answer: "Staircase", TTL: 30, MinHealthy: "50%",
+		}
+		gs.CreationTimestamp = metav1.NewTime(time.Unix(int64(len(s.services)), 0))
+		if before := s.services[words[1]]; before != nil {
+			gs.CreationTimestamp, gs.Status = before.CreationTimestamp, before.Status
+		} else {
+			s.order = append(s.order, words[1])
+		}
+		s.services[words[1]] = gs
+		return yaml.UnmarshalStrict([]byte(strings.TrimPrefix(rest, words[1])), &gs.Spec)
+	case "cluster":
+		return s.cluster(words[1], words[2:])
+	case "unjoined":
+		delete(s.clusters, words[1])
+	case "template":
+		return s.template(rest)
+	case "at": // object, then addresses of its copies: east=10.0.0.1 west=none
+		return s.reached(words[1], words[2:])
+	case "runs": // workload, then ready/desired of its copies: east=3/4
+		return s.running(words[1], words[2:])
+	case "leaves": // object, member
+		d, err := s.distribution(words[1])
+		if err != nil {
+			return err
+		}
+		d.Spec.Leaving = append(d.Spec.Leaving, words[2])
+	case "after":
+		passed, err := time.ParseDuration(words[1])
+		s.now = s.now.Add(passed)
+		return err
+	default:
+		return errors.New("unknown line")
+	}
+	return nil
+}
+
+func (s *stage) cluster(name string, words []string) error {
+	c := &v1alpha1.Cluster{ObjectMeta: metav1.ObjectMeta{Name: name}}
+	ready := metav1.Condition{Type: "Ready", Status: "True", LastTransitionTime: metav1.NewTime(s.now)}
+	for _, word := range words {
+		switch key, value, _ := strings.Cut(word, "="); key {
+		case "region":
+			c.Spec.Region = value
+		case "zone":
+			c.Spec.Zones = append(c.Spec.Zones, value)
+		case "lost":
+			ready.Status = "False"
+		default:
+			return errors.New("unknown setting " + word)
+		}
+	}
+	c.Status.Conditions = []metav1.Condition{ready}
+	s.clusters[name] = c
+	return nil
+}
+
+func (s *stage) template(manifest string) error {
+	encoded, err := yaml.YAMLToJSON([]byte(manifest))
+	if err != nil {
+		return err
+	}
+	obj := &unstructured.Unstructured{}
+	if err := obj.UnmarshalJSON(encoded); err != nil {
+		return err
+	}
+	obj.SetNamespace("shop")
+	s.objects[template.RefOf(obj)] = obj
+	return nil
+}
+
+// distribution of an object that was told of, by Kind/name.
+func (s *stage) distribution(kindName string) (*v1alpha1.Distribution, error) {
+	for ref := range s.objects {
+		if ref.Kind+"/"+ref.Name != kindName {
+			continue
+		}
+		if s.distributions[ref] == nil {
+			s.distributions[ref] = &v1alpha1.Distribution{}
+		}
+		return s.distributions[ref], nil
+	}
+	return nil, errors.New("there is no template " + kindName)
+}
+
+func outcome(d *v1alpha1.Distribution, name string) *v1alpha1.ClusterOutcome {
+	for i := range d.Status.Clusters {
+		if d.Status.Clusters[i].Name == name {
+			return &d.Status.Clusters[i]
+		}
+	}
+	d.Status.Clusters = append(d.Status.Clusters, v1alpha1.ClusterOutcome{Name: name})
+	return &d.Status.Clusters[len(d.Status.Clusters)-1]
+}
+
+func (s *stage) reached(kindName string, words []string) error {
+	d, err := s.distribution(kindName)
+	if err != nil {
+		return err
+	}
+	for _, word := range words {
+		name, address, _ := strings.Cut(word, "=")
+		field := "ip"
+		if strings.Contains(address, "example") {
+			field = "hostname"
+		}
+		raw := fmt.Sprintf(`{"loadBalancer": {"ingress": [{%q: %q}]}}`, field, address)
+		if kind, _, _ := strings.Cut(kindName, "/"); kind == "Gateway" {
+			raw = fmt.Sprintf(`{"addresses": [{"type": "IPAddress", "value": %q}]}`, address)
+		}
+		if address == "none" {
+			raw = "{}"
+		}
+		outcome(d, name).Status = &runtime.RawExtension{Raw: []byte(raw)}
+	}
+	return nil
+}
+
+func (s *stage) running(kindName string, words []string) error {
+	d, err := s.distribution(kindName)
+	if err != nil {
+		return err
+	}
+	for _, word := range words {
+		name, figures, _ := strings.Cut(word, "=")
+		var ready, desired int64
+		if _, err := fmt.Sscanf(figures, "%d/%d", &ready, &desired); err != nil {
+			return err
+		}
+		o := outcome(d, name)
+		o.Ready, o.Desired = &ready, &desired
+	}
+	return nil
+}
+
+// tell says what is served and what the statuses say, and stores the statuses.
+func (s *stage) tell() string {
+	w := s.world()
+	p := build(w)
+	s.exposer.served = s.exposer.servable(p, w)
+	var b strings.Builder
+	for _, z := range s.exposer.served {
+		tellZone(&b, z)
+	}
+	for _, z := range w.zones {
+		if problem := p.problems[z.Name]; problem != nil {
+			fmt.Fprintf(&b, "zone %s: %v\n", z.Name, problem)
+		}
+	}
+	for _, e := range p.exposures {
+		status := serviceStatus(e, 7, s.now)
+		s.services[e.object.Name].Status = status
+		fmt.Fprintf(&b, "%s: %s", e.object.Name, status.Summary)
+		for _, c := range status.Conditions {
+			if c.Type == "Ready" && c.Status != "True" || c.Type == "FailOpen" && c.Status == "True" {
+				fmt.Fprintf(&b, " [%s: %s]", c.Reason, c.Message)
+			}
+		}
+		b.WriteString("\n")
+		for _, c := range status.Clusters {
+			fmt.Fprintf(&b, "  %s: %s, %s (%s)\n", c.Name, c.Share, c.Health, c.Reason)
+		}
+	}
+	if p.recheck > 0 {
+		fmt.Fprintf(&b, "looks again after %s\n", p.recheck)
+	}
+	return b.String()
+}
+
+func tellZone(b *strings.Builder, z zone.Zone) {
+	for _, r := range z.Records {
+		fmt.Fprintf(b, "%s: %s %s %s\n", z.Origin, r.Name, r.Type, r.Data)
+	}
+	for _, svc := range z.Services {
+		fmt.Fprintf(b, "%s in %s", svc.Name, z.Origin)
+		if svc.Policy != zone.Weighted || svc.Answer != zone.Staircase {
+			fmt.Fprintf(b, " %s %s", svc.Policy, svc.Answer)
+		}
+		for _, t := range svc.Targets {
+			fmt.Fprintf(b, ", %s", t.Cluster)
+			for _, a := range t.Addresses {
+				b.WriteString(" " + a.String())
+			}
+			if t.Hostname != "" {
+				b.WriteString(" " + t.Hostname)
+			}
+			fmt.Fprintf(b, " weight %d", t.Weight)
+			if t.Tier > 0 {
+				fmt.Fprintf(b, " tier %d", t.Tier)
+			}
+			if t.Region+t.Zone != "" {
+				fmt.Fprintf(b, " in %s/%s", t.Region, t.Zone)
+			}
+		}
+		for _, port := range svc.Ports {
+			fmt.Fprintf(b, ", _%s._%s %d", port.Name, port.Protocol, port.Port)
+		}
+		b.WriteString("\n")
+	}
+}
