@@ -122,7 +122,7 @@ func embedConfig(dir, sockets string, cfg EmbeddedConfig) *embed.Config {
 	c.AutoCompactionRetention = "0"
 	c.EnableGRPCGateway = false
 	// Entries kept in memory beside the log: a cluster of one has no follower that could need them.
-	c.SnapshotCount, c.SnapshotCatchUpEntries = 10000, 500
+	c.SnapshotCount, c.SnapshotCatchUpEntries = 1000, 100
 
 	// etcd puts host and path of a unix URL together, so the host stays empty; advertised URLs must have a host,
 	// and nobody dials them.
