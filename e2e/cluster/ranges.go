@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"os"
 	"slices"
+	"strings"
 	"sync"
 )
 
@@ -42,7 +44,28 @@ func newRangePool() (*rangePool, error) {
 			p.avoid = append(p.avoid, network.Masked())
 		}
 	}
+	for _, address := range namedAddresses("/etc/hosts", "/etc/resolv.conf") {
+		p.avoid = append(p.avoid, netip.PrefixFrom(address, address.BitLen()))
+	}
 	return p, nil
+}
+
+// namedAddresses are the addresses in the files that tell this machine where others are. Some networks use the
+// documentation ranges for their own hosts, and a route for them would cut those off.
+func namedAddresses(files ...string) []netip.Addr {
+	var all []netip.Addr
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			continue // a machine without the file names nobody in it
+		}
+		for field := range strings.FieldsSeq(string(text)) {
+			if address, err := netip.ParseAddr(field); err == nil {
+				all = append(all, address)
+			}
+		}
+	}
+	return all
 }
 
 // take returns the wanted range, or the next free one if none is wanted.
