@@ -58,7 +58,8 @@ func TestDefinitionsAreValid(t *testing.T) {
 		var internal apiextensions.CustomResourceDefinition
 		apiextensionsv1.SetDefaults_CustomResourceDefinition(crd)
 		apiextensionsv1.SetDefaults_CustomResourceDefinitionSpec(&crd.Spec)
-		err := apiextensionsv1.Convert_v1_CustomResourceDefinition_To_apiextensions_CustomResourceDefinition(crd, &internal, nil)
+		err := apiextensionsv1.Convert_v1_CustomResourceDefinition_To_apiextensions_CustomResourceDefinition(
+			crd, &internal, nil)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -74,15 +74,15 @@ func TestAdmit(t *testing.T) {
 		{"claimed by its annotation", deployment("blog", map[string]string{"hanse.io/clusters": "east"}), deployments, "",
 			admission.Create, false, held},
 		{"not claimed", deployment("blog", nil), deployments, "", admission.Create, false, nil},
-		{"an annotation that cannot be read", deployment("shop", map[string]string{"hanse.io/clusters": "east=x"}), deployments,
-			"", admission.Create, false, nil},
+		{"an annotation that cannot be read", deployment("shop", map[string]string{"hanse.io/clusters": "east=x"}),
+			deployments, "", admission.Create, false, nil},
 		{"only tried", deployment("shop", nil), deployments, "", admission.Create, true, nil},
 		{"an update", deployment("shop", nil), deployments, "", admission.Update, false, nil},
 		{"a subresource", deployment("shop", nil), deployments, "status", admission.Create, false, nil},
 		{"a kind that never travels", &corev1.Event{ObjectMeta: meta}, events, "", admission.Create, false, nil},
 		{"a Secret", &corev1.Secret{ObjectMeta: meta, Type: "Opaque"}, secrets, "", admission.Create, false, held},
-		{"a Secret of the hub's own", &corev1.Secret{ObjectMeta: meta, Type: corev1.SecretTypeServiceAccountToken}, secrets, "",
-			admission.Create, false, nil},
+		{"a Secret of the hub's own", &corev1.Secret{ObjectMeta: meta, Type: corev1.SecretTypeServiceAccountToken},
+			secrets, "", admission.Create, false, nil},
 	} {
 		t.Run(c.what, func(t *testing.T) {
 			a := attributes(c.object, c.kind, c.subresource, c.operation, c.dryRun)
@@ -161,7 +161,8 @@ func TestValidate(t *testing.T) {
 				if got := status.ErrStatus.Details.Causes[0].Field; got != c.field {
 					t.Errorf("%s: the field is %q, want %q", operation, got, c.field)
 				}
-				if err := plugin(t).Validate(t.Context(), attributes(c.object, c.kind, "status", operation, false), nil); err != nil {
+				a := attributes(c.object, c.kind, "status", operation, false)
+				if err := plugin(t).Validate(t.Context(), a, nil); err != nil {
 					t.Errorf("a status is refused for it: %v", err)
 				}
 			}

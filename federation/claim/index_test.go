@@ -1,7 +1,7 @@
 package claim
 
 import (
-	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -67,12 +67,14 @@ const (
 	web    = "{apiVersion: apps/v1, kind: Deployment, metadata: {namespace: shop, name: web, labels: {app: web}}}"
 	inBlog = "{apiVersion: apps/v1, kind: Deployment, metadata: {namespace: blog, name: web, labels: {app: web}}}"
 	secret = "{apiVersion: v1, kind: Secret, type: Opaque, metadata: {namespace: shop, name: password}}"
-	token  = "{apiVersion: v1, kind: Secret, type: kubernetes.io/service-account-token, metadata: {namespace: shop, name: t}}"
+	token  = "{apiVersion: v1, kind: Secret, type: kubernetes.io/service-account-token, " +
+		"metadata: {namespace: shop, name: t}}"
 	hubKey = "{apiVersion: v1, kind: Secret, type: Opaque, metadata: {namespace: hanse-system, name: member-east}}"
 	shop   = "{apiVersion: v1, kind: Namespace, metadata: {name: shop, labels: {team: shop}}}"
 	system = "{apiVersion: v1, kind: Namespace, metadata: {name: kube-system}}"
-	role   = "{apiVersion: rbac.authorization.k8s.io/v1, kind: ClusterRole, metadata: {name: acme:view, labels: {app: web}}}"
-	lined  = "{apiVersion: apps/v1, kind: Deployment, metadata: {namespace: shop, name: web, " +
+	role   = "{apiVersion: rbac.authorization.k8s.io/v1, kind: ClusterRole, " +
+		"metadata: {name: acme:view, labels: {app: web}}}"
+	lined = "{apiVersion: apps/v1, kind: Deployment, metadata: {namespace: shop, name: web, " +
 		"annotations: {hanse.io/clusters: east}}}"
 	garbled = "{apiVersion: apps/v1, kind: Deployment, metadata: {namespace: shop, name: web, " +
 		"annotations: {hanse.io/clusters: east=many}}}"
@@ -171,7 +173,8 @@ func TestBrokenPlacement(t *testing.T) {
 	if err := placed(t, ix, "shop", "web", 1, deployments); err != nil || ix.Err(key) != nil {
 		t.Fatal(err, ix.Err(key))
 	}
-	err := placed(t, ix, "shop", "web", 1, "[{kind: Deployment}, {selector: {matchExpressions: [{key: app, operator: Is}]}}]")
+	odd := "[{kind: Deployment}, {selector: {matchExpressions: [{key: app, operator: Is}]}}]"
+	err := placed(t, ix, "shop", "web", 1, odd)
 	want := `spec.resources[1].selector: "Is" is not a valid label selector operator`
 	if err == nil || err.Error() != want || ix.Err(key) == nil || ix.Err(key).Error() != want {
 		t.Errorf("the error is %v, kept as %v, want %s", err, ix.Err(key), want)
@@ -203,20 +206,23 @@ func checkEmpty(t *testing.T, ix *Index) {
 // What a claim says is the placement's own word; the claims that the index gives out do not touch one another.
 func TestClaimOfPlacement(t *testing.T) {
 	ix := NewIndex(namespaces)
-	p := &v1alpha1.ClusterPlacement{ObjectMeta: metav1.ObjectMeta{Name: "all", Generation: 7}, Spec: v1alpha1.PlacementSpec{
+	p := &v1alpha1.ClusterPlacement{ObjectMeta: metav1.ObjectMeta{Name: "all", Generation: 7}}
+	p.Spec = v1alpha1.PlacementSpec{
 		Resources:    []v1alpha1.ResourceSelector{{Kind: "Namespace"}},
 		OnConflict:   v1alpha1.ConflictAdopt,
 		OnDelete:     v1alpha1.OrphanCopies,
 		Paused:       true,
 		Dependencies: "Ignore",
 		Overrides:    []v1alpha1.Override{{Labels: map[string]string{"a": "b"}}},
-	}}
+	}
 	if err := ix.SetClusterPlacement(p); err != nil {
 		t.Fatal(err)
 	}
 	got, _ := ix.Get(Key{Name: "all"})
 	want := Claim{
-		Source:     v1alpha1.PlacementReference{Kind: "ClusterPlacement", Name: "all", Generation: 7, Terms: got.Source.Terms},
+		Source: v1alpha1.PlacementReference{
+			Kind: "ClusterPlacement", Name: "all", Generation: 7, Terms: got.Source.Terms,
+		},
 		OnConflict: v1alpha1.ConflictAdopt, OnDelete: v1alpha1.OrphanCopies, Paused: true, Overrides: p.Spec.Overrides,
 	}
 	if diff := cmp.Diff(want, got); diff != "" || got.Source.Terms == "" {
@@ -271,7 +277,7 @@ func TestEither(t *testing.T) {
 	ix, key := NewIndex(namespaces), Key{"shop", "p"}
 	objects := map[string]*unstructured.Unstructured{}
 	for _, name := range []string{"before", "after", "never"} {
-		objects[name] = object(t, fmt.Sprintf("{apiVersion: apps/v1, kind: Deployment, metadata: {namespace: shop, name: %s}}", name))
+		objects[name] = object(t, strings.Replace(web, "name: web", "name: "+name, 1))
 	}
 	var before, after *rule
 	for _, name := range []string{"before", "after"} {

@@ -30,10 +30,11 @@ func TestPolicy(t *testing.T) {
 		want placement.Policy
 	}{
 		{"{}", placement.Policy{}},
-		{"clusters: [{name: east, weight: 2, min: 1, max: 9}, {name: west, tier: 1}]", placement.Policy{Terms: []placement.Term{
-			{Names: []string{"east"}, Weight: ptr.To(int64(2)), Min: ptr.To(int64(1)), Max: ptr.To(int64(9))},
-			{Names: []string{"west"}, Tier: 1},
-		}}},
+		{"clusters: [{name: east, weight: 2, min: 1, max: 9}, {name: west, tier: 1}]",
+			placement.Policy{Terms: []placement.Term{
+				{Names: []string{"east"}, Weight: ptr.To(int64(2)), Min: ptr.To(int64(1)), Max: ptr.To(int64(9))},
+				{Names: []string{"west"}, Tier: 1},
+			}}},
 		{"clusters: [{selector: {matchLabels: {env: prod}}, weight: 0}]", placement.Policy{Terms: []placement.Term{
 			{Selector: labels.SelectorFromSet(labels.Set{"env": "prod"}), Weight: ptr.To(int64(0))},
 		}}},

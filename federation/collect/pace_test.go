@@ -62,7 +62,8 @@ func TestIsUnderWay(t *testing.T) {
 	}{
 		{"done", memberView{state: ready, hasEntry: true, entry: good}, false},
 		{"not begun", memberView{state: ready}, true},
-		{"an older decision", memberView{state: ready, hasEntry: true, entry: ledger.Entry{Verdict: "Unchanged", Decision: 1}}, true},
+		{"an older decision", memberView{state: ready, hasEntry: true,
+			entry: ledger.Entry{Verdict: "Unchanged", Decision: 1}}, true},
 		{"an older template", memberView{state: ready, hasEntry: true,
 			entry: ledger.Entry{Verdict: "Unchanged", Decision: 2, TemplateGeneration: 4}}, true},
 		{"it failed", memberView{state: ready, hasEntry: true,

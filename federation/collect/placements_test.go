@@ -41,8 +41,11 @@ func distributed(name string, members ...string) v1alpha1.Distribution {
 }
 
 // with gives a Distribution a condition.
-func with(d v1alpha1.Distribution, kind string, status metav1.ConditionStatus, reason, message string) v1alpha1.Distribution {
-	meta.SetStatusCondition(&d.Status.Conditions, metav1.Condition{Type: kind, Status: status, Reason: reason, Message: message})
+func with(
+	d v1alpha1.Distribution, kind string, status metav1.ConditionStatus, reason, message string,
+) v1alpha1.Distribution {
+	c := metav1.Condition{Type: kind, Status: status, Reason: reason, Message: message}
+	meta.SetStatusCondition(&d.Status.Conditions, c)
 	return d
 }
 

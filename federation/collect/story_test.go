@@ -125,7 +125,8 @@ func (w *world) report(t *testing.T) string {
 	}
 	told := describe(status)
 	if sum := v.rule.Aggregate(v.template, v.statuses(), w.now); sum["replicas"] != nil || sum["readyReplicas"] != nil {
-		told += fmt.Sprintf("  the template says: %v replicas, %v ready\n", orZero(sum["replicas"]), orZero(sum["readyReplicas"]))
+		replicas, ready := orZero(sum["replicas"]), orZero(sum["readyReplicas"])
+		told += fmt.Sprintf("  the template says: %v replicas, %v ready\n", replicas, ready)
 	}
 	if v.isUnderWay() {
 		told += "  under way\n"
@@ -311,5 +312,6 @@ func describe(s v1alpha1.DistributionStatus) string {
 
 // isDull conditions say only that all is well.
 func isDull(c metav1.Condition) bool {
-	return c.Status == metav1.ConditionTrue && c.Message == "" && slices.Contains([]string{"Placed", "Applied", "Healthy"}, c.Reason)
+	return c.Status == metav1.ConditionTrue && c.Message == "" &&
+		slices.Contains([]string{"Placed", "Applied", "Healthy"}, c.Reason)
 }

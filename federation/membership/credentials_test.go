@@ -26,7 +26,8 @@ func TestCredentialsFrom(t *testing.T) {
 		{"a token comes first", map[string]string{"token": "abc", "kubeconfig": kubeconfig}, "token abc"},
 		{"a certificate", map[string]string{"tls.crt": "C", "tls.key": "K"}, "certificate C K"},
 		{"half a certificate", map[string]string{"tls.crt": "C"}, "error: tls.crt and tls.key must both be set"},
-		{"the other half", map[string]string{"tls.key": "K", "kubeconfig": kubeconfig}, "error: tls.crt and tls.key must both be set"},
+		{"the other half", map[string]string{"tls.key": "K", "kubeconfig": kubeconfig},
+			"error: tls.crt and tls.key must both be set"},
 		{"a kubeconfig", map[string]string{"kubeconfig": kubeconfig}, "token t0ken"},
 		{"with a command", map[string]string{"kubeconfig": strings.Replace(kubeconfig, "user: admin", "user: command", 1)},
 			"command login"},
@@ -35,7 +36,8 @@ func TestCredentialsFrom(t *testing.T) {
 		{"without the user", map[string]string{"kubeconfig": strings.Replace(kubeconfig, "current-context: east",
 			"current-context: lost", 1)}, `error: kubeconfig: there is no user "nobody"`},
 		{"nothing", nil, "error: has none of the keys token, tls.crt with tls.key, and kubeconfig"},
-		{"an empty token", map[string]string{"token": ""}, "error: has none of the keys token, tls.crt with tls.key, and kubeconfig"},
+		{"an empty token", map[string]string{"token": ""},
+			"error: has none of the keys token, tls.crt with tls.key, and kubeconfig"},
 	} {
 		secret := &corev1.Secret{Data: map[string][]byte{}}
 		for key, value := range c.data {

@@ -140,7 +140,7 @@ func TestSameStatus(t *testing.T) {
 	}{
 		{"nothing", func(*v1alpha1.ClusterStatus) {}, true},
 		{"seen again", func(s *v1alpha1.ClusterStatus) { s.LastSeen.Time = s.LastSeen.Add(4 * time.Minute) }, true},
-		{"seen again after a while", func(s *v1alpha1.ClusterStatus) { s.LastSeen.Time = s.LastSeen.Add(5 * time.Minute) }, false},
+		{"seen after a while", func(s *v1alpha1.ClusterStatus) { s.LastSeen.Time = s.LastSeen.Add(5 * time.Minute) }, false},
 		{"seen last when it was lost", func(s *v1alpha1.ClusterStatus) {
 			s.LastSeen.Time = s.LastSeen.Add(time.Minute)
 			s.Conditions[0].Status = "False"

@@ -37,7 +37,8 @@ func object(t testing.TB, text string) *unstructured.Unstructured {
 
 // deployment is the template on the hub.
 func deployment(t testing.TB) *unstructured.Unstructured {
-	obj := object(t, "{apiVersion: apps/v1, kind: Deployment, metadata: {namespace: shop, name: web}, spec: {replicas: 6}}")
+	obj := object(t, "{apiVersion: apps/v1, kind: Deployment, metadata: {namespace: shop, name: web}, "+
+		"spec: {replicas: 6}}")
 	obj.SetUID("template-uid")
 	obj.SetGeneration(2)
 	return obj
@@ -147,8 +148,10 @@ func TestIsAsApplied(t *testing.T) {
 
 // The revision tells contents apart, whatever the order in which they were built.
 func TestRevisionOf(t *testing.T) {
-	a := object(t, "{apiVersion: v1, kind: ConfigMap, metadata: {name: a, labels: {x: '1', y: '2'}}, data: {b: '1', a: '2'}}")
-	b := object(t, "{kind: ConfigMap, data: {a: '2', b: '1'}, metadata: {labels: {y: '2', x: '1'}, name: a}, apiVersion: v1}")
+	a := object(t, "{apiVersion: v1, kind: ConfigMap, metadata: {name: a, labels: {x: '1', y: '2'}}, "+
+		"data: {b: '1', a: '2'}}")
+	b := object(t, "{kind: ConfigMap, data: {a: '2', b: '1'}, "+
+		"metadata: {labels: {y: '2', x: '1'}, name: a}, apiVersion: v1}")
 	if revisionOf(a) != revisionOf(b) || revisionOf(a) == "" {
 		t.Errorf("the same object has the revisions %q and %q", revisionOf(a), revisionOf(b))
 	}
@@ -223,7 +226,8 @@ func TestIsSent(t *testing.T) {
 // What is held up keeps what is known of the copy, so that nothing is applied twice when it goes on.
 func TestHeld(t *testing.T) {
 	l := &lane{}
-	before := ledger.Entry{Verdict: "Created", Revision: "r", Fingerprint: "f", TemplateGeneration: 2, Generation: 3, Decision: 4}
+	before := ledger.Entry{Verdict: "Created", Revision: "r", Fingerprint: "f"}
+	before.TemplateGeneration, before.Generation, before.Decision = 2, 3, 4
 	want := before
 	want.Verdict, want.Reason, want.Message = "Pending", "MemberNotReady", "lost"
 	if diff := cmp.Diff(want, l.held(facts{entry: before}, "Pending", "MemberNotReady", "lost")); diff != "" {

@@ -83,6 +83,46 @@ func TestFleetFacts(t *testing.T) {
 	}
 }
 
+// What a change of a Cluster can do to decisions: nothing, room, what it may get, or whether it is chosen at all.
+func TestEffectOf(t *testing.T) {
+	for _, c := range []struct {
+		what   string
+		change func(*v1alpha1.Cluster)
+		want   effect
+	}{
+		{"nothing", func(*v1alpha1.Cluster) {}, noEffect},
+		{"seen again", func(c *v1alpha1.Cluster) { c.Status.LastSeen = &metav1.Time{Time: began} }, noEffect},
+		{"free room", func(c *v1alpha1.Cluster) {
+			c.Status.Resources.Available["cpu"] = resource.MustParse("1")
+		}, roomEffect},
+		{"address", func(c *v1alpha1.Cluster) { c.Spec.Connection.Server = "https://other" }, noEffect},
+		{"an annotation", func(c *v1alpha1.Cluster) { c.Annotations = map[string]string{"a": "b"} }, noEffect},
+		{"a label", func(c *v1alpha1.Cluster) { c.Labels["env"] = "test" }, choiceEffect},
+		{"region", func(c *v1alpha1.Cluster) { c.Spec.Region = "us" }, choiceEffect},
+		{"zones", func(c *v1alpha1.Cluster) { c.Spec.Zones = nil }, choiceEffect},
+		{"provider", func(c *v1alpha1.Cluster) { c.Spec.Provider = "other" }, choiceEffect},
+		{"a taint", func(c *v1alpha1.Cluster) { c.Spec.Taints = nil }, memberEffect},
+		{"cordoned", func(c *v1alpha1.Cluster) { c.Spec.Unschedulable = true }, memberEffect},
+		{"paused", func(c *v1alpha1.Cluster) { c.Spec.Paused = true }, memberEffect},
+		{"lost", func(c *v1alpha1.Cluster) { c.Status.Conditions[0].Status = "False" }, memberEffect},
+		{"its first figures", func(c *v1alpha1.Cluster) { c.Status.Nodes.Total = 0 }, memberEffect},
+		{"other kinds", func(c *v1alpha1.Cluster) { c.Status.APIs.Hash = "b" }, memberEffect},
+		{"leaving", func(c *v1alpha1.Cluster) { c.DeletionTimestamp = &metav1.Time{Time: began} }, choiceEffect},
+	} {
+		now := eastern()
+		c.change(now)
+		if got := effectOf(eastern(), now); got != c.want {
+			t.Errorf("%s: the effect is %d, want %d", c.what, got, c.want)
+		}
+		if got := effectOf(now, eastern()); got != c.want {
+			t.Errorf("%s, undone: the effect is %d, want %d", c.what, got, c.want)
+		}
+	}
+	if effectOf(nil, eastern()) != choiceEffect || effectOf(eastern(), nil) != choiceEffect {
+		t.Error("a member that comes or goes changes nothing")
+	}
+}
+
 func TestIsWritten(t *testing.T) {
 	web := func() *unstructured.Unstructured {
 		obj := &unstructured.Unstructured{Object: map[string]any{}}
