@@ -190,8 +190,30 @@ func (p *Propagator) distribution(old, now any) {
 		p.Ledger.Load(template.RefOfDistribution(after), after.Status)
 	case before.Generation == after.Generation:
 		return
+	default:
+		p.forgetLeft(before, after)
 	}
 	p.send(after)
+}
+
+// forgetLeft closes the book on members that a decision does not name any more. What a member that joins again still
+// holds must not look as it should.
+func (p *Propagator) forgetLeft(before, after *v1alpha1.Distribution) {
+	ref := template.RefOfDistribution(after)
+	for _, name := range namedIn(before) {
+		if !slices.Contains(namedIn(after), name) {
+			p.Ledger.Forget(ref, member.Name(name))
+		}
+	}
+}
+
+// namedIn are the members that have or had a template.
+func namedIn(d *v1alpha1.Distribution) []string {
+	names := slices.Clone(d.Spec.Leaving)
+	for _, c := range d.Spec.Clusters {
+		names = append(names, c.Name)
+	}
+	return names
 }
 
 // send looks again at a template in every member that has or had it.
