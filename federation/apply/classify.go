@@ -56,8 +56,8 @@ var failures = []failure{
 
 	{ReasonWebhookBroken, says("failed calling webhook", "failed to call webhook"), soon,
 		"the webhook in the member does not answer as it should"},
-	{ReasonDenied, says("admission webhook"), slowly, ""},
-	{ReasonDenied, says("ValidatingAdmissionPolicy", "violates PodSecurity", "denied request"), slowly, ""},
+	{ReasonDenied, says("admission webhook"), soon, ""},
+	{ReasonDenied, says("ValidatingAdmissionPolicy", "violates PodSecurity", "denied request"), soon, ""},
 	{ReasonQuota, says("exceeded quota"), freeing, ""},
 	{ReasonNamespaceEnding, isNamespaceEnding, ending, ""},
 	{ReasonNamespaceMissing, isNamespaceMissing, waiting, ""},
