@@ -192,6 +192,8 @@ type ClusterOutcome struct {
 	Desired *int64 `json:"desired,omitempty"`
 	// Ready replicas in the member; absent for kinds without.
 	Ready *int64 `json:"ready,omitempty"`
+	// Unschedulable is how many of the replicas that are not ready the member has found no node for, for a while.
+	Unschedulable int64 `json:"unschedulable,omitempty"`
 	// Health: Healthy, Progressing, Degraded or Unknown.
 	Health string `json:"health,omitempty"`
 	// HealthMessage for people.

@@ -101,6 +101,9 @@ func (r *Reconciler) view(ref template.Ref, d *v1alpha1.Distribution, obj *unstr
 func (r *Reconciler) look(v view, name string, entries map[member.Name]ledger.Entry, isLeaving bool) memberView {
 	m := memberView{name: name, isLeaving: isLeaving, previous: outcomeOf(v.distribution, name)}
 	m.entry, m.hasEntry = entries[member.Name(name)]
+	if m.previous != nil {
+		m.stuck = m.previous.Unschedulable // until the member says otherwise
+	}
 	connected, ok := r.Fleet.Get(member.Name(name))
 	if !ok {
 		return m
@@ -109,6 +112,9 @@ func (r *Reconciler) look(v view, name string, entries map[member.Name]ledger.En
 	if v.kind.Resource == "" || !m.state.IsReady() {
 		return m
 	}
+	m.stuck = connected.Stuck()[member.Workload{
+		GroupKind: v.ref.GroupKind(), Namespace: v.ref.Namespace, Name: v.ref.Name,
+	}]
 	objects := connected.Objects(v.kind.GVR())
 	if !objects.HasSynced() || objects.Err() != nil {
 		return m

@@ -34,6 +34,7 @@ type Source struct {
 	mu      sync.Mutex
 	watched map[watch]bool
 	phases  map[member.Name]phase
+	stuck   map[member.Name]map[member.Workload]int64
 }
 
 // phase is what was last seen of a member.
@@ -64,7 +65,13 @@ func (s *Source) HandleTemplate(e template.Event) { s.add(e.Ref) }
 // fleet.OnChange.
 func (s *Source) HandleMember(name member.Name) {
 	var all v1alpha1.DistributionList
-	if s.queue.Load() == nil || !s.turned(name) {
+	if s.queue.Load() == nil {
+		return
+	}
+	for _, ref := range s.newlyStuck(name) {
+		s.add(ref)
+	}
+	if !s.turned(name) {
 		return
 	}
 	if s.Cache.List(context.Background(), &all, client.UnsafeDisableDeepCopy) != nil {
@@ -82,6 +89,30 @@ func (s *Source) HandleMember(name member.Name) {
 			s.add(template.RefOfDistribution(d))
 		}
 	}
+}
+
+// newlyStuck are the templates that a member has found no node for since it was last asked, or has found one for.
+func (s *Source) newlyStuck(name member.Name) []template.Ref {
+	var now map[member.Workload]int64
+	if m, ok := s.Fleet.Get(name); ok {
+		now = m.Stuck()
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var refs []template.Ref
+	before := s.stuck[name]
+	for _, side := range []map[member.Workload]int64{before, now} {
+		for w := range side {
+			if before[w] != now[w] {
+				refs = append(refs, template.Ref{Group: w.Group, Kind: w.Kind, Namespace: w.Namespace, Name: w.Name})
+			}
+		}
+	}
+	if s.stuck == nil {
+		s.stuck = map[member.Name]map[member.Workload]int64{}
+	}
+	s.stuck[name] = now
+	return refs
 }
 
 // turned tells that a member is another connection, or in another phase, than when it was last asked for.

@@ -40,6 +40,8 @@ type memberView struct {
 	isSeen   bool
 	live     *unstructured.Unstructured
 	previous *v1alpha1.ClusterOutcome
+	// stuck is how many of its pods the member's scheduler has found no node for, for a while.
+	stuck int64
 }
 
 // isLost tells that the member was known and cannot be reached now. A member that has not been asked yet, as after a
@@ -187,6 +189,8 @@ func (v view) outcome(m memberView) v1alpha1.ClusterOutcome {
 	}
 	if v.hasReplicas() {
 		o.Ready, o.Desired = &s.Ready, v.desired(m.name, s)
+		// A pod beyond the wanted ones, as in a rollout, is not missed.
+		o.Unschedulable = min(m.stuck, max(*o.Desired-*o.Ready, 0))
 	}
 	o.Status = v.raw(m, s)
 	return o

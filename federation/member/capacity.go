@@ -29,6 +29,7 @@ type capacity struct {
 	nodes      map[string]node
 	pods       map[podKey]counted
 	onNode     map[string]*requests
+	waiting    map[podKey]waiting
 	nodesKnown bool
 	podsKnown  bool
 	dirty      chan struct{}
@@ -65,6 +66,7 @@ type pod struct {
 	milliCPU int64
 	memory   int64
 	others   corev1.ResourceList // nil for almost all
+	waits    *waiting            // nil for almost all
 }
 
 // requests is a sum over pods. The pods themselves are a resource, too.
@@ -77,7 +79,7 @@ type requests struct {
 func newCapacity() *capacity {
 	return &capacity{
 		nodes: map[string]node{}, pods: map[podKey]counted{}, onNode: map[string]*requests{},
-		dirty: make(chan struct{}, 1),
+		waiting: map[podKey]waiting{}, dirty: make(chan struct{}, 1),
 	}
 }
 
@@ -184,7 +186,9 @@ func (c *capacity) count(p counted, sign int64) {
 
 func smallPod(p *corev1.Pod) pod {
 	requested := podresources.PodRequests(p, podresources.PodResourcesOptions{})
-	out := pod{node: p.Spec.NodeName, milliCPU: requested.Cpu().MilliValue(), memory: requested.Memory().Value()}
+	out := pod{
+		node: p.Spec.NodeName, milliCPU: requested.Cpu().MilliValue(), memory: requested.Memory().Value(), waits: waitingOf(p),
+	}
 	delete(requested, corev1.ResourceCPU)
 	delete(requested, corev1.ResourceMemory)
 	if len(requested) > 0 {
@@ -286,6 +290,10 @@ func (s podStore) put(uid types.UID, p pod, present bool) {
 		s.count(former, -1)
 		delete(s.pods, key)
 	}
+	delete(s.waiting, key)
+	if present && p.waits != nil {
+		s.waiting[key] = *p.waits
+	}
 	if present {
 		now := counted{in: s.sumOf(p.node), milliCPU: p.milliCPU, memory: p.memory, others: p.others}
 		s.pods[key] = now
@@ -298,6 +306,7 @@ func (s podStore) Replace(list []any, _ string) error {
 	defer s.mu.Unlock()
 	clear(s.pods)
 	clear(s.onNode)
+	clear(s.waiting)
 	for _, obj := range list {
 		switch p := obj.(type) {
 		case *corev1.Pod:
@@ -338,10 +347,8 @@ func (m *Member) runCapacity(ctx context.Context, client corev1client.CoreV1Inte
 	m.start(func() { nodes.run(ctx, &corev1.Node{}, nodeStore{m.capacity}) })
 	m.start(func() { pods.run(ctx, &corev1.Pod{}, podStore{m.capacity}) })
 	for {
-		select {
-		case <-ctx.Done():
+		if !m.awaitFigures(ctx) {
 			return
-		case <-m.capacity.dirty:
 		}
 		m.reportFigures(nodes.lastErr(), pods.lastErr())
 		pause := m.options.Clock.NewTimer(figuresGap)
@@ -353,6 +360,23 @@ func (m *Member) runCapacity(ctx context.Context, client corev1client.CoreV1Inte
 	}
 }
 
+// awaitFigures waits for news of nodes and pods, or until a pod has waited too long for a node; false: it is over.
+func (m *Member) awaitFigures(ctx context.Context) bool {
+	var due <-chan time.Time
+	if _, next := m.capacity.stuck(m.options.Clock.Now()); next > 0 {
+		timer := m.options.Clock.NewTimer(next)
+		defer timer.Stop()
+		due = timer.C()
+	}
+	select {
+	case <-ctx.Done():
+		return false
+	case <-m.capacity.dirty:
+	case <-due:
+	}
+	return true
+}
+
 // reportFigures puts the sums into the State. While they cannot be read, the last ones stay, and the message says so.
 func (m *Member) reportFigures(nodesErr, podsErr error) {
 	nodes, resources := m.capacity.figures()
@@ -362,5 +386,6 @@ func (m *Member) reportFigures(nodesErr, podsErr error) {
 	if err := errors.Join(nodesErr, podsErr); err != nil {
 		resources.Message = limitedText(err.Error())
 	}
-	m.change(func(f *figures) { f.nodes, f.resources = nodes, resources })
+	stuck, _ := m.capacity.stuck(m.options.Clock.Now())
+	m.change(func(f *figures) { f.nodes, f.resources, f.stuck = nodes, resources, stuck })
 }

@@ -3,6 +3,7 @@ package member
 import (
 	"context"
 	"log/slog"
+	"maps"
 	"net/http"
 	"runtime/debug"
 	"sync"
@@ -56,12 +57,13 @@ type figures struct {
 	nodes               Nodes
 	resources           Resources
 	apis                APIs
+	stuck               map[Workload]int64 // replaced, never edited
 }
 
 // same reports whether two are equal; equal quantities may be written differently.
 func (f figures) same(g figures) bool {
 	return f.version == g.version && f.clusterUID == g.clusterUID && f.apis == g.apis && f.nodes == g.nodes &&
-		apiequality.Semantic.DeepEqual(f.resources, g.resources)
+		maps.Equal(f.stuck, g.stuck) && apiequality.Semantic.DeepEqual(f.resources, g.resources)
 }
 
 // Connect begins to connect and returns at once. The member ends when ctx does.

@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/utils/ptr"
 
 	"github.com/hanse-federation/hanse/api/v1alpha1"
 	"github.com/hanse-federation/hanse/federation/kinds"
@@ -72,24 +73,35 @@ func enginePrevious(d *v1alpha1.Distribution) *placement.Previous {
 	previous := &placement.Previous{
 		Away: d.Spec.Away, Surge: d.Spec.Surge, Clusters: make([]placement.Assignment, 0, len(d.Spec.Clusters)),
 	}
-	ready := make(map[string]int64, len(d.Status.Clusters))
+	became := make(map[string]*v1alpha1.ClusterOutcome, len(d.Status.Clusters))
 	for i := range d.Status.Clusters {
-		if o := &d.Status.Clusters[i]; o.Ready != nil {
-			ready[o.Name] = *o.Ready
-		}
+		became[d.Status.Clusters[i].Name] = &d.Status.Clusters[i]
 	}
 	for i := range d.Spec.Clusters {
 		c := &d.Spec.Clusters[i]
 		if c.Reason == "Follows" {
 			continue
 		}
-		assignment := placement.Assignment{Name: c.Name, Ready: ready[c.Name]}
+		assignment := placement.Assignment{Name: c.Name}
+		if o := became[c.Name]; o != nil {
+			assignment.Ready = ptr.Deref(o.Ready, 0)
+			assignment.Unschedulable = unschedulable(d, c, o)
+		}
 		if c.Replicas != nil {
 			assignment.Replicas = *c.Replicas
 		}
 		previous.Clusters = append(previous.Clusters, assignment)
 	}
 	return previous
+}
+
+// unschedulable is how many of a member's replicas it cannot run. What was seen when the member had another number of
+// replicas says nothing of this one: it would be taken away a second time.
+func unschedulable(d *v1alpha1.Distribution, c *v1alpha1.DistributionCluster, o *v1alpha1.ClusterOutcome) int64 {
+	if d.Status.ObservedGeneration != d.Generation || c.Replicas == nil || ptr.Deref(o.Desired, 0) != *c.Replicas {
+		return 0
+	}
+	return min(o.Unschedulable, max(*c.Replicas-ptr.Deref(o.Ready, 0), 0))
 }
 
 // wholeRatio is what stands for the whole when numbers are divided by weights alone.

@@ -181,7 +181,7 @@ func (s *Source) distribution(old, now any) {
 	before, _ := old.(*v1alpha1.Distribution)
 	after, _ := now.(*v1alpha1.Distribution)
 	if before != nil && after != nil && before.Generation == after.Generation {
-		if !leavingChanged(before, after) && !readyChanged(before, after) {
+		if !leavingChanged(before, after) && !readyChanged(before, after) && !stuckChanged(before, after) {
 			return
 		}
 		s.add(template.RefOfDistribution(after))
@@ -226,6 +226,13 @@ func leavingChanged(before, after *v1alpha1.Distribution) bool {
 			!slices.EqualFunc(before.Status.Clusters, after.Status.Clusters, func(a, b v1alpha1.ClusterOutcome) bool {
 				return a.Name == b.Name && a.Verdict == b.Verdict
 			}))
+}
+
+// stuckChanged tells that a member cannot run replicas that it was given, or can run them now.
+func stuckChanged(before, after *v1alpha1.Distribution) bool {
+	return !slices.EqualFunc(before.Status.Clusters, after.Status.Clusters, func(a, b v1alpha1.ClusterOutcome) bool {
+		return a.Name == b.Name && a.Unschedulable == b.Unschedulable
+	})
 }
 
 // readyChanged tells that replicas that moving ones wait for became ready, or ceased to be.
