@@ -226,14 +226,17 @@ func leaving(f facts, chosen []v1alpha1.DistributionCluster) []string {
 	if previous == nil {
 		return nil
 	}
+	isChosen := make(map[string]bool, len(chosen))
+	for i := range chosen {
+		isChosen[chosen[i].Name] = true
+	}
 	may := slices.Clone(previous.Spec.Leaving)
 	for _, c := range previous.Spec.Clusters {
 		may = append(may, c.Name)
 	}
 	slices.Sort(may)
 	may = slices.DeleteFunc(slices.Compact(may), func(name string) bool {
-		isChosen := slices.ContainsFunc(chosen, func(c v1alpha1.DistributionCluster) bool { return c.Name == name })
-		return isChosen || !f.joined[name] || isGone(previous, name)
+		return isChosen[name] || !f.joined[name] || isGone(previous, name)
 	})
 	if len(may) == 0 {
 		return nil

@@ -72,8 +72,9 @@ func (r *Reconciler) act(ctx context.Context, f facts, spec *v1alpha1.Distributi
 	if equality.Semantic.DeepEqual(f.previous.Spec, *spec) {
 		return nil
 	}
-	changed := f.previous.DeepCopy()
-	changed.Spec = *spec.DeepCopy() // the answer is decoded into it, and the decision may share with the cache
+	// The status is a subresource: it is not looked at. The answer is decoded into what is sent, which therefore shares
+	// nothing with the cache.
+	changed := &v1alpha1.Distribution{ObjectMeta: *f.previous.ObjectMeta.DeepCopy(), Spec: *spec.DeepCopy()}
 	return wrap(r.Client.Update(ctx, changed), "updating the distribution of %s", f.ref)
 }
 
