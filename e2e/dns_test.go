@@ -4,11 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"math"
+	"net/http"
 	"net/netip"
+	"os"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/miekg/dns"
 	corev1 "k8s.io/api/core/v1"
@@ -57,6 +61,36 @@ func (s *scenario) awaitAnswer(name string, wanted ...netip.Addr) {
 	})
 }
 
+// answersLeadToPods asks the addresses that DNS answers over HTTP, where pods are real: each member's own pods reply.
+func (s *scenario) answersLeadToPods(name string, members map[netip.Addr]string) {
+	s.Helper()
+	if os.Getenv("E2E_PROVIDER") != "kind" {
+		return // simulated pods reply to nobody
+	}
+	answered, err := harness.Shares(s.hub.DNS, name, 60)
+	s.must(err)
+	browser := http.Client{Timeout: 5 * time.Second}
+	for address := range answered {
+		s.eventually(fmt.Sprintf("a pod of %s replies at %s", members[address], address), func() error {
+			response, err := browser.Get("http://" + address.String() + "/")
+			if err != nil {
+				return err
+			}
+			defer response.Body.Close()
+			reply, err := io.ReadAll(io.LimitReader(response.Body, 1<<10))
+			if err != nil {
+				return err
+			}
+			pod, _, _ := strings.Cut(string(reply), " ")
+			_, err = s.member(members[address]).Kube.CoreV1().Pods(s.ns).Get(s.Context(), pod, metav1.GetOptions{})
+			return err
+		})
+	}
+	if len(answered) != len(members) {
+		s.Errorf("%d of %d addresses were answered", len(answered), len(members))
+	}
+}
+
 // The clients of one name divide over the members as the ready replicas do, and follow a change of the weights.
 func TestAnswerByWeight(t *testing.T) {
 	s := onFleet(t)
@@ -84,6 +118,7 @@ spec: {service: web, hostnames: [web.weight.example], ttl: 30}`,
 		return err
 	})
 	s.sharesAre("web.weight.example", map[netip.Addr]float64{east: 3. / 6, west: 2. / 6, south: 1. / 6})
+	s.answersLeadToPods("web.weight.example", map[netip.Addr]string{east: "east", west: "west", south: "south"})
 	s.apply(placement("web", []string{"Deployment/web", "Service/web"}, []string{"east=1", "west=1", "south=1"}))
 	s.awaitShares("web", shares{"east": 4, "west": 4, "south": 4})
 	s.eventually("the GlobalService says the new shares", func() error {
