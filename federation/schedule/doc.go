@@ -20,6 +20,16 @@
 // union of the clusters of all that refer to it (and of its own placement, if it has one), and leaves a member with
 // the last of them. The Distribution of the workload names what it needs in spec.followedBy, which is also the index.
 //
+// What a change of a Cluster concerns is found, not searched: a member that is lost, cordoned or tainted concerns the
+// templates whose Distributions name it (an index), and those whose placement has an expression over such facts; other
+// free room concerns those with replicas that found none, and those that may move at any time and go by room. Other
+// labels, regions and zones, and members that come and go, concern all: any placement may choose them now.
+//
+// Free room is a fact of the past, and the sum over a member's nodes: more may be promised than one node can hold. What
+// the member's scheduler finds no node for comes back as ClusterOutcome.unschedulable, and goes elsewhere.
+//
+// Facts come through a View, so that a plan (package plan) decides by the same code over what would be.
+//
 // Facts about a member are those that its Cluster's status holds, not those of the connection: the same on every
 // replica of the hub, and there before the first connection is.
 package schedule
