@@ -247,3 +247,34 @@ func FuzzManifests(f *testing.F) {
 		}
 	})
 }
+
+// The stories in testdata are Plans, and what is told of them.
+func TestPlan(t *testing.T) {
+	stories, err := filepath.Glob("testdata/plan_*.txt")
+	if err != nil || len(stories) == 0 {
+		t.Fatalf("no stories: %v", err)
+	}
+	for _, path := range stories {
+		t.Run(filepath.Base(path), func(t *testing.T) {
+			raw, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			input, want, _ := strings.Cut(string(raw), "----\n")
+			var p v1alpha1.Plan
+			if err := yaml.UnmarshalStrict([]byte(input), &p); err != nil {
+				t.Fatal(err)
+			}
+			var got bytes.Buffer
+			if err := tellPlan(&got, &p); err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(want, got.String()); diff != "" {
+				t.Errorf("(-want,+got):\n%s", diff)
+			}
+			if isPlanGood(&p) {
+				t.Error("all of it would go well")
+			}
+		})
+	}
+}
