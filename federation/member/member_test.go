@@ -399,7 +399,7 @@ func storyLostAndBack(t *testing.T, api *membertest.APIServer) {
 	<-objects.Synced()
 	told := &events{}
 	objects.Subscribe(told)
-	s := waitState(t, m, func(s State) bool { return s.Phase == Ready && s.Resources.Known })
+	s := waitState(t, m, func(s State) bool { return s.Phase == Ready && s.Resources.Known && s.Nodes.Known && s.APIs.Count > 0 })
 
 	lost.Store(true)
 	began := time.Now()
