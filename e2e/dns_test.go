@@ -69,7 +69,7 @@ func (s *scenario) answersLeadToPods(name string, members map[netip.Addr]string)
 	}
 	answered, err := harness.Shares(s.hub.DNS, name, 60)
 	s.must(err)
-	browser := http.Client{Timeout: 5 * time.Second}
+	browser := http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{}} // no proxy of the environment
 	for address := range answered {
 		s.eventually(fmt.Sprintf("a pod of %s replies at %s", members[address], address), func() error {
 			response, err := browser.Get("http://" + address.String() + "/")
