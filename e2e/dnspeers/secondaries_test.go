@@ -1,0 +1,233 @@
+package dnspeers
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/miekg/dns"
+
+	"github.com/hanse-federation/hanse/dns/server"
+	"github.com/hanse-federation/hanse/dns/zone"
+)
+
+const (
+	keyName = "secondary.test."
+	secret  = "c2VjcmV0LXNlY3JldC1zZWNyZXQtc2VjcmV0LTEyMzQ="
+)
+
+// unpack gets programs, or skips the test.
+func unpack(t *testing.T, packages ...string) *Programs {
+	t.Helper()
+	p, err := Unpack(t.Context(), packages...)
+	if errors.Is(err, ErrNoPackages) {
+		t.Skipf("skipped, nothing was compared with the real peers: %v", err)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// serve runs our server and stops it with the test.
+func serve(t *testing.T, c server.Config) *server.Server {
+	t.Helper()
+	s, err := server.New(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	return s
+}
+
+func free(t *testing.T) netip.AddrPort {
+	t.Helper()
+	addr, err := FreeAddr()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return addr
+}
+
+// TestSecondariesFollow: NSD, Knot and BIND copy a zone with TSIG, are told of changes by NOTIFY while it changes a
+// thousand times, fetch them by IXFR or AXFR, and end with the very records that we have.
+func TestSecondariesFollow(t *testing.T) {
+	const origin, changes = "follow.test", 1000
+	programs := unpack(t, slices.Concat(NSD.Packages, Knot.Packages, BIND.Packages, []string{"knot-dnssecutils"})...)
+	rng := rand.New(rand.NewPCG(1, 2))
+	store := zone.NewStore()
+	if err := store.Set(startOf(origin)); err != nil {
+		t.Fatal(err)
+	}
+	makes := []*Make{&NSD, &Knot, &BIND}
+	transfer := server.Transfer{Keys: map[string]string{keyName: secret}, NotifyKey: keyName}
+	for range makes {
+		transfer.Notify = append(transfer.Notify, free(t))
+	}
+	ours := serve(t, server.Config{Listen: []string{"127.0.0.1:0"}, Snapshot: store, Transfer: transfer})
+	dir := t.TempDir()
+	var peers []*Peer
+	for i, m := range makes {
+		p, err := m.Start(t.Context(), programs, dir, Zone{
+			Origin: origin, Primary: ours.Addr(), KeyName: keyName, Secret: secret, Listen: transfer.Notify[i],
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(p.Stop)
+		peers = append(peers, p)
+	}
+
+	// The changes come at the pace of a busy control plane, so that secondaries fetch some of them at a time.
+	made := 0
+	pace := time.NewTicker(5 * time.Millisecond)
+	defer pace.Stop()
+	serial := store.Snapshot().Serial()
+	for made < changes {
+		<-pace.C
+		serial++
+		if err := store.Update(serial, randomChange(rng, origin)); err != nil {
+			t.Fatal(err)
+		}
+		made++
+	}
+	want := copyOf(t, ours.Addr(), origin)
+	for _, p := range peers {
+		awaitSerial(t, p, origin, serial)
+		if diff := cmp.Diff(want, copyOf(t, p.Addr, origin)); diff != "" {
+			t.Errorf("%s differs from us (-ours,+theirs):\n%s", p.Name, diff)
+		}
+	}
+	t.Logf("%d changes, %d records at the end, equal in %d secondaries", made, len(want), len(peers))
+	checkZone(t, programs, origin, want)
+}
+
+// startOf is a zone with something of everything in it.
+func startOf(origin string) zone.Config {
+	return zone.Config{Serial: 1, Seed: 1, Zones: []zone.Zone{{
+		Origin: origin, TTL: 60,
+		NameServers: []zone.NameServer{{Name: "ns1", Addresses: []netip.Addr{netip.MustParseAddr("127.0.0.1")}}},
+		// Secondaries that miss a NOTIFY should not need an hour to find out.
+		SOA:     zone.SOA{Refresh: 30, Retry: 5},
+		Records: []zone.Record{{Name: "www", Type: "A", Data: "192.0.2.1"}},
+	}}}
+}
+
+// randomChange gives one name new data of a random kind, or takes it away.
+func randomChange(rng *rand.Rand, origin string) zone.Change {
+	name := fmt.Sprintf("n%d", rng.IntN(150))
+	if rng.IntN(3) == 0 {
+		name = fmt.Sprintf("a.b%d.%s", rng.IntN(3), name) // with names between that hold nothing
+	}
+	c := zone.Change{Origin: origin, Name: name}
+	record := func(kind, format string, args ...any) {
+		c.Records = append(c.Records, zone.Record{Name: name, Type: kind, Data: fmt.Sprintf(format, args...)})
+	}
+	switch rng.IntN(8) {
+	case 0: // the name goes away
+	case 1:
+		record("CNAME", "n%d", rng.IntN(150))
+	case 2:
+		record("TXT", `"%d" "semi;colon \"quoted\" back\\slash"`, rng.Uint32())
+		record("MX", "10 n%d", rng.IntN(150))
+	case 3:
+		record("SRV", "%d %d 443 n%d", rng.IntN(3), rng.IntN(100), rng.IntN(150))
+		record("AAAA", "2001:db8::%x", rng.IntN(0xffff))
+	case 4:
+		record("HTTPS", "1 . alpn=h2 ipv4hint=192.0.2.%d", rng.IntN(256))
+		record("CAA", `0 issue "ca%d.example"`, rng.IntN(10))
+	case 5, 6:
+		c.Service = &zone.Service{Name: name, Ports: []zone.Port{{Name: "http", Protocol: "tcp", Port: 80}}}
+		for i := range 1 + rng.IntN(3) {
+			c.Service.Targets = append(c.Service.Targets, zone.Target{
+				Cluster: fmt.Sprintf("c%d", i), Weight: uint32(rng.IntN(100)),
+				Addresses: []netip.Addr{netip.AddrFrom4([4]byte{10, byte(i), 0, byte(rng.IntN(256))})},
+			})
+		}
+	default:
+		for i := range 1 + rng.IntN(4) {
+			record("A", "192.0.%d.%d", i, rng.IntN(256))
+		}
+	}
+	return c
+}
+
+// copyOf is every record of a zone, sorted, fetched by a signed AXFR.
+func copyOf(t *testing.T, from netip.AddrPort, origin string) []string {
+	t.Helper()
+	var q dns.Msg
+	q.SetAxfr(dns.Fqdn(origin))
+	q.SetTsig(keyName, dns.HmacSHA256, 300, time.Now().Unix())
+	transfer := dns.Transfer{ReadTimeout: 10 * time.Second, TsigSecret: map[string]string{keyName: secret}}
+	messages, err := transfer.In(&q, from.String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var records []string
+	for m := range messages {
+		if m.Error != nil {
+			t.Fatalf("copying %s from %s: %v", origin, from, m.Error)
+		}
+		for _, rr := range m.RR {
+			records = append(records, strings.ToLower(rr.String()))
+		}
+	}
+	slices.Sort(records)
+	return slices.Compact(records) // the SOA came twice
+}
+
+// awaitSerial waits until a secondary has a version of the zone.
+func awaitSerial(t *testing.T, p *Peer, origin string, serial uint32) {
+	t.Helper()
+	client := dns.Client{Timeout: time.Second}
+	var q dns.Msg
+	q.SetQuestion(dns.Fqdn(origin), dns.TypeSOA)
+	deadline := time.Now().Add(40 * time.Second)
+	has := uint32(0)
+	for time.Now().Before(deadline) {
+		answer, _, err := client.Exchange(&q, p.Addr.String())
+		if err == nil && len(answer.Answer) > 0 {
+			if has = answer.Answer[0].(*dns.SOA).Serial; has == serial {
+				return
+			}
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	t.Fatalf("%s has serial %d, we have %d; its log ends with\n%s", p.Name, has, serial, p.lastOfLog())
+}
+
+// checkZone has the peers' checkers of zone files look at the records.
+func checkZone(t *testing.T, programs *Programs, origin string, records []string) {
+	t.Helper()
+	isSOA := func(record string) bool { return strings.Contains(record, "\tsoa\t") }
+	soa := slices.IndexFunc(records, isSOA)
+	lines := append([]string{records[soa]}, slices.Delete(slices.Clone(records), soa, soa+1)...)
+	file := filepath.Join(t.TempDir(), "zone")
+	if err := os.WriteFile(file, []byte(strings.Join(lines, "\n")+"\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for _, checker := range [][]string{
+		{"named-checkzone", "-i", "none", origin, file}, // aliases and services may point to names that are not there
+		{"nsd-checkzone", origin, file},
+		{"kzonecheck", "-o", origin, file},
+	} {
+		cmd, err := programs.Command(t.Context(), checker[0], checker[1:]...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if output, err := cmd.CombinedOutput(); err != nil {
+			t.Errorf("%s does not accept the zone: %v\n%s", checker[0], err, output)
+		}
+	}
+}
