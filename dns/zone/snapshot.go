@@ -121,29 +121,46 @@ func (s *Snapshot) Config() (Config, error) {
 	for _, t := range s.Trees() {
 		z := t.header
 		for name, n := range t.Names {
-			if n.service != nil {
-				service := *n.service.Service
-				service.Name = name.String()
-				z.Services = append(z.Services, service)
+			if service := n.givenService(name); service != nil {
+				z.Services = append(z.Services, *service)
 			}
-			for i := range n.sets[:n.static] {
-				set := &n.sets[i]
-				for data := range set.All {
-					text, err := presentData(set.Type, data)
-					if err != nil {
-						return Config{}, err
-					}
-					z.Records = append(z.Records, Record{
-						Name: name.String(), Type: set.Type.String(), TTL: set.TTL, Data: text,
-					})
-				}
+			records, err := n.givenRecords(name)
+			if err != nil {
+				return Config{}, err
 			}
+			z.Records = append(z.Records, records...)
 		}
 		slices.SortStableFunc(z.Services, func(a, b Service) int { return cmpText(a.Name, b.Name) })
 		slices.SortStableFunc(z.Records, func(a, b Record) int { return cmpText(a.Name, b.Name) })
 		c.Zones = append(c.Zones, z)
 	}
 	return c, nil
+}
+
+// givenService is the service at a name, as a configuration has it; nil if there is none.
+func (n *Node) givenService(name wire.Name) *Service {
+	if n.service == nil {
+		return nil
+	}
+	service := *n.service.Service
+	service.Name = name.String()
+	return &service
+}
+
+// givenRecords are the static records of a name, as a configuration has them.
+func (n *Node) givenRecords(name wire.Name) ([]Record, error) {
+	var records []Record
+	for i := range n.sets[:n.static] {
+		set := &n.sets[i]
+		for data := range set.All {
+			text, err := presentData(set.Type, data)
+			if err != nil {
+				return nil, err
+			}
+			records = append(records, Record{Name: name.String(), Type: set.Type.String(), TTL: set.TTL, Data: text})
+		}
+	}
+	return records, nil
 }
 
 func cmpText(a, b string) int {

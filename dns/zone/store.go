@@ -11,6 +11,9 @@ import (
 type Store struct {
 	current atomic.Pointer[Snapshot]
 	writing sync.Mutex
+
+	waiting sync.Mutex
+	changed chan struct{} // closed and made anew by publish; nil while nobody waits
 }
 
 // NewStore is a store without a snapshot: servers answer SERVFAIL until the first Set.
@@ -18,6 +21,27 @@ func NewStore() *Store { return &Store{} }
 
 // Snapshot is the one published last, or nil.
 func (s *Store) Snapshot() *Snapshot { return s.current.Load() }
+
+// Changed is closed when another snapshot is published. Who takes it before Snapshot misses none.
+func (s *Store) Changed() <-chan struct{} {
+	s.waiting.Lock()
+	defer s.waiting.Unlock()
+	if s.changed == nil {
+		s.changed = make(chan struct{})
+	}
+	return s.changed
+}
+
+// publish must be called with the right to write.
+func (s *Store) publish(next *Snapshot) {
+	s.current.Store(next)
+	s.waiting.Lock()
+	defer s.waiting.Unlock()
+	if s.changed != nil {
+		close(s.changed)
+		s.changed = nil
+	}
+}
 
 // Set builds and publishes a whole configuration. Names that stay the same are compared, not compiled again. On an
 // error the snapshot stays what it was. A serial lower than the published one (RFC 1982) is refused with ErrSerial;
@@ -39,7 +63,7 @@ func (s *Store) Set(c Config) error {
 			return fmt.Errorf("building serial %d: %w", c.Serial, err)
 		}
 	}
-	s.current.Store(next)
+	s.publish(next)
 	return nil
 }
 
@@ -59,7 +83,7 @@ func (s *Store) Update(serial uint32, changes ...Change) error {
 	if err != nil {
 		return fmt.Errorf("building serial %d: %w", serial, err)
 	}
-	s.current.Store(next)
+	s.publish(next)
 	return nil
 }
 

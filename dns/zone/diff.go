@@ -1,0 +1,104 @@
+package zone
+
+import (
+	"bytes"
+	"reflect"
+	"slices"
+
+	"github.com/hanse-federation/hanse/dns/wire"
+)
+
+// Diff lists the changes that make b out of a, in the order of the names. It is false when more than single names
+// differ: then only the whole configuration of b says it. What the two share is not looked at, so the cost is that of
+// the changes.
+func Diff(a, b *Snapshot) ([]Change, bool) {
+	if a.seed != b.seed || len(a.trees) != len(b.trees) || !slices.Equal(a.networks.given, b.networks.given) {
+		return nil, false
+	}
+	var changes []Change
+	for _, now := range b.Trees() {
+		before := a.trees[now.Origin]
+		if before == nil || !reflect.DeepEqual(before.given, now.given) {
+			return nil, false
+		}
+		for _, name := range changedNames(before, now) {
+			c, err := changeAt(now, name)
+			if err != nil {
+				return nil, false
+			}
+			changes = append(changes, c)
+		}
+	}
+	return changes, true
+}
+
+// changedNames are the names whose own data differ, in their canonical order.
+func changedNames(before, now *Tree) []wire.Name {
+	var names []wire.Name
+	differ := func(name wire.Name) {
+		if !sameData(before.Node([]byte(name)), now.Node([]byte(name))) {
+			names = append(names, name)
+		}
+	}
+	if before.names.seed == now.names.seed && len(before.names.shards) == len(now.names.shards) {
+		for i, shard := range now.names.shards {
+			if former := before.names.shards[i]; former != shard {
+				for name := range shard.nodes {
+					differ(name)
+				}
+				for name := range former.nodes {
+					if shard.nodes[name] == nil {
+						differ(name)
+					}
+				}
+			}
+		}
+	} else { // spread over more shards meanwhile
+		for name := range now.Names {
+			differ(name)
+		}
+		for name := range before.Names {
+			if now.Node([]byte(name)) == nil {
+				differ(name)
+			}
+		}
+	}
+	slices.SortFunc(names, compareNames)
+	return names
+}
+
+// sameData tells that two nodes, which may be nil, were made from the same records and service.
+func sameData(a, b *Node) bool {
+	if a == b {
+		return true
+	}
+	var none Node
+	if a == nil {
+		a = &none
+	}
+	if b == nil {
+		b = &none
+	}
+	if (a.service == nil) != (b.service == nil) {
+		return false
+	}
+	if a.service != nil && a.service != b.service && !a.service.Service.equal(b.service.Service) {
+		return false
+	}
+	return slices.EqualFunc(a.sets[:a.static], b.sets[:b.static], func(x, y wire.RRset) bool {
+		return x.Type == y.Type && bytes.Equal(x.Records, y.Records)
+	})
+}
+
+// changeAt is the change that gives a name the data that it has in a tree.
+func changeAt(t *Tree, name wire.Name) (Change, error) {
+	c := Change{Origin: t.Origin.String(), Name: name.String()}
+	n := t.Node([]byte(name))
+	if n == nil {
+		return c, nil
+	}
+	c.Service = n.givenService(name)
+	var err error
+	c.Records, err = n.givenRecords(name)
+	return c, err
+}
