@@ -1,0 +1,27 @@
+package feed
+
+import (
+	"time"
+
+	"github.com/hanse-federation/hanse/dns/zone"
+)
+
+// Format is the version of the messages. A follower refuses any other.
+const Format = 1
+
+// Heartbeat is the longest time between two messages. A follower takes a stream for dead after Silence.
+const (
+	Heartbeat = 5 * time.Second
+	Silence   = 3 * Heartbeat
+)
+
+// Message is one line of the stream.
+type Message struct {
+	// Format is set in the first message.
+	Format int `json:"format,omitempty"`
+	// Serial of what the maker has now. 0: it has nothing yet.
+	Serial uint32 `json:"serial"`
+	// Config is the whole; Changes make it out of what the message before amounted to. Neither: nothing has changed.
+	Config  *zone.Config  `json:"config,omitempty"`
+	Changes []zone.Change `json:"changes,omitempty"`
+}
