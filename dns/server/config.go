@@ -23,6 +23,9 @@ type Config struct {
 	// ListenTLS has the addresses for DNS over TLS (RFC 7858). It needs TLS.
 	ListenTLS []string
 	TLS       *tls.Config
+	// Inherited are open sockets of a former server, see Server.Sockets. Those that were opened for an address of Listen
+	// serve it; the others are closed.
+	Inherited []Socket
 	// Snapshot is the store that answers come from.
 	Snapshot *zone.Store
 

@@ -26,7 +26,10 @@ type Server struct {
 	conns     *connections
 	running   sync.WaitGroup
 	closing   sync.Once
+	sockets   []Socket
 	ended     chan struct{} // closed by Close
+	retired   chan struct{} // closed by Retire
+	retiring  sync.Once
 	counters  []*counters
 	started   bool
 }
@@ -58,7 +61,8 @@ func New(c Config) (*Server, error) {
 	}
 	s := &Server{
 		config: c,
-		ended:  make(chan struct{}),
+		ended:   make(chan struct{}),
+		retired: make(chan struct{}),
 		settings: &settings{
 			store: c.Snapshot, udpSize: c.UDPSize, idle: c.IdleTimeout, identity: c.Identity, version: c.Version,
 			secret:    sipKey(c.CookieSecret),
@@ -77,6 +81,7 @@ func (s *Server) Start() error {
 		return errors.New("starting the DNS server: it was started before")
 	}
 	s.started = true
+	defer s.closeUnclaimed()
 	for _, address := range s.config.Listen {
 		if err := s.listen(address); err != nil {
 			s.Close()
@@ -159,20 +164,23 @@ func (s *Server) tlsConfig() *tls.Config {
 // listen opens UDP and TCP on one address. An address without a host is two: all of IPv4 and all of IPv6, so that each
 // socket knows which of its addresses a query came to.
 func (s *Server) listen(address string) error {
+	if s.inherit(address) {
+		return nil
+	}
 	host, port, err := net.SplitHostPort(address)
 	if err != nil {
 		return err
 	}
 	if host != "" {
-		return s.listenOne("", host, port)
+		return s.listenOne(address, "", host, port)
 	}
-	if err := s.listenOne("4", "0.0.0.0", port); err != nil {
+	if err := s.listenOne(address, "4", "0.0.0.0", port); err != nil {
 		return err
 	}
 	if port == "0" {
 		_, port, _ = net.SplitHostPort(s.udp[len(s.udp)-1].LocalAddr().String())
 	}
-	if err := s.listenOne("6", "::", port); err != nil {
+	if err := s.listenOne(address, "6", "::", port); err != nil {
 		s.log.Warn("no DNS over IPv6", "address", net.JoinHostPort("::", port), "error", err)
 	}
 	return nil
@@ -181,7 +189,7 @@ func (s *Server) listen(address string) error {
 // listenAttempts bounds the search for a port that is free for both UDP and TCP.
 const listenAttempts = 20
 
-func (s *Server) listenOne(family, host, port string) error {
+func (s *Server) listenOne(address, family, host, port string) error {
 	for attempt := 1; ; attempt++ {
 		conns, err := listenUDP("udp"+family, net.JoinHostPort(host, port), s.config.Workers)
 		if err != nil {
@@ -189,12 +197,10 @@ func (s *Server) listenOne(family, host, port string) error {
 		}
 		listener, err := net.Listen("tcp"+family, conns[0].LocalAddr().String())
 		if err == nil {
-			s.udp = append(s.udp, conns...)
-			s.listeners = append(s.listeners, listener)
 			for _, c := range conns {
-				s.serveUDP(c)
+				s.take(Socket{Listen: address, UDP: c})
 			}
-			s.serveConnections(listener, overTCP)
+			s.take(Socket{Listen: address, TCP: listener.(*net.TCPListener)})
 			return nil
 		}
 		for _, c := range conns {

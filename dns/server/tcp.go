@@ -119,7 +119,7 @@ func (s *Server) serveConnections(l net.Listener, by transport) {
 	s.running.Go(func() {
 		for {
 			conn, err := l.Accept()
-			if errors.Is(err, net.ErrClosed) {
+			if errors.Is(err, net.ErrClosed) || err != nil && s.isRetired() {
 				return
 			}
 			if err != nil {
@@ -163,7 +163,7 @@ func (s *Server) converse(c *connection, by transport, counts *counters) {
 	for {
 		if in.Buffered() == 0 {
 			s.conns.setIdle(c, s.now())
-			c.SetReadDeadline(time.Now().Add(s.idle))
+			c.SetReadDeadline(time.Now().Add(s.patience()))
 			if _, err := in.Peek(1); err != nil {
 				return
 			}

@@ -296,6 +296,8 @@ func (s *Server) notify() {
 		select {
 		case <-s.ended:
 			return
+		case <-s.retired:
+			return
 		case <-ticker.C:
 		}
 	}

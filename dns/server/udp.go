@@ -19,7 +19,7 @@ func (s *Server) serveOneByOne(conn *net.UDPConn, r *responder) {
 	in, out := make([]byte, maxQuery), make([]byte, 0, maxUDPSize)
 	for {
 		n, from, err := conn.ReadFromUDPAddrPort(in)
-		if errors.Is(err, net.ErrClosed) {
+		if errors.Is(err, net.ErrClosed) || err != nil && s.isRetired() {
 			return
 		}
 		if err != nil {
