@@ -51,6 +51,8 @@ import (
 type Config struct {
 	// Hub is a client configuration that may do everything on the hub.
 	Hub *rest.Config
+	// Records is the short way to what the hub stores.
+	Records Records
 	// HubUID is the UID of the hub's kube-system namespace.
 	HubUID string
 	// Claims is fed here and read by admission.
@@ -101,6 +103,7 @@ func New(ctx context.Context, c Config) (*Federation, error) {
 		Controller:                    config.Controller{SkipNameValidation: ptr.To(true)},
 		Cache: cache.Options{
 			DefaultTransform: cache.TransformStripManagedFields(), // nobody here reads them
+			NewInformer:      newInformer(c.Records),
 			ByObject: map[client.Object]cache.ByObject{
 				&corev1.Secret{}: {Namespaces: map[string]cache.Config{v1alpha1.SystemNamespace: {}}},
 			},
@@ -120,7 +123,7 @@ func New(ctx context.Context, c Config) (*Federation, error) {
 	f := &Federation{config: c, manager: mgr, dynamic: dyn, ledger: &ledger.Ledger{}}
 	f.templates = template.NewStore(template.Options{
 		Discovery: disco,
-		ListWatch: func(kind template.Kind) toolscache.ListerWatcher { return listWatch(dyn, kind) },
+		ListWatch: func(kind template.Kind) toolscache.ListerWatcher { return listWatch(c.Records, dyn, kind) },
 		Logger:    c.Logger,
 	})
 	f.fleet = fleet.New(ctx, member.Options{
@@ -142,13 +145,14 @@ func strip(_ schema.GroupVersionResource, obj *unstructured.Unstructured) {
 // setUp joins the parts. The list is the whole federation.
 func (f *Federation) setUp(ctx context.Context) error {
 	c, cached := f.config, f.manager.GetCache()
+	hub := recorder{f.manager.GetClient(), c.Records}
 	now := time.Now
 
 	f.facts = &schedule.Caches{Reader: cached, Templates: f.templates, Claims: c.Claims, Fleet: f.fleet}
 	watchlist := &schedule.Watchlist{}
 	scheduleSource := &schedule.Source{Cache: cached, Templates: f.templates, Facts: f.facts, Watchlist: watchlist}
 	scheduler := &schedule.Reconciler{
-		Client: f.manager.GetClient(), Dynamic: f.dynamic, Facts: f.facts, Watchlist: watchlist, Now: now,
+		Client: hub, Dynamic: f.dynamic, Facts: f.facts, Watchlist: watchlist, Now: now,
 	}
 	propagator := &propagate.Propagator{
 		Cache: cached, Templates: f.templates, Claims: c.Claims, Fleet: f.fleet, Ledger: f.ledger,
@@ -156,7 +160,7 @@ func (f *Federation) setUp(ctx context.Context) error {
 	}
 	collectSource := &collect.Source{Cache: cached, Templates: f.templates, Fleet: f.fleet, Ledger: f.ledger}
 	collector := &collect.Reconciler{
-		Client: f.manager.GetClient(), Dynamic: f.dynamic, Templates: f.templates, Fleet: f.fleet, Ledger: f.ledger, Now: now,
+		Client: hub, Dynamic: f.dynamic, Templates: f.templates, Fleet: f.fleet, Ledger: f.ledger, Now: now,
 	}
 	placements := &collect.Placements{Client: f.manager.GetClient(), Claims: c.Claims, Now: now}
 	placementSource := &collect.PlacementSource{Cache: cached}

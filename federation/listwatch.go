@@ -12,8 +12,11 @@ import (
 	"github.com/hanse-federation/hanse/federation/template"
 )
 
-// listWatch reads the objects of a kind from the hub.
-func listWatch(client dynamic.Interface, kind template.Kind) toolscache.ListerWatcher {
+// listWatch reads the objects of a kind from the hub, the short way if there is one.
+func listWatch(records Records, client dynamic.Interface, kind template.Kind) toolscache.ListerWatcher {
+	if direct := records.ListWatch(kind.GVR()); direct != nil {
+		return direct
+	}
 	resource := client.Resource(kind.GVR())
 	return &toolscache.ListWatch{
 		ListWithContextFunc: func(ctx context.Context, options metav1.ListOptions) (runtime.Object, error) {

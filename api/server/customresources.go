@@ -45,6 +45,7 @@ type customResources struct {
 	informer    crdinformers.CustomResourceDefinitionInformer
 	client      crdclient.ApiextensionsV1Interface
 	handler     http.Handler
+	stores      finalizer.CRClientGetter // the same handler, asked for the stores behind it
 	controllers []func(ctx context.Context)
 }
 
@@ -76,7 +77,7 @@ func (s *Server) buildCustoms(context.Context) error {
 	if err != nil {
 		return fmt.Errorf("make handler of custom kinds: %w", err)
 	}
-	c.handler = handler
+	c.handler, c.stores = handler, handler
 	naming := crdstatus.NewNamingConditionController(klog.Background(), c.informer, c.client)
 	finalizing := finalizer.NewCRDFinalizer(c.informer, c.client, handler)
 	c.controllers = []func(context.Context){

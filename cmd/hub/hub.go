@@ -239,6 +239,7 @@ func (h *Hub) buildFederation(ctx context.Context) error {
 	life, end := context.WithCancel(h.ctx)
 	built, err := federation.New(life, federation.Config{
 		Hub:        loopback,
+		Records:    h.api.Records(),
 		HubUID:     string(system.UID),
 		Claims:     claims,
 		Zones:      h.zones,
