@@ -9,5 +9,7 @@
 //	                                        ▲
 //	            zone.Config ──► zone.Build ─┘   published by one atomic swap of a zone.Store
 //
+// Between Resolve and Writer an answer of a signed zone gets its signatures (package sign), if the client asks for them.
+//
 // wire, balance, zone and answer are pure: values in, values out. Only server has sockets, goroutines and a clock.
 package dns

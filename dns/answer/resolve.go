@@ -29,8 +29,22 @@ type Response struct {
 	Scope uint8
 	// Zone is the one that answered, or nil.
 	Zone *zone.Tree
+	// Denied is what the response says is not there, if it says so.
+	Denied Denial
 
 	client zone.Client
+}
+
+// Denial is a statement that a name has no data of some type.
+type Denial struct {
+	// Is tells that there is one.
+	Is bool
+	// Owner is empty for the name of the question.
+	Owner wire.Name
+	// Node is that of the name, or of the wildcard that stands for it; nil: the name does not exist.
+	Node *zone.Node
+	// IsReferral: what is denied is DS, at the delegation that the response refers to.
+	IsReferral bool
 }
 
 // Set is a record set under its owner.
@@ -40,6 +54,11 @@ type Set struct {
 	RRset *wire.RRset
 	// First is the offset in RRset.Records of the record that comes first.
 	First int
+	// IsMade tells that the owner is a name that a wildcard stands for, so that anybody can make up more of them.
+	IsMade bool
+	// IsForeign tells that the zone has no authority for the set: NS at a delegation, and addresses below one. It is not
+	// signed (RFC 4035 section 2.2).
+	IsForeign bool
 	// IsRequired marks additional records without which the response would be useless: a response that has no room for
 	// them is truncated (RFC 9471).
 	IsRequired bool
@@ -90,7 +109,9 @@ func (r *Response) Resolve(s *zone.Snapshot, q *wire.Query, c *zone.Client) {
 	if tree.ClientSubnet && c.Subnet.IsValid() {
 		r.client.Addr = c.Subnet.Addr()
 	}
-	l := lookup{Response: r, snapshot: s, tree: tree, client: &r.client, qtype: q.Type}
+	l := lookup{
+		Response: r, snapshot: s, tree: tree, client: &r.client, qtype: q.Type, dnssec: q.HasEDNS && q.EDNS.DO,
+	}
 	l.follow(q.Name())
 	if q.Class == wire.ClassANY {
 		r.Authoritative = false
@@ -127,6 +148,7 @@ type lookup struct {
 	tree     *zone.Tree
 	client   *zone.Client
 	qtype    wire.Type
+	dnssec   bool // the client wants DNSSEC records
 }
 
 // follow answers for name, and then for what it is an alias of, as long as that lies in the zone. The return code is
@@ -168,19 +190,20 @@ func (l *lookup) step(name []byte, owner wire.Name) (target wire.Name, again boo
 		}
 	}
 	node := l.tree.Node(name)
-	if node == nil {
+	isMade := node == nil
+	if isMade {
 		if node = l.wildcard(name); node == nil {
 			l.Rcode = wire.NXDomain
-			l.negative()
+			l.negative(owner, nil)
 			return "", false
 		}
 	}
 	set, first := l.data(node)
 	if set == nil {
-		l.negative() // no data of this type (RFC 2308 section 2.2), also at an empty non-terminal (RFC 8020)
+		l.negative(owner, node) // no data of this type (RFC 2308 section 2.2), also at an empty non-terminal (RFC 8020)
 		return "", false
 	}
-	l.Answer = append(l.Answer, Set{Owner: owner, RRset: set, First: first})
+	l.Answer = append(l.Answer, Set{Owner: owner, RRset: set, First: first, IsMade: isMade})
 	if set.Type == wire.TypeCNAME && l.qtype != wire.TypeCNAME && l.qtype != wire.TypeANY {
 		for data := range set.All {
 			return wire.Target(wire.TypeCNAME, data)
@@ -247,7 +270,8 @@ func (l *lookup) any(node *zone.Node) *wire.RRset {
 }
 
 // negative adds the SOA to a negative answer (RFC 2308 section 3).
-func (l *lookup) negative() {
+func (l *lookup) negative(owner wire.Name, node *zone.Node) {
+	l.Denied = Denial{Is: true, Owner: owner, Node: node}
 	l.Authority = append(l.Authority, Set{Owner: l.tree.Origin, RRset: &l.tree.Negative})
 }
 
@@ -271,7 +295,10 @@ func (l *lookup) refer(cut []byte, node *zone.Node) {
 	l.Authoritative = len(l.Answer) > 0
 	origin := wire.Name(cut)
 	ns := node.RRset(wire.TypeNS)
-	l.Authority = append(l.Authority, Set{Owner: origin, RRset: ns})
+	l.Authority = append(l.Authority, Set{Owner: origin, RRset: ns, IsForeign: true})
+	if l.tree.Signer() != nil && l.dnssec {
+		l.referSigned(origin, node)
+	}
 	for data := range ns.All {
 		host, ok := wire.Target(wire.TypeNS, data)
 		if !ok || !host.IsAtOrBelow(l.tree.Origin) {
@@ -280,6 +307,15 @@ func (l *lookup) refer(cut []byte, node *zone.Node) {
 		// Servers inside the delegated zone cannot be found without these addresses (RFC 9471 section 2.1).
 		l.addAddresses(host, host.IsAtOrBelow(origin))
 	}
+}
+
+// referSigned adds the keys of the delegated zone, or says that it has none (RFC 4035 section 3.1.4).
+func (l *lookup) referSigned(origin wire.Name, node *zone.Node) {
+	if ds := node.RRset(wire.TypeDS); ds != nil {
+		l.Authority = append(l.Authority, Set{Owner: origin, RRset: ds})
+		return
+	}
+	l.Denied = Denial{Is: true, Owner: origin, Node: node, IsReferral: true}
 }
 
 // addTargets adds the addresses of the hosts that an answer refers to.
@@ -310,13 +346,20 @@ func (l *lookup) addAddresses(host wire.Name, isRequired bool) {
 	if node == nil {
 		return
 	}
+	isForeign := false
+	if l.tree.HasDelegations() {
+		_, cut := l.delegation([]byte(host))
+		isForeign = cut != nil
+	}
 	for _, t := range []wire.Type{wire.TypeA, wire.TypeAAAA} {
 		set, first := node.RRset(t), 0
 		if b := node.Balanced(); b != nil {
 			set, first, _ = b.Draw(l.snapshot, t, l.client)
 		}
 		if set != nil && set.Type == t {
-			l.Additional = append(l.Additional, Set{Owner: host, RRset: set, First: first, IsRequired: isRequired})
+			l.Additional = append(l.Additional, Set{
+				Owner: host, RRset: set, First: first, IsForeign: isForeign, IsRequired: isRequired,
+			})
 		}
 	}
 }
@@ -339,9 +382,14 @@ func (r *Response) Write(w *wire.Writer) {
 			return
 		}
 	}
+	isLeftOut := false
 	for i := range r.Additional {
 		a := &r.Additional[i]
-		if !w.Append(wire.AdditionalSection, a.Owner, a.RRset, a.First) && a.IsRequired {
+		if a.RRset.Type == wire.TypeRRSIG && isLeftOut {
+			continue // the signature of a set that is not there
+		}
+		isLeftOut = !w.Append(wire.AdditionalSection, a.Owner, a.RRset, a.First)
+		if isLeftOut && a.IsRequired {
 			w.Truncate()
 			return
 		}

@@ -45,6 +45,9 @@ type responder struct {
 	wantsZone bool
 	options   []byte
 	opt       wire.OPT
+	// denial is the NSEC set of the response, and owner memory for a name.
+	denial wire.RRset
+	owner  []byte
 }
 
 func newResponder(s *settings, counts *counters) *responder {
@@ -105,7 +108,7 @@ func (r *responder) answerPacket(dst, packet []byte, from netip.AddrPort, by tra
 	rcode := r.examine(from, by)
 	r.writer.Begin(dst, q, r.limit(by)-r.optSize())
 	if rcode == wire.NoError {
-		rcode = r.resolve(from)
+		rcode = r.resolve(from, by)
 	}
 	r.closeOptions()
 	if by == overUDP && r.limiter != nil && !r.exchange.isKnown && !r.withinRate(from.Addr(), rcode) {
@@ -130,6 +133,9 @@ func (r *responder) withinRate(from netip.Addr, rcode wire.Rcode) bool {
 	if r.response.Zone != nil {
 		origin = r.response.Zone.Origin
 	}
+	if d := &r.response.Denied; d.Is && d.Node == nil {
+		rcode = wire.NXDomain // whatever the code says in a signed zone
+	}
 	return r.limiter.allow(likeness(from, rcode, r.query.Name(), r.query.Type, origin), r.nanos)
 }
 
@@ -146,14 +152,33 @@ func (r *responder) respondWithoutQuestion(dst []byte, from netip.AddrPort, by t
 	return r.finish(rcode)
 }
 
-func (r *responder) resolve(from netip.AddrPort) wire.Rcode {
+func (r *responder) resolve(from netip.AddrPort, by transport) wire.Rcode {
 	if r.query.Class == wire.ClassCH {
 		return r.resolveChaos()
 	}
 	r.client = zone.Client{Addr: from.Addr(), Subnet: r.exchange.subnet, Random: r.random.Uint64(), Window: r.window}
 	r.response.Resolve(r.store.Snapshot(), &r.query, &r.client)
+	if tree := r.response.Zone; tree != nil && tree.Signer() != nil && r.wantsProof() && !r.secure(by) {
+		return r.withholdProof(by)
+	}
 	r.response.Write(&r.writer)
 	return r.response.Rcode
+}
+
+// wantsProof tells whether the client asks for DNSSEC records (RFC 3225).
+func (r *responder) wantsProof() bool {
+	return r.query.HasEDNS && r.query.EDNS.DO && r.query.Class == wire.ClassIN
+}
+
+// withholdProof answers when no more signatures may be made at the moment: a client that can prove its address may ask
+// again by TCP, any other gets nothing of use for a flood.
+func (r *responder) withholdProof(by transport) wire.Rcode {
+	r.response.Reset()
+	if by == overUDP && !r.exchange.isKnown {
+		r.writer.Truncate()
+		return wire.NoError
+	}
+	return wire.ServFail
 }
 
 // The names that class CHAOS knows, in wire form: version.bind and version.server, id.server and hostname.bind (RFC

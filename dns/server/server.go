@@ -44,9 +44,10 @@ type settings struct {
 	secret   [2]uint64
 	limiter  *limiter
 
-	transfers *transfers
-	log       *slog.Logger
-	now       func() time.Time
+	transfers  *transfers
+	signatures *signatures
+	log        *slog.Logger
+	now        func() time.Time
 }
 
 // New checks the configuration. Nothing listens before Start.
@@ -67,8 +68,8 @@ func New(c Config) (*Server, error) {
 			store: c.Snapshot, udpSize: c.UDPSize, idle: c.IdleTimeout, identity: c.Identity, version: c.Version,
 			secret:    sipKey(c.CookieSecret),
 			limiter:   newLimiter(c.ResponsesPerSecond, rand.Uint64()),
-			transfers: t,
-			log:       c.Logger, now: c.Now,
+			transfers: t, signatures: newSignatures(c.Workers),
+			log: c.Logger, now: c.Now,
 		},
 		conns: newConnections(c.MaxConnections, c.MaxConnectionsPerClient),
 	}

@@ -33,6 +33,8 @@ type EDNS struct {
 	Version uint8
 	// DO asks for DNSSEC records.
 	DO bool
+	// CO says that the client knows compact denial of existence (RFC 9824 section 5.1).
+	CO bool
 	// options is the whole RDATA; its inner lengths have been checked.
 	options []byte
 }
@@ -199,6 +201,7 @@ func (q *Query) parseOPT(header, data []byte) bool {
 		UDPSize: binary.BigEndian.Uint16(header[2:]),
 		Version: header[5],
 		DO:      header[6]&0x80 != 0,
+		CO:      header[6]&0x40 != 0,
 		options: data,
 	}
 	return true

@@ -100,3 +100,37 @@ func Target(t Type, data []byte) (Name, bool) {
 	var buf [MaxName]byte
 	return Name(Lower(buf[:0], data[skip:end])), true
 }
+
+// Canonical is the data of a record in canonical form (RFC 4034 section 6.2 as amended by RFC 6840 section 5.1): names
+// in the data of old types are in lower case. It is data itself where that makes no difference.
+func Canonical(t Type, data []byte) []byte {
+	form, ok := compressible(t)
+	switch {
+	case ok:
+	case t == TypeSRV:
+		form = layout{6, 1}
+	case t == TypeNAPTR:
+		form = layout{4, 1}
+		for range 3 { // flags, services and regular expression
+			if form.skip < len(data) {
+				form.skip += 1 + int(data[form.skip])
+			}
+		}
+	default:
+		return data
+	}
+	if form.skip > len(data) {
+		return data
+	}
+	out := append(make([]byte, 0, len(data)), data[:form.skip]...)
+	rest := data[form.skip:]
+	for range form.count {
+		end, ok := skipName(rest, 0)
+		if !ok {
+			return data
+		}
+		out = Lower(out, rest[:end])
+		rest = rest[end:]
+	}
+	return append(out, rest...)
+}

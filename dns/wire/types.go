@@ -13,30 +13,35 @@ type Rcode uint16
 
 // The types that this server treats in a way of its own.
 const (
-	TypeA      Type = 1
-	TypeNS     Type = 2
-	TypeCNAME  Type = 5
-	TypeSOA    Type = 6
-	TypePTR    Type = 12
-	TypeHINFO  Type = 13
-	TypeMX     Type = 15
-	TypeTXT    Type = 16
-	TypeAAAA   Type = 28
-	TypeSRV    Type = 33
-	TypeNAPTR  Type = 35
-	TypeOPT    Type = 41
-	TypeDS     Type = 43
-	TypeSSHFP  Type = 44
-	TypeTLSA   Type = 52
-	TypeSVCB   Type = 64
-	TypeHTTPS  Type = 65
-	TypeNXNAME Type = 128
-	TypeTSIG   Type = 250
-	TypeIXFR   Type = 251
-	TypeAXFR   Type = 252
-	TypeANY    Type = 255
-	TypeURI    Type = 256
-	TypeCAA    Type = 257
+	TypeA       Type = 1
+	TypeNS      Type = 2
+	TypeCNAME   Type = 5
+	TypeSOA     Type = 6
+	TypePTR     Type = 12
+	TypeHINFO   Type = 13
+	TypeMX      Type = 15
+	TypeTXT     Type = 16
+	TypeAAAA    Type = 28
+	TypeSRV     Type = 33
+	TypeNAPTR   Type = 35
+	TypeOPT     Type = 41
+	TypeDS      Type = 43
+	TypeSSHFP   Type = 44
+	TypeRRSIG   Type = 46
+	TypeNSEC    Type = 47
+	TypeDNSKEY  Type = 48
+	TypeTLSA    Type = 52
+	TypeCDS     Type = 59
+	TypeCDNSKEY Type = 60
+	TypeSVCB    Type = 64
+	TypeHTTPS   Type = 65
+	TypeNXNAME  Type = 128
+	TypeTSIG    Type = 250
+	TypeIXFR    Type = 251
+	TypeAXFR    Type = 252
+	TypeANY     Type = 255
+	TypeURI     Type = 256
+	TypeCAA     Type = 257
 )
 
 // IsMeta reports whether t can only be asked for or is no data at all: the Q and meta range 128 to 255 (RFC 6895
@@ -83,7 +88,8 @@ const (
 var typeNames = map[Type]string{
 	TypeA: "A", TypeNS: "NS", TypeCNAME: "CNAME", TypeSOA: "SOA", TypePTR: "PTR", TypeHINFO: "HINFO", TypeMX: "MX",
 	TypeTXT: "TXT", TypeAAAA: "AAAA", TypeSRV: "SRV", TypeNAPTR: "NAPTR", TypeOPT: "OPT", TypeDS: "DS",
-	TypeSSHFP: "SSHFP", TypeTLSA: "TLSA", TypeSVCB: "SVCB", TypeHTTPS: "HTTPS", TypeNXNAME: "NXNAME", TypeTSIG: "TSIG",
+	TypeSSHFP: "SSHFP", TypeTLSA: "TLSA", TypeSVCB: "SVCB", TypeHTTPS: "HTTPS", TypeNXNAME: "NXNAME", TypeRRSIG: "RRSIG", TypeNSEC: "NSEC", TypeDNSKEY: "DNSKEY", TypeCDS: "CDS",
+	TypeCDNSKEY: "CDNSKEY", TypeTSIG: "TSIG",
 	TypeIXFR: "IXFR", TypeAXFR: "AXFR", TypeANY: "ANY", TypeURI: "URI", TypeCAA: "CAA",
 }
 

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/hanse-federation/hanse/dns/sign"
 	"github.com/hanse-federation/hanse/dns/wire"
 )
 
@@ -111,6 +112,7 @@ func plant(z *Zone, s *Snapshot, p problems) *Tree {
 	b.node(origin)
 	b.nameServers()
 	b.soa()
+	b.keys()
 	b.records(z.Records, "records")
 	for i := range z.Services {
 		b.addService(&z.Services[i], element("services", i))
@@ -235,6 +237,29 @@ func parseMailbox(s string, origin wire.Name) (wire.Name, error) {
 		return "", err
 	}
 	return at.Child(local)
+}
+
+// keys makes the signer of the zone and the sets that tell of its keys.
+func (b *builder) keys() {
+	if len(b.header.Keys) == 0 {
+		return
+	}
+	keys := make([]sign.Key, 0, len(b.header.Keys))
+	for i, k := range b.header.Keys {
+		key, err := sign.NewKey(k.Private, k.Stage)
+		if err != nil {
+			b.add(err, "keys[%d]", i)
+			continue
+		}
+		keys = append(keys, key)
+	}
+	signer, err := sign.NewSigner(b.Origin, keys)
+	if err != nil {
+		b.add(err, "keys")
+		return
+	}
+	b.signer = signer
+	b.derive(b.Origin, signer.Apex(), field("keys"))
 }
 
 // setSOA makes the SOA sets for a serial. Names in the header have been checked.

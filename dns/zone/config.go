@@ -1,6 +1,10 @@
 package zone
 
-import "net/netip"
+import (
+	"net/netip"
+
+	"github.com/hanse-federation/hanse/dns/sign"
+)
 
 // Config is everything the DNS server knows, as plain values. Build turns it into a Snapshot; a Store swaps snapshots.
 type Config struct {
@@ -31,8 +35,16 @@ type Zone struct {
 	// ClientSubnet lets answers of this zone depend on EDNS Client Subnet (RFC 7871). Off by default: it leaks and
 	// fragments caches.
 	ClientSubnet bool
-	Records      []Record
-	Services     []Service
+	// Keys sign the zone (DNSSEC); none: it is not signed.
+	Keys     []Key
+	Records  []Record
+	Services []Service
+}
+
+// Key is a key that a zone is signed with. Private is in PKCS #8 form; whoever has it can forge the zone.
+type Key struct {
+	Private []byte
+	Stage   sign.Stage
 }
 
 // SOA holds the fields of the start-of-authority record that have no better source. Zero fields take the defaults of

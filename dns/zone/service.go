@@ -96,6 +96,30 @@ func (c *Client) networkKey() uint64 {
 	return balance.Mix(1<<63 | binary.BigEndian.Uint64(b[:8])>>(64-PrefixV6))
 }
 
+// types are those that a draw can answer with.
+func (b *Balanced) types() []wire.Type {
+	var types []wire.Type
+	add := func(plan *families) {
+		for _, ch := range plan {
+			if ch == nil {
+				continue
+			}
+			for i := range ch.answers {
+				for _, set := range ch.answers[i].variants[:min(1, len(ch.answers[i].variants))] {
+					if !slices.Contains(types, set.Type) {
+						types = append(types, set.Type)
+					}
+				}
+			}
+		}
+	}
+	add(&b.plan)
+	for i := range b.near {
+		add(&b.near[i].plan)
+	}
+	return types
+}
+
 // Draw is the answer of the service for a client: a set of type t, or a CNAME, or nil if there is nothing of that type
 // (NODATA). first is the offset in its records of the one that comes first. scope is the number of leading bits of the
 // client's address that the answer depended on, in the sense of RFC 7871.

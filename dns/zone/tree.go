@@ -4,6 +4,7 @@ import (
 	"hash/maphash"
 	"maps"
 
+	"github.com/hanse-federation/hanse/dns/sign"
 	"github.com/hanse-federation/hanse/dns/wire"
 )
 
@@ -19,6 +20,7 @@ type Tree struct {
 	// ClientSubnet allows answers to depend on EDNS Client Subnet.
 	ClientSubnet bool
 
+	signer *sign.Signer
 	given  Zone // the zone as it was given, without records and services
 	header Zone // the same with what was left out filled in
 	apex   *Node
@@ -57,6 +59,28 @@ func (n *Node) HasWildcard() bool { return n.wildcard }
 
 // Apex is the node of the origin.
 func (t *Tree) Apex() *Node { return t.apex }
+
+// Signer signs the answers of the zone; nil: they are not signed.
+func (t *Tree) Signer() *sign.Signer { return t.signer }
+
+// Types are the types of data that there are at a node of this zone, in answers of whatever draw. At a delegation they
+// are those that this side of it is asked for: NS and DS (RFC 4035 section 2.3).
+func (t *Tree) Types(n *Node) []wire.Type {
+	types := make([]wire.Type, 0, len(n.sets)+3)
+	isCut := t.IsDelegation(n)
+	for i := range n.sets {
+		if set := n.sets[i].Type; !isCut || set == wire.TypeNS || set == wire.TypeDS {
+			types = append(types, set)
+		}
+	}
+	if n == t.apex {
+		types = append(types, wire.TypeSOA)
+	}
+	if n.service != nil {
+		types = append(types, n.service.types()...)
+	}
+	return types
+}
 
 // Serial is the SOA serial.
 func (t *Tree) Serial() uint32 {
