@@ -10,7 +10,7 @@ RACE = ./placement/... ./dns/... ./federation/...
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 .DEFAULT_GOAL = help
-.PHONY: help build test race demo e2e e2e-kind bench lint generate clean
+.PHONY: help build test race demo e2e e2e-kind bench bench-dns lint generate clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,6 +40,9 @@ e2e-kind: ## the same scenarios on kind clusters with real kubelets (needs Docke
 bench: ## what the engine and the DNS server can do, and the hub against a plain client where e2e/cmd/bench is
 	go test -run '^$$' -bench . -benchmem ./placement/... ./dns/...
 	$(if $(wildcard e2e/cmd/bench),cd e2e && go run ./cmd/bench)
+
+bench-dns: ## the DNS server against gdnsd, Knot, NSD, BIND (Debian packages) and a plain miekg/dns server
+	cd e2e && go run ./cmd/benchdns
 
 lint: ## gofmt, go vet, staticcheck (staticcheck.conf says which checks)
 	@test -z "$$(git ls-files -z '*.go' | xargs -0 gofmt -l | tee /dev/stderr)" || \

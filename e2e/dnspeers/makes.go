@@ -21,6 +21,9 @@ type Zone struct {
 	KeyName, Secret string
 	// Listen is where the peer listens; the zero value is a free port.
 	Listen netip.AddrPort
+	// TLS, if valid, is where the peer takes DNS over TLS, with the given files. NSD and BIND can.
+	TLS              netip.AddrPort
+	Certificate, Key string
 }
 
 // Make is a kind of server. Packages are those it needs.
@@ -39,8 +42,6 @@ type setup struct {
 	Zone
 	Addr netip.AddrPort
 	Dir  string
-	Root string // of the unpacked packages
-	Lib  string // the machine's directory of libraries under Root
 }
 
 // Host is the address without port.
@@ -65,7 +66,12 @@ var NSD = Make{
   server-count: 1
   rrl-ratelimit: 0
   verbosity: 1
-remote-control:
+  tcp-query-count: 0
+{{if .TLS.IsValid}}  ip-address: {{.TLS.Addr}}@{{.TLS.Port}}
+  tls-port: {{.TLS.Port}}
+  tls-service-key: "{{.Key}}"
+  tls-service-pem: "{{.Certificate}}"
+{{end}}remote-control:
   control-enable: no
 {{if .KeyName}}key:
   name: "{{.KeyName}}"
@@ -121,12 +127,14 @@ acl:
 var BIND = Make{
 	Name: "bind", Packages: []string{"bind9", "bind9-utils"}, program: "named",
 	args: []string{"-g", "-n", "1", "-c", "%[1]s"}, file: "named.conf",
-	config: parse(`options {
+	config: parse(`{{if .TLS.IsValid}}tls here { cert-file "{{.Certificate}}"; key-file "{{.Key}}"; };
+{{end}}options {
   directory "{{.Dir}}";
   pid-file none;
   session-keyfile "{{.Dir}}/session.key";
   listen-on port {{.Addr.Port}} { {{.Host}}; };
-  listen-on-v6 { none; };
+{{if .TLS.IsValid}}  listen-on port {{.TLS.Port}} tls here { {{.Host}}; };
+{{end}}  listen-on-v6 { none; };
   recursion no;
   notify no;
   empty-zones-enable no;
@@ -157,10 +165,9 @@ var Gdnsd = Make{
   run_dir => "{{.Dir}}"
   state_dir => "{{.Dir}}"
 }
-service_types => { up => { plugin => "null" } }
 plugins => {
   weighted => {
-    service_types => none
+    service_types => up
     multi => false
     three => {
       north => [ 10.0.0.1, 3 ]
@@ -169,7 +176,6 @@ plugins => {
     }
   }
 }
-plugin_search_path => [ "{{.Lib}}/gdnsd" ]
 `),
 }
 
@@ -220,7 +226,7 @@ func (m *Make) Start(ctx context.Context, p *Programs, dir string, z Zone, befor
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, fmt.Errorf("starting %s: %w", m.Name, err)
 	}
-	s := setup{Zone: z, Addr: addr, Dir: dir, Root: p.root, Lib: p.libraries()[0]}
+	s := setup{Zone: z, Addr: addr, Dir: dir}
 	var text strings.Builder
 	if err := m.config.Execute(&text, s); err != nil {
 		return nil, fmt.Errorf("configuring %s: %w", m.Name, err)
