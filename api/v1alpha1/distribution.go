@@ -97,8 +97,19 @@ type DistributionSpec struct {
 	OnConflict OnConflict `json:"onConflict,omitempty"`
 	// OnDelete as the placement says.
 	OnDelete OnDelete `json:"onDelete,omitempty"`
+	// OnImmutable as the placement says.
+	OnImmutable OnImmutable `json:"onImmutable,omitempty"`
+	// Drift as the placement says.
+	Drift Drift `json:"drift,omitempty"`
+	// IgnoreFields as the placement says.
+	// +listType=set
+	IgnoreFields []string `json:"ignoreFields,omitempty"`
 	// Paused as the placement says.
 	Paused bool `json:"paused,omitempty"`
+	// ReportOnly as the placement says.
+	ReportOnly bool `json:"reportOnly,omitempty"`
+	// ProgressDeadline as the placement says.
+	ProgressDeadline *metav1.Duration `json:"progressDeadline,omitempty"`
 	// FollowedBy names the dependencies that go where this template goes, as kind.group/name.
 	FollowedBy []string `json:"followedBy,omitempty"`
 	// LastChange is what the newest decision that changed replicas or members changed, and why. Absent as long as the
@@ -156,10 +167,13 @@ type DistributionStatus struct {
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
 	// TemplateGeneration is the generation of the template that this status speaks of.
 	TemplateGeneration int64 `json:"templateGeneration,omitempty"`
-	// Conditions: Scheduled, Applied, Ready.
+	// Conditions: Scheduled, Applied, Ready, Progressing.
 	// +listType=map
 	// +listMapKey=type
 	Conditions []metav1.Condition `json:"conditions,omitempty"`
+	// LastProgress is when something last came nearer to what was decided; absent when all is applied and ready. The
+	// placement's progressDeadline counts from it.
+	LastProgress *metav1.Time `json:"lastProgress,omitempty"`
 	// Summary for people: "east=4/4,west=2/2".
 	Summary string `json:"summary,omitempty"`
 	// Clusters: what each member has, those that are being left included.

@@ -10,6 +10,10 @@ const (
 	ReplicasAnnotation = "hanse.io/replicas"
 	// OnConflictAnnotation on a native object of the hub is "Fail", "Adopt" or "Overwrite".
 	OnConflictAnnotation = "hanse.io/on-conflict"
+	// OnImmutableAnnotation on a native object of the hub is "Fail" or "Recreate".
+	OnImmutableAnnotation = "hanse.io/on-immutable"
+	// DriftAnnotation on a native object of the hub is "Repair" or "Report".
+	DriftAnnotation = "hanse.io/drift"
 	// OnDeleteAnnotation on a native object of the hub is "Delete" or "Orphan".
 	OnDeleteAnnotation = "hanse.io/on-delete"
 

@@ -84,6 +84,33 @@ const (
 	OrphanCopies OnDelete = "Orphan"
 )
 
+// OnImmutable says what is done when a member refuses a change since the field cannot be changed once it is set.
+// +kubebuilder:validation:Enum=Fail;Recreate
+type OnImmutable string
+
+// Ways to meet a field that cannot be changed.
+const (
+	// ImmutableFail leaves the object as it is and says which field it is.
+	ImmutableFail OnImmutable = "Fail"
+	// ImmutableRecreate deletes the object in the member and makes it anew. What keeps data or other people's objects
+	// (PersistentVolumeClaims, PersistentVolumes, Namespaces, CustomResourceDefinitions, StatefulSets that delete their
+	// claims) and what was adopted is never recreated.
+	ImmutableRecreate OnImmutable = "Recreate"
+)
+
+// Drift says what is done when somebody changes or deletes in a member what was applied there.
+// +kubebuilder:validation:Enum=Repair;Report
+type Drift string
+
+// Ways to meet drift.
+const (
+	// DriftRepair brings the object back at once.
+	DriftRepair Drift = "Repair"
+	// DriftReport leaves it and says what differs, until the template, the placement or the decision changes: that is
+	// applied whole and ends the drift.
+	DriftReport Drift = "Report"
+)
+
 // PlacementSpec says what goes where, in which shares.
 type PlacementSpec struct {
 	// Resources selects the objects of the placement.
@@ -141,8 +168,32 @@ type PlacementSpec struct {
 	// +kubebuilder:validation:Enum=Follow;Ignore
 	// +kubebuilder:default=Follow
 	Dependencies string `json:"dependencies,omitempty"`
-	// Paused: nothing that this placement selects is changed in the members.
+	// OnImmutable: what is done when a member refuses a change since the field cannot be changed once it is set: Fail
+	// says what to do, Recreate deletes the object there and makes it anew where that loses nothing.
+	// +kubebuilder:default=Fail
+	OnImmutable OnImmutable `json:"onImmutable,omitempty"`
+	// Drift: what is done when somebody changes or deletes in a member what was applied there: Repair or Report.
+	// +kubebuilder:default=Repair
+	Drift Drift `json:"drift,omitempty"`
+	// IgnoreFields are fields that belong to the members once the object is there: it is made with the template's value,
+	// and what anybody sets, changes or removes there afterwards stays. JSON pointers (RFC 6901) of a field or a whole
+	// part; * stands for every key of a map and every element of a list. Example:
+	// /spec/template/spec/containers/*/resources. An object without the field is not concerned.
+	// +listType=set
+	// +kubebuilder:validation:MaxItems=64
+	// +kubebuilder:validation:items:MaxLength=512
+	// +kubebuilder:validation:items:Pattern=`^(/([^/~]|~[01])+)+$`
+	IgnoreFields []string `json:"ignoreFields,omitempty"`
+	// Paused: nothing that this placement selects is changed in the members or removed from them, as long as the
+	// placement is there. The status says what waits.
 	Paused bool `json:"paused,omitempty"`
+	// ReportOnly: as Paused, and the members are asked what would be changed (a server-side dry run); the status says it.
+	ReportOnly bool `json:"reportOnly,omitempty"`
+	// ProgressDeadline is how long what is selected may take without any progress to be applied and ready; then the
+	// condition Progressing is False with the reason DeadlineExceeded and names who is behind. It goes on being tried.
+	// Default 10m.
+	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('1s')",message="must be at least 1s"
+	ProgressDeadline *metav1.Duration `json:"progressDeadline,omitempty"`
 }
 
 // ResourceSelector selects objects of the hub by kind and name, or by labels.
@@ -347,13 +398,17 @@ const (
 	ConditionApplied = "Applied"
 	// ConditionReady: what was applied is healthy.
 	ConditionReady = "Ready"
+	// ConditionProgressing: True while members are brought to what was decided (reason Progressing) and when they are
+	// there (reason Complete); False when there was no progress for the placement's progressDeadline (reason
+	// DeadlineExceeded).
+	ConditionProgressing = "Progressing"
 )
 
 // PlacementStatus is what became of a placement.
 type PlacementStatus struct {
 	// ObservedGeneration is the generation of the spec that this status speaks of.
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
-	// Conditions: Scheduled, Applied, Ready.
+	// Conditions: Scheduled, Applied, Ready, Progressing.
 	// +listType=map
 	// +listMapKey=type
 	Conditions []metav1.Condition `json:"conditions,omitempty"`

@@ -610,6 +610,16 @@ func (in *DistributionSpec) DeepCopyInto(out *DistributionSpec) {
 		*out = make([]PlacementReference, len(*in))
 		copy(*out, *in)
 	}
+	if in.IgnoreFields != nil {
+		in, out := &in.IgnoreFields, &out.IgnoreFields
+		*out = make([]string, len(*in))
+		copy(*out, *in)
+	}
+	if in.ProgressDeadline != nil {
+		in, out := &in.ProgressDeadline, &out.ProgressDeadline
+		*out = new(v1.Duration)
+		**out = **in
+	}
 	if in.FollowedBy != nil {
 		in, out := &in.FollowedBy, &out.FollowedBy
 		*out = make([]string, len(*in))
@@ -641,6 +651,10 @@ func (in *DistributionStatus) DeepCopyInto(out *DistributionStatus) {
 		for i := range *in {
 			(*in)[i].DeepCopyInto(&(*out)[i])
 		}
+	}
+	if in.LastProgress != nil {
+		in, out := &in.LastProgress, &out.LastProgress
+		*out = (*in).DeepCopy()
 	}
 	if in.Clusters != nil {
 		in, out := &in.Clusters, &out.Clusters
@@ -1173,6 +1187,16 @@ func (in *PlacementSpec) DeepCopyInto(out *PlacementSpec) {
 		for i := range *in {
 			(*in)[i].DeepCopyInto(&(*out)[i])
 		}
+	}
+	if in.IgnoreFields != nil {
+		in, out := &in.IgnoreFields, &out.IgnoreFields
+		*out = make([]string, len(*in))
+		copy(*out, *in)
+	}
+	if in.ProgressDeadline != nil {
+		in, out := &in.ProgressDeadline, &out.ProgressDeadline
+		*out = new(v1.Duration)
+		**out = **in
 	}
 }
 

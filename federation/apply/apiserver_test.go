@@ -197,6 +197,8 @@ func TestRealServer(t *testing.T) {
 		{"refusals carry the member's words", storyRefusals},
 		{"namespaces", storyNamespaces},
 		{"diff", storyDiff},
+		{"a field that cannot be changed", storyRecreate},
+		{"fields that are the member's", storyIgnore},
 	} {
 		t.Run(story.name, func(t *testing.T) { story.tell(t, s) })
 	}
@@ -708,4 +710,95 @@ func storyDiff(t *testing.T, s *server) {
 	if text := fmt.Sprint(lines(changes)); strings.Contains(text, "theirs") || !strings.Contains(text, `~ .data.key: "ours"`) {
 		t.Errorf("got %s", text)
 	}
+}
+
+// storyRecreate: on request, and only where nothing is lost, an object is made anew.
+func storyRecreate(t *testing.T, s *server) {
+	ctx := t.Context()
+	obj := object(t, strings.ReplaceAll(deployment, "NAME", "fixed"))
+	first := Apply(ctx, s, obj, ours)
+	expect(t, first, Created, "")
+	changed := obj.DeepCopy()
+	_ = unstructured.SetNestedStringMap(changed.Object, map[string]string{"app": "b"}, "spec", "selector", "matchLabels")
+	_ = unstructured.SetNestedStringMap(changed.Object, map[string]string{"app": "b"}, "spec", "template", "metadata", "labels")
+	live := ours.with(func(o *Options) { o.Live = cached(s.get(t, deployments, "fixed")) })
+	expect(t, Apply(ctx, s, changed, live), Failed, ReasonImmutable, "onImmutable: Recreate")
+	if got := s.get(t, deployments, "fixed").GetUID(); got != first.UID {
+		t.Fatal("it was made anew without being asked for")
+	}
+	recreate := live.with(func(o *Options) { o.Recreate = true })
+	_, foreseen := Diff(ctx, s, changed, recreate)
+	expect(t, foreseen, Configured, ReasonDryRun, "would be deleted and made anew")
+	again := Apply(ctx, s, changed, recreate)
+	expect(t, again, Created, ReasonRecreated, "field is immutable")
+	if got := s.get(t, deployments, "fixed"); got.GetUID() == first.UID || got.GetUID() != again.UID {
+		t.Errorf("it has the UID %s, was %s, reported %s", got.GetUID(), first.UID, again.UID)
+	}
+
+	// One that was there before us stays, and so does what keeps data.
+	s.create(t, configMaps, configMap("theirs", "a"), "they")
+	s.patch(t, configMaps, "theirs", "they", `{"immutable": true}`)
+	taken := configMap("theirs", "b")
+	expect(t, Apply(ctx, s, taken, ours.with(func(o *Options) { o.Recreate, o.OnConflict = true, Overwrite })),
+		Failed, ReasonImmutable, "not recreated", "before us")
+	claim := object(t, `
+apiVersion: v1
+kind: PersistentVolumeClaim
+metadata: {name: data, namespace: default}
+spec: {accessModes: [ReadWriteOnce], storageClassName: slow, resources: {requests: {storage: 1Gi}}}`)
+	expect(t, Apply(ctx, s, claim, ours), Created, "")
+	_ = unstructured.SetNestedField(claim.Object, "fast", "spec", "storageClassName")
+	live.Live = nil
+	expect(t, Apply(ctx, s, claim, live.with(func(o *Options) { o.Recreate = true })),
+		Failed, ReasonImmutable, "not recreated", "its data")
+}
+
+// storyIgnore: an ignored field is made as the template has it, and is the member's from then on.
+func storyIgnore(t *testing.T, s *server) {
+	ctx := t.Context()
+	ignoring := ours.with(func(o *Options) { o.Ignore = []string{"/spec/replicas", "/spec/template/spec/containers/*/image"} })
+	replicas := func(want int64, image string) *unstructured.Unstructured {
+		t.Helper()
+		live := s.get(t, deployments, "theirs")
+		n, _, _ := unstructured.NestedInt64(live.Object, "spec", "replicas")
+		containers, _, _ := unstructured.NestedSlice(live.Object, "spec", "template", "spec", "containers")
+		if got := containers[0].(map[string]any)["image"]; n != want || got != image {
+			t.Fatalf("the member has %d replicas of %v, want %d of %s", n, got, want, image)
+		}
+		return cached(live)
+	}
+	obj := object(t, strings.ReplaceAll(deployment, "NAME", "theirs"))
+	expect(t, Apply(ctx, s, obj, ignoring), Created, "")
+	ignoring.Live = replicas(3, "web:1")
+	_ = unstructured.SetNestedField(obj.Object, int64(4), "spec", "replicas")
+	_ = unstructured.SetNestedField(obj.Object, int64(5), "spec", "minReadySeconds")
+	expect(t, Apply(ctx, s, obj, ignoring), Configured, "")
+	ignoring.Live = replicas(3, "web:1") // still ours, and not touched
+
+	s.patch(t, deployments, "theirs", "autoscaler", `{"spec":{"replicas":9}}`)
+	s.patch(t, deployments, "theirs", "person",
+		`{"spec":{"template":{"spec":{"containers":[{"name":"app","image":"web:7"},{"name":"log","image":"log:1"}]}}}}`)
+	ignoring.Live = replicas(9, "web:7")
+	_ = unstructured.SetNestedField(obj.Object, int64(6), "spec", "minReadySeconds")
+	expect(t, Apply(ctx, s, obj, ignoring), Configured, "")
+	ignoring.Live = replicas(9, "web:7")
+	before := Fingerprint(ignoring.Live)
+	s.patch(t, deployments, "theirs", "autoscaler", `{"spec":{"replicas":11}}`)
+	if Fingerprint(replicas(11, "web:7")) != before {
+		t.Error("a change of an ignored field still looks like drift")
+	}
+	// The race: it changes between our look and our write.
+	race := func(*http.Request) {
+		again := func(*http.Request) { s.patch(t, deployments, "theirs", "autoscaler", `{"spec":{"replicas":12}}`) }
+		s.interfere.Store(&again)
+	}
+	s.interfere.Store(&race)
+	_ = unstructured.SetNestedField(obj.Object, int64(7), "spec", "minReadySeconds")
+	expect(t, Apply(ctx, s, obj, ignoring), Configured, "")
+	ignoring.Live = replicas(12, "web:7")
+
+	// When it is ignored no more, it is the template's again.
+	ignoring.Ignore = nil
+	expect(t, Apply(ctx, s, obj, ignoring), Configured, "")
+	replicas(4, "web:1")
 }

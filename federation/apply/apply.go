@@ -36,18 +36,31 @@ func applyObject(
 	if err != nil {
 		return classify(ref, err), nil, nil
 	}
-	live, looked := o.Live, o.Live == nil
+	live, looked := o.Live, o.Live == nil || o.isWhole
+	if !looked && len(o.Ignore) > 0 { // what the cache has is stripped
+		if live, err = look(ctx, client, ref.Name); err != nil {
+			return classify(ref, err), nil, nil
+		}
+		looked = true
+	}
+	recreated := ""
 	for looks := 0; ; looks++ {
-		step, refusal := decide(ref, live, o)
+		step, refusal := decide(ref, obj, live, o)
 		if refusal.Verdict != "" && looked {
 			return refusal, live, nil
 		}
 		if refusal.Verdict == "" {
 			after, err = step.send(ctx, client, obj, live, o)
-			if err == nil {
-				return accepted(step, live, after, o), live, after
-			}
-			if !step.outdated(err) {
+			switch {
+			case err == nil:
+				return accepted(step, live, after, o).afterRecreation(recreated), live, after
+			case step.outdated(err):
+			case o.Recreate && recreated == "" && isImmutable(err) && !step.isCreate():
+				if held := makeWay(ctx, client, ref, err, o); held.Verdict != "" {
+					return held, live, nil
+				}
+				recreated = limited(words(ref, err))
+			default:
 				return classify(ref, err), live, nil
 			}
 		}
@@ -74,19 +87,22 @@ type step struct {
 func (s step) isCreate() bool { return s.resourceVersion == neverStored }
 
 // decide says how to write the object, given what is there, or why not to.
-func decide(ref Ref, live *unstructured.Unstructured, o Options) (step, Result) {
+func decide(ref Ref, obj, live *unstructured.Unstructured, o Options) (step, Result) {
 	if live == nil {
 		return step{resourceVersion: neverStored}, Result{}
 	}
 	whose := ownerOf(live)
 	why := whose.foreign(o.Hub, o.TemplateUID)
 	if why != "" && !mayTake(why, o.OnConflict) {
-		return step{}, foreignResult(ref, live, why, o)
+		return step{}, foreignResult(ref, obj, live, why, o)
 	}
 	if live.GetDeletionTimestamp() != nil {
 		return step{}, beingDeleted(ref, live)
 	}
 	s := step{uid: live.GetUID(), adopted: whose.adopted, force: o.OnConflict == Overwrite}
+	if len(o.Ignore) > 0 {
+		s.resourceVersion = live.GetResourceVersion() // the ignored fields are given back as they were seen
+	}
 	switch why {
 	case "":
 		s.before = digestOf(live)
@@ -117,7 +133,7 @@ func mayTake(why Reason, onConflict OnConflict) bool {
 func (s step) send(
 	ctx context.Context, client dynamic.ResourceInterface, obj, live *unstructured.Unstructured, o Options,
 ) (*unstructured.Unstructured, error) {
-	body, err := s.body(obj, o)
+	body, err := s.body(obj, live, o)
 	if err != nil {
 		return nil, err
 	}
@@ -138,8 +154,11 @@ func (s step) send(
 }
 
 // body is the object with our marks and the preconditions.
-func (s step) body(obj *unstructured.Unstructured, o Options) ([]byte, error) {
+func (s step) body(obj, live *unstructured.Unstructured, o Options) ([]byte, error) {
 	marked := shallowMeta(obj)
+	if live != nil {
+		marked = shallowMeta(yield(obj, live, o.Ignore))
+	}
 	if s.uid != "" {
 		marked.SetUID(s.uid)
 	}

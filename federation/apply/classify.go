@@ -68,7 +68,8 @@ var failures = []failure{
 	{ReasonInvalid, says("field not declared in schema", "failed to create typed patch object"), slowly,
 		"the member's version may not know the field"},
 	{ReasonImmutable, isImmutable, never,
-		"the field cannot be changed once set: delete the object in the member, or give the template a new name"},
+		"the field cannot be changed once set: undo the change, give the template a new name, delete the object in the " +
+			"member, or let it be recreated (onImmutable: Recreate)"},
 
 	{ReasonUnauthorized, code(http.StatusUnauthorized), illMember, "renew the member's credentials"},
 	{ReasonForbidden, code(http.StatusForbidden), minutely, "give our account in the member the permission"},

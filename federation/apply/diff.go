@@ -63,7 +63,7 @@ func Diff(ctx context.Context, target Target, obj *unstructured.Unstructured, o 
 	if err != nil {
 		return nil, classify(ref, err)
 	}
-	o.Live, o.DryRun = live, true
+	o.Live, o.DryRun, o.isWhole = live, true, true
 	result, before, after := applyObject(ctx, target, obj, o)
 	if after == nil {
 		return nil, result
@@ -79,6 +79,36 @@ func Diff(ctx context.Context, target Target, obj *unstructured.Unstructured, o 
 		hide(changes, false)
 	}
 	return changes, result
+}
+
+// Differences are the paths of the fields that the object sets and the member's has not, or not so: the first few of
+// them, and how many more there are. They tell no value.
+func Differences(obj, live *unstructured.Unstructured) string {
+	var paths []string
+	for _, c := range compare(live, obj) {
+		if c.Op != Remove {
+			paths = append(paths, c.Path)
+		}
+	}
+	return firstOf(paths)
+}
+
+// firstOf lists the first few texts and counts the others.
+func firstOf(texts []string) string {
+	const shown = 5
+	if more := len(texts) - shown; more > 0 {
+		return fmt.Sprintf("%s and %d more", strings.Join(texts[:shown], ", "), more)
+	}
+	return strings.Join(texts, ", ")
+}
+
+// Summary puts changes on one line: the first few of them, and how many more there are.
+func Summary(changes []Change) string {
+	texts := make([]string, len(changes))
+	for i, c := range changes {
+		texts[i] = c.String()
+	}
+	return firstOf(texts)
 }
 
 // hide takes the values away: those of an object that is not ours are none of our business, a Secret's are nobody's.

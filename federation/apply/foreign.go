@@ -11,7 +11,7 @@ import (
 
 // foreignResult is the refusal to touch an object that is not ours. We do not watch foreign objects, so it is asked
 // again from time to time whether it still is there.
-func foreignResult(ref Ref, live *unstructured.Unstructured, why Reason, o Options) Result {
+func foreignResult(ref Ref, obj, live *unstructured.Unstructured, why Reason, o Options) Result {
 	r := Result{
 		Verdict: Conflict, Reason: why, UID: live.GetUID(), ResourceVersion: live.GetResourceVersion(),
 		RetryAfter: time.Minute,
@@ -26,6 +26,11 @@ func foreignResult(ref Ref, live *unstructured.Unstructured, why Reason, o Optio
 	default:
 		r.Message = fmt.Sprintf("%s is there and not ours%s; delete it in the member, or set on-conflict to Adopt or Overwrite",
 			ref, madeBy(live))
+	}
+	if differs := Differences(obj, live); differs != "" {
+		r.Message += "; it differs in " + differs
+	} else {
+		r.Message += "; it is as the template wants it"
 	}
 	return r
 }

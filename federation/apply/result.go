@@ -52,6 +52,7 @@ const (
 	ReasonCanceled         Reason = "Canceled"          // our own context ended
 	ReasonKept             Reason = "Kept"              // left in place on purpose: adopted, or orphaned on request
 	ReasonNotEmpty         Reason = "NotEmpty"          // a namespace with something foreign in it
+	ReasonRecreated        Reason = "Recreated"         // it was deleted and made anew, as onImmutable asks
 	ReasonDryRun           Reason = "DryRun"            // nothing was written
 	ReasonUnsupported      Reason = "DryRunUnsupported" // the member cannot say what would happen
 )
@@ -80,6 +81,14 @@ type Result struct {
 
 	// Err is the cause when the verdict is Failed, or Conflict on fields; for errors.As, not for people.
 	Err error
+}
+
+// afterRecreation adds why the object had to be made anew; nothing if it had not.
+func (r Result) afterRecreation(why string) Result {
+	if why != "" && r.Verdict == Created {
+		r.Reason, r.Message = ReasonRecreated, "deleted and made anew, since "+why
+	}
+	return r
 }
 
 // Done reports whether nothing more is to be done for this object until something changes.

@@ -40,8 +40,16 @@ type Options struct {
 	// Live is the object as the member's informer has it (it may be stripped, but keeps its labels, annotations, UID,
 	// resource version, finalizers and deletion timestamp); nil when the cache has none.
 	Live *unstructured.Unstructured
+	// Recreate deletes the object and makes it anew when a field has changed that cannot be changed, if it is ours and
+	// nothing is lost by it.
+	Recreate bool
+	// Ignore are fields (JSON pointers, * for every key and element) that are the member's once the object is there: see
+	// v1alpha1.PlacementSpec. They cost a look at the object.
+	Ignore []string
 	// DryRun asks the member what would happen; nothing is written.
 	DryRun bool
+
+	isWhole bool // Live is as the member has it, and not stripped
 }
 
 // Ref names an object in a member.

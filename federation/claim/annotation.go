@@ -48,6 +48,18 @@ func FromAnnotations(annotations map[string]string) (*Claim, error) {
 	default:
 		return nil, notOneOf(v1alpha1.OnDeleteAnnotation, string(on), "Delete or Orphan")
 	}
+	switch on := v1alpha1.OnImmutable(annotations[v1alpha1.OnImmutableAnnotation]); on {
+	case "", v1alpha1.ImmutableFail, v1alpha1.ImmutableRecreate:
+		claim.OnImmutable = on
+	default:
+		return nil, notOneOf(v1alpha1.OnImmutableAnnotation, string(on), "Fail or Recreate")
+	}
+	switch drift := v1alpha1.Drift(annotations[v1alpha1.DriftAnnotation]); drift {
+	case "", v1alpha1.DriftRepair, v1alpha1.DriftReport:
+		claim.Drift = drift
+	default:
+		return nil, notOneOf(v1alpha1.DriftAnnotation, string(drift), "Repair or Report")
+	}
 	return claim, nil
 }
 

@@ -26,8 +26,13 @@ type Claim struct {
 	// OnConflict and OnDelete, as the placement says.
 	OnConflict v1alpha1.OnConflict
 	OnDelete   v1alpha1.OnDelete
-	// Paused: nothing is changed in the members.
-	Paused bool
+	// OnImmutable, Drift, IgnoreFields and ProgressDeadline, as the placement says.
+	OnImmutable      v1alpha1.OnImmutable
+	Drift            v1alpha1.Drift
+	IgnoreFields     []string
+	ProgressDeadline *metav1.Duration
+	// Paused: nothing is changed in the members. ReportOnly: nor that, and what would be is told.
+	Paused, ReportOnly bool
 	// Follow: dependencies of workloads go where they go.
 	Follow bool
 	// Overrides per member.

@@ -260,6 +260,8 @@ func summary(v view, outcomes []v1alpha1.ClusterOutcome) string {
 		switch {
 		case o.Unknown:
 			part += "(Unknown)"
+		case o.Verdict == "Skipped" && !v.members[i].entry.Good():
+			part += "(" + o.Reason + ")"
 		case !v.members[i].entry.Good():
 			part += "(" + string(o.Verdict) + ")"
 		}

@@ -25,15 +25,38 @@ type Entry struct {
 	Generation int64
 	// Decision is the generation of the Distribution that the verdict is about.
 	Decision int64
+	// Seen is what of the member's object the message speaks of, where that took asking; it is not stored.
+	Seen string
 }
+
+// The reasons of Skipped that leave something to be done.
+const (
+	// ReasonPaused: the member or the placement is paused.
+	ReasonPaused = "Paused"
+	// ReasonReportOnly: the placement only reports what would be done.
+	ReasonReportOnly = "ReportOnly"
+	// ReasonDrifted: somebody changed the object in the member, and the placement only reports it.
+	ReasonDrifted = "Drifted"
+)
 
 // Good tells that the member is as asked.
 func (e Entry) Good() bool {
 	switch e.Verdict {
-	case "Created", "Configured", "Unchanged", "Skipped", "Deleted":
+	case "Created", "Configured", "Unchanged", "Deleted":
 		return true
+	case "Skipped":
+		return e.Reason != ReasonPaused && e.Reason != ReasonReportOnly && e.Reason != ReasonDrifted
 	}
 	return false
+}
+
+// InPlace tells that the member got the object of Revision, whatever somebody did to it there since.
+func (e Entry) InPlace() bool {
+	switch e.Verdict {
+	case "Created", "Configured", "Unchanged":
+		return true
+	}
+	return e.Reason == ReasonDrifted
 }
 
 // Settled tells that the apply has ended, well or badly.

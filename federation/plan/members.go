@@ -110,9 +110,7 @@ func (p *Planner) askApply(ctx context.Context, w piece, m *member.Member, clust
 		w.say("Failed", "CannotRender", err.Error())
 		return
 	}
-	changes, result := apply.Diff(ctx, m, rendered, apply.Options{
-		Hub: p.ID, TemplateUID: s.object.GetUID(), OnConflict: apply.OnConflict(s.decision.Spec.OnConflict),
-	})
+	changes, result := apply.Diff(ctx, m, rendered, propagate.ApplyOptions(p.ID, s.object.GetUID(), s.decision.Spec))
 	switch result.Reason {
 	case apply.ReasonNamespaceMissing:
 		w.say("Created", "", fmt.Sprintf("the namespace %s is made there as well", s.ref.Namespace))

@@ -9,6 +9,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
@@ -134,23 +135,30 @@ func (l *lane) bring(ctx context.Context, f facts) reconcile.Result {
 		l.record(f, ledger.Entry{Verdict: "Failed", Reason: "CannotRender", Message: err.Error()})
 		return reconcile.Result{}
 	}
-	revision := revisionOf(rendered)
-	isApplied := f.hasEntry && f.entry.Revision == revision && f.entry.Good() && f.entry.Verdict != "Skipped"
+	spec := f.distribution.Spec
+	revision := revisionOf(apply.Without(rendered, spec.IgnoreFields))
+	isApplied := f.hasEntry && f.entry.Revision == revision && f.entry.InPlace()
 	switch {
 	case isApplied && !f.isCacheReady && l.member.State().IsReady():
 		return reconcile.Result{RequeueAfter: cacheWait}
 	case isApplied && (!f.isCacheReady || isAsApplied(f)):
-		f.entry.TemplateGeneration = f.template.GetGeneration()
-		l.record(f, f.entry)
+		l.record(f, stillApplied(f))
 		l.forgetFailures(f.ref)
 		return reconcile.Result{}
-	case f.distribution.Spec.Paused || f.cluster.Spec.Paused:
-		l.record(f, l.held(f, "Skipped", "Paused", "nothing is changed in the member while it, or the placement, is paused"))
+	case spec.Paused || f.cluster.Spec.Paused:
+		l.record(f, l.held(f, "Skipped", ledger.ReasonPaused,
+			"nothing is changed in the member while it, or the placement, is paused"))
 		return reconcile.Result{}
 	case !l.member.State().IsReady():
 		state := l.member.State()
 		l.record(f, l.held(f, "Pending", "MemberNotReady", string(state.Reason)+": "+state.Message))
 		return reconcile.Result{} // looked at again when the member is ready
+	case spec.ReportOnly:
+		return l.foresee(ctx, f, rendered)
+	case isApplied && spec.Drift == v1alpha1.DriftReport:
+		if told := l.tellDrift(ctx, f, rendered); told {
+			return reconcile.Result{}
+		}
 	}
 	result := apply.Apply(ctx, l.member, rendered, l.applyOptions(f))
 	if result.Reason == apply.ReasonNamespaceMissing {
@@ -176,6 +184,16 @@ func (l *lane) bring(ctx context.Context, f facts) reconcile.Result {
 	return l.again(f.ref, result)
 }
 
+// stillApplied is the entry of an object that is as the last apply left it.
+func stillApplied(f facts) ledger.Entry {
+	entry := f.entry
+	entry.TemplateGeneration = f.template.GetGeneration()
+	if entry.Reason == ledger.ReasonDrifted && f.isCacheReady {
+		entry.Verdict, entry.Reason, entry.Message, entry.Seen = "Unchanged", "", "", ""
+	}
+	return entry
+}
+
 // isAsApplied tells that the member's object is as the last apply left it.
 func isAsApplied(f facts) bool {
 	return f.live != nil && f.live.GetDeletionTimestamp() == nil && f.entry.Fingerprint != "" &&
@@ -195,13 +213,21 @@ func (l *lane) record(f facts, entry ledger.Entry) {
 	l.Ledger.Record(f.ref, l.member.Name(), entry)
 }
 
-func (l *lane) applyOptions(f facts) apply.Options {
+// ApplyOptions are what a decision says of how an object is to be applied.
+func ApplyOptions(hub apply.Hub, templateUID types.UID, decided *v1alpha1.DistributionSpec) apply.Options {
 	return apply.Options{
-		Hub:         l.Hub,
-		TemplateUID: f.template.GetUID(),
-		OnConflict:  apply.OnConflict(f.distribution.Spec.OnConflict),
-		Live:        f.live,
+		Hub:         hub,
+		TemplateUID: templateUID,
+		OnConflict:  apply.OnConflict(decided.OnConflict),
+		Recreate:    decided.OnImmutable == v1alpha1.ImmutableRecreate,
+		Ignore:      decided.IgnoreFields,
 	}
+}
+
+func (l *lane) applyOptions(f facts) apply.Options {
+	options := ApplyOptions(l.Hub, f.template.GetUID(), &f.distribution.Spec)
+	options.Live = f.live
+	return options
 }
 
 // remove takes the member's object away, or takes our marks off it.
@@ -210,8 +236,13 @@ func (l *lane) remove(ctx context.Context, f facts) reconcile.Result {
 	case f.hasEntry && f.entry.Verdict == "Deleted" && f.isCacheReady && f.live == nil:
 		l.record(f, f.entry)
 		return reconcile.Result{}
-	case f.cluster.Spec.Paused:
-		l.record(f, l.held(f, "Pending", "Paused", "the copy is removed when the member is no longer paused"))
+	case f.cluster.Spec.Paused || f.distribution.Spec.Paused:
+		l.record(f, l.held(f, "Pending", ledger.ReasonPaused,
+			"the copy is removed when the member, or the placement, is no longer paused"))
+		return reconcile.Result{}
+	case f.distribution.Spec.ReportOnly:
+		l.record(f, l.held(f, "Pending", ledger.ReasonReportOnly,
+			"the copy would be removed; it is when the placement no longer only reports"))
 		return reconcile.Result{}
 	case !l.member.State().IsReady():
 		l.record(f, l.held(f, "Pending", "MemberNotReady", "the copy is removed when the member can be reached again"))

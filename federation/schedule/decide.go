@@ -84,12 +84,12 @@ func place(f facts) outcome {
 		Placement:  f.claim.Source,
 		OnConflict: f.claim.OnConflict,
 		OnDelete:   f.claim.OnDelete,
-		Paused:     f.claim.Paused,
 		Unplaced:   decision.Unplaced,
 		Away:       decision.Away,
 		Surge:      decision.Surge,
 		Moving:     isMoving && !hasArrived(decision),
 	}
+	giveHandling(spec, f.claim)
 	if decision.Unplaced > 0 {
 		spec.UnplacedReason = decision.Cause.Message
 	}
@@ -136,6 +136,20 @@ func place(f facts) outcome {
 	spec.Leaving = leaving(f, spec.Clusters)
 	spec.LastChange = lastChange(f, spec, decision.Changes)
 	return outcome{spec: spec, recheck: decision.RecheckAfter, engine: &decision}
+}
+
+// giveHandling says how propagate is to treat the copies. What is so by default is left out.
+func giveHandling(spec *v1alpha1.DistributionSpec, c *claim.Claim) {
+	spec.OnImmutable, spec.Drift = "", ""
+	if c.OnImmutable == v1alpha1.ImmutableRecreate {
+		spec.OnImmutable = c.OnImmutable
+	}
+	if c.Drift == v1alpha1.DriftReport {
+		spec.Drift = c.Drift
+	}
+	spec.IgnoreFields = slices.Clone(c.IgnoreFields)
+	spec.ProgressDeadline = c.ProgressDeadline
+	spec.Paused, spec.ReportOnly = c.Paused, c.ReportOnly
 }
 
 // lastChange is what this decision changes; one that changes nothing keeps what the last one that did changed.
@@ -197,6 +211,12 @@ func follow(f facts) outcome {
 		OnDelete:   v1alpha1.DeleteCopies,
 		FollowedBy: needs(f),
 	}
+	// A dependency is held back with all that need it.
+	spec.Paused, spec.ReportOnly = true, true
+	for _, d := range f.followed {
+		spec.Paused = spec.Paused && d.Spec.Paused
+		spec.ReportOnly = spec.ReportOnly && d.Spec.ReportOnly
+	}
 	union(spec, f.followed)
 	divideNumbers(f, spec, placement.ModeDivide)
 	spec.Leaving = leaving(f, spec.Clusters)
@@ -212,7 +232,10 @@ func leave(f facts) outcome {
 	spec.Leaving = leaving(f, nil)
 	spec.Clusters, spec.FollowedBy, spec.Rejected, spec.Notes, spec.Away = nil, nil, nil, nil, nil
 	spec.Contested = nil
-	spec.Replicas, spec.Unplaced, spec.UnplacedReason, spec.Paused = nil, 0, "", false
+	spec.Replicas, spec.Unplaced, spec.UnplacedReason = nil, 0, ""
+	// A placement that is still there holds back deletions as well; when it goes, nothing does.
+	spec.Paused = f.claim != nil && f.claim.Paused
+	spec.ReportOnly = f.claim != nil && f.claim.ReportOnly
 	spec.Moving, spec.Surge = false, 0
 	if len(spec.Leaving) == 0 {
 		return outcome{}
