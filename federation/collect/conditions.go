@@ -2,6 +2,7 @@ package collect
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -22,7 +23,7 @@ func scheduled(v view) metav1.Condition {
 	case len(spec.Clusters) == 0 && len(spec.Leaving) > 0:
 		c.Status, c.Reason, c.Message = metav1.ConditionFalse, "Leaving", "being removed from "+strings.Join(spec.Leaving, ", ")
 	case len(spec.Clusters) == 0:
-		c.Status, c.Reason = metav1.ConditionFalse, "NoClusters"
+		c.Status, c.Reason = metav1.ConditionFalse, noClusters
 		c.Message = strings.Join(append([]string{"no cluster is chosen"}, spec.Notes...), "; ")
 	default:
 		c.Message = strings.Join(spec.Notes, "; ")
@@ -43,13 +44,27 @@ func applied(v view, outcomes []v1alpha1.ClusterOutcome) metav1.Condition {
 		}
 		bad = append(bad, strings.TrimSuffix(fmt.Sprintf("%s: %s: %s", o.Name, o.Verdict, o.Message), ": "))
 	}
-	if len(bad) > 0 {
-		c.Status, c.Message = metav1.ConditionFalse, strings.Join(bad, "; ")
+	switch {
+	case len(bad) > 0:
+		c.Status, c.Message = metav1.ConditionFalse, listed(bad)
+	case len(v.distribution.Spec.Clusters) == 0:
+		c.Status, c.Reason, c.Message = metav1.ConditionFalse, noClusters, "no cluster is chosen"
 	}
 	if c.Reason == "" {
 		c.Reason = "NotApplied"
 	}
 	return c
+}
+
+// noClusters is the reason of conditions about members when there are none.
+const noClusters = "NoClusters"
+
+// listed puts the first few texts into one message: a condition cannot hold what a hundred members say.
+func listed(texts []string) string {
+	if more := len(texts) - maxTold; more > 0 {
+		texts = append(slices.Clone(texts[:maxTold]), fmt.Sprintf("and %d more", more))
+	}
+	return strings.Join(texts, "; ")
 }
 
 // ready tells whether what was applied is healthy.
@@ -70,8 +85,11 @@ func ready(v view, outcomes []v1alpha1.ClusterOutcome) metav1.Condition {
 		}
 		bad = append(bad, strings.TrimSuffix(fmt.Sprintf("%s: %s: %s", o.Name, o.Health, o.HealthMessage), ": "))
 	}
-	if worst > 0 {
-		c.Status, c.Message = metav1.ConditionFalse, strings.Join(bad, "; ")
+	switch {
+	case worst > 0:
+		c.Status, c.Message = metav1.ConditionFalse, listed(bad)
+	case len(v.distribution.Spec.Clusters) == 0:
+		c.Status, c.Reason, c.Message = metav1.ConditionUnknown, noClusters, "no cluster is chosen"
 	}
 	if onlyUnknown := worst == 1; onlyUnknown {
 		c.Status = metav1.ConditionUnknown

@@ -49,6 +49,13 @@ func (r *Reconciler) paceOf(ref template.Ref) *pace {
 	return r.paces[ref]
 }
 
+// reported tells that the template's status may be of our making.
+func (r *Reconciler) reported(ref template.Ref) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.paces[ref] != nil
+}
+
 func (r *Reconciler) forget(ref template.Ref) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

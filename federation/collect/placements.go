@@ -168,7 +168,7 @@ func placementStatus(
 	slices.SortFunc(status.Decisions, func(a, b v1alpha1.ClusterDecision) int {
 		return cmp.Compare(a.ClusterName, b.ClusterName)
 	})
-	for _, kind := range []string{v1alpha1.ConditionScheduled, v1alpha1.ConditionApplied, v1alpha1.ConditionReady} {
+	for _, kind := range conditionTypes {
 		condition := sum(kind, all)
 		switch {
 		case kind != v1alpha1.ConditionScheduled:
@@ -182,6 +182,11 @@ func placementStatus(
 		meta.SetStatusCondition(&status.Conditions, condition)
 	}
 	return status
+}
+
+// conditionTypes are the conditions that a placement sums, in the order of its status.
+var conditionTypes = []string{
+	v1alpha1.ConditionScheduled, v1alpha1.ConditionApplied, v1alpha1.ConditionReady, v1alpha1.ConditionProgressing,
 }
 
 // contested names objects that older placements have.
@@ -248,6 +253,9 @@ func sum(kind string, all []v1alpha1.Distribution) metav1.Condition {
 	for i := range all {
 		c := meta.FindStatusCondition(all[i].Status.Conditions, kind)
 		if c != nil && c.Status == metav1.ConditionTrue {
+			if c.Reason == underWay {
+				total.Reason = underWay
+			}
 			if c.Message != "" && len(told) < maxTold {
 				told = append(told, objectName(&all[i])+": "+c.Message)
 			}

@@ -47,34 +47,57 @@ func (r *Reconciler) Reconcile(ctx context.Context, ref template.Ref) (reconcile
 	d := &v1alpha1.Distribution{}
 	namespace, name := ref.Distribution()
 	err := r.Client.Get(ctx, client.ObjectKey{Namespace: namespace, Name: name}, d)
+	obj, _ := r.Templates.Get(ref)
 	if apierrors.IsNotFound(err) {
-		r.forget(ref)
-		return reconcile.Result{}, nil
+		return r.end(ctx, ref, obj)
 	}
 	if err != nil {
 		return reconcile.Result{}, fmt.Errorf("reading the distribution of %s: %w", ref, err)
 	}
-	obj, _ := r.Templates.Get(ref)
 	now := r.Now()
 	view := r.view(ref, d, obj)
 	if wait := r.paceOf(ref).wait(now, view); wait > 0 {
 		return reconcile.Result{RequeueAfter: wait}, nil
 	}
-	written, err := r.writeDistribution(ctx, d, distributionStatus(view, now))
+	if len(d.Spec.Clusters) == 0 && len(d.Status.Clusters) > 0 {
+		if err := r.clearTemplate(ctx, view); err != nil {
+			return lagging(err)
+		}
+	}
+	status := distributionStatus(view, now)
+	written, err := r.writeDistribution(ctx, d, status)
 	if err == nil && obj != nil {
 		var also bool
 		also, err = r.writeTemplate(ctx, view, now)
 		written = written || also
 	}
-	if apierrors.IsConflict(err) {
-		return reconcile.Result{RequeueAfter: cacheLag}, nil
-	}
 	if err != nil {
-		return reconcile.Result{}, err
+		return lagging(err)
 	}
 	if written {
 		r.paceOf(ref).wrote(now)
 	}
+	return reconcile.Result{RequeueAfter: untilDeadline(d, status, now)}, nil
+}
+
+// lagging turns a conflict with another writer into another look.
+func lagging(err error) (reconcile.Result, error) {
+	if apierrors.IsConflict(err) {
+		return reconcile.Result{RequeueAfter: cacheLag}, nil
+	}
+	return reconcile.Result{}, err
+}
+
+// end is the end of what we report on a template, which has no copies any more.
+func (r *Reconciler) end(ctx context.Context, ref template.Ref, obj *unstructured.Unstructured) (reconcile.Result, error) {
+	if r.reported(ref) && obj != nil {
+		v := view{ref: ref, template: obj, rule: kinds.For(ref.GroupKind())}
+		v.kind, _ = r.Templates.Kind(ref.GroupKind())
+		if err := r.clearTemplate(ctx, v); err != nil {
+			return lagging(err)
+		}
+	}
+	r.forget(ref)
 	return reconcile.Result{}, nil
 }
 
@@ -165,6 +188,24 @@ func (r *Reconciler) writeTemplate(ctx context.Context, v view, now time.Time) (
 		return false, fmt.Errorf("writing the status of %s: %w", v.ref, client.IgnoreNotFound(err))
 	}
 	return true, nil
+}
+
+// clearTemplate takes the sum off a template that no member has any more: nobody keeps it up to date.
+func (r *Reconciler) clearTemplate(ctx context.Context, v view) error {
+	if v.template == nil || v.template.GetDeletionTimestamp() != nil || !v.kind.HasStatus || !v.rule.Sums() {
+		return nil
+	}
+	if status, _ := v.template.Object["status"].(map[string]any); len(status) == 0 {
+		return nil
+	}
+	changed := v.template.DeepCopy()
+	changed.Object["status"] = map[string]any{}
+	_, err := r.Dynamic.Resource(v.kind.GVR()).Namespace(v.ref.Namespace).UpdateStatus(ctx, changed,
+		metav1.UpdateOptions{FieldManager: "hanse-hub"})
+	if client.IgnoreNotFound(err) != nil {
+		return fmt.Errorf("clearing the status of %s: %w", v.ref, err)
+	}
+	return nil
 }
 
 // sameJSON compares what may differ in Go types but not in JSON.

@@ -156,7 +156,10 @@ func distributionStatus(v view, now time.Time) v1alpha1.DistributionStatus {
 		}
 	}
 	status.Summary = summary(v, status.Clusters)
-	for _, condition := range []metav1.Condition{scheduled(v), applied(v, status.Clusters), ready(v, status.Clusters)} {
+	conditions := []metav1.Condition{scheduled(v), applied(v, status.Clusters), ready(v, status.Clusters)}
+	status.LastProgress = lastProgress(v, status, conditions, now)
+	conditions = append(conditions, progressing(v, status, conditions, now))
+	for _, condition := range conditions {
 		condition.ObservedGeneration = d.Generation
 		condition.LastTransitionTime = metav1.NewTime(now.Truncate(time.Second))
 		meta.SetStatusCondition(&status.Conditions, condition)

@@ -312,6 +312,9 @@ func describe(s v1alpha1.DistributionStatus) string {
 
 // isDull conditions say only that all is well.
 func isDull(c metav1.Condition) bool {
+	if c.Type == v1alpha1.ConditionProgressing && c.Status == metav1.ConditionTrue {
+		return true
+	}
 	return c.Status == metav1.ConditionTrue && c.Message == "" &&
 		slices.Contains([]string{"Placed", "Applied", "Healthy"}, c.Reason)
 }

@@ -265,6 +265,9 @@ func (r Rule) Observe(cluster string, member *unstructured.Unstructured) MemberS
 	}
 }
 
+// Sums tells that the status of a template of this kind is the members' to write: see Aggregate.
+func (r Rule) Sums() bool { return r.aggregate != nil }
+
 // Aggregate adds up the members' statuses to the template's own .status. It returns the whole new status, or nil when
 // this kind's status is not the members' to write, or nothing has been collected yet. The template's present
 // status is read so that a condition's lastTransitionTime moves only when the condition does.
