@@ -81,11 +81,12 @@ const minBlock = 1000
 
 // Ordinals gives every cluster of a decision its own block of ordinals, so that the names of a StatefulSet's pods are
 // unique over all clusters. A cluster keeps its block as long as it is chosen: pass the recorded blocks as previous.
-// The first cluster begins at 0, as without federation; a block given back is used again.
+// The blocks in held are of clusters that may still run pods of an earlier decision: nobody gets them, but a cluster
+// that comes back gets its own. The first cluster begins at 0, as without federation; a block given back is used again.
 //
 // It is an error when a cluster has more replicas than its block is wide and the next block is taken (the replicas
 // grew past a power of ten above 1000), and when the ordinals, 31 bits, are used up.
-func Ordinals(previous []Block, shares []Share) ([]Block, error) {
+func Ordinals(previous, held []Block, shares []Share) ([]Block, error) {
 	total := int64(0)
 	for _, s := range shares {
 		total = addUpTo(total, max(s.Replicas, 0))
@@ -94,12 +95,14 @@ func Ordinals(previous []Block, shares []Share) ([]Block, error) {
 	for width < total && width < math.MaxInt32 {
 		width *= 10
 	}
-	blocks := make([]Block, 0, len(shares))
+	isChosen := func(b Block) bool { return slices.ContainsFunc(shares, func(s Share) bool { return s.Name == b.Name }) }
+	blocks := make([]Block, 0, len(shares)+len(held))
 	for _, p := range previous {
-		if slices.ContainsFunc(shares, func(s Share) bool { return s.Name == p.Name }) {
+		if isChosen(p) {
 			blocks = append(blocks, p)
 		}
 	}
+	blocks = append(blocks, held...)
 	for _, s := range shares {
 		i := slices.IndexFunc(blocks, func(b Block) bool { return b.Name == s.Name })
 		if i < 0 {
@@ -118,6 +121,7 @@ func Ordinals(previous []Block, shares []Share) ([]Block, error) {
 				s.Name, s.Replicas, math.MaxInt32)
 		}
 	}
+	blocks = slices.DeleteFunc(blocks, func(b Block) bool { return !isChosen(b) })
 	slices.SortFunc(blocks, func(a, b Block) int { return cmp.Compare(a.Name, b.Name) })
 	return blocks, nil
 }

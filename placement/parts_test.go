@@ -3,6 +3,7 @@ package placement
 import (
 	"math"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 
@@ -78,25 +79,30 @@ func TestOrdinals(t *testing.T) {
 	cases := []struct {
 		name     string
 		previous []Block
+		held     []Block
 		shares   []Share
 		want     []Block
 		err      string
 	}{
-		{"the first begins at 0", nil, shares("east west", 3, 2), []Block{{"east", 0, 1000}, {"west", 1000, 1000}}, ""},
-		{"a block stays with its cluster", []Block{{"west", 0, 1000}}, shares("east west", 3, 2),
+		{"the first begins at 0", nil, nil, shares("east west", 3, 2), []Block{{"east", 0, 1000}, {"west", 1000, 1000}}, ""},
+		{"a block stays with its cluster", []Block{{"west", 0, 1000}}, nil, shares("east west", 3, 2),
 			[]Block{{"east", 1000, 1000}, {"west", 0, 1000}}, ""},
-		{"a block given back is used again", []Block{{"east", 0, 1000}, {"west", 1000, 1000}}, shares("north west", 1, 1),
+		{"a block given back is used again", []Block{{"east", 0, 1000}, {"west", 1000, 1000}}, nil, shares("north west", 1, 1),
 			[]Block{{"north", 0, 1000}, {"west", 1000, 1000}}, ""},
-		{"large sets have wide blocks", nil, shares("a b", 4000, 3000), []Block{{"a", 0, 10000}, {"b", 10000, 10000}}, ""},
-		{"the last block can grow", []Block{{"a", 0, 1000}, {"b", 1000, 1000}}, shares("a b", 1, 1500),
+		{"one that pods may still use is not", []Block{{"west", 1000, 1000}}, []Block{{"east", 0, 1000}},
+			shares("north west", 1, 1), []Block{{"north", 2000, 1000}, {"west", 1000, 1000}}, ""},
+		{"who comes back finds its own", nil, []Block{{"east", 1000, 1000}}, shares("east north", 1, 1),
+			[]Block{{"east", 1000, 1000}, {"north", 0, 1000}}, ""},
+		{"large sets have wide blocks", nil, nil, shares("a b", 4000, 3000), []Block{{"a", 0, 10000}, {"b", 10000, 10000}}, ""},
+		{"the last block can grow", []Block{{"a", 0, 1000}, {"b", 1000, 1000}}, nil, shares("a b", 1, 1500),
 			[]Block{{"a", 0, 1000}, {"b", 1000, 10000}}, ""},
-		{"one between others cannot", []Block{{"a", 0, 1000}, {"b", 1000, 1000}}, shares("a b", 1500, 1), nil,
+		{"one between others cannot", []Block{{"a", 0, 1000}, {"b", 1000, 1000}}, nil, shares("a b", 1500, 1), nil,
 			"cluster a has 1500 replicas and no ordinals left for them below those of b"},
-		{"31 bits", nil, shares("a", math.MaxInt32+2), nil, "Kubernetes counts to 2147483647"},
+		{"31 bits", nil, nil, shares("a", math.MaxInt32+2), nil, "Kubernetes counts to 2147483647"},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
-			got, err := Ordinals(c.previous, c.shares)
+			got, err := Ordinals(c.previous, c.held, c.shares)
 			if c.err == "" && err != nil || c.err != "" && (err == nil || !strings.Contains(err.Error(), c.err)) {
 				t.Fatalf("error %v, want %q", err, c.err)
 			}
@@ -111,7 +117,7 @@ func TestOrdinals(t *testing.T) {
 func TestOrdinalsAreUniqueForLife(t *testing.T) {
 	r := rand.New(rand.NewPCG(23, 24))
 	for range 200 {
-		var blocks []Block
+		var blocks, held []Block
 		for range 30 {
 			var list []Share
 			for _, name := range []string{"a", "b", "c", "d", "e"} {
@@ -119,11 +125,21 @@ func TestOrdinalsAreUniqueForLife(t *testing.T) {
 					list = append(list, Share{Name: name, Replicas: r.Int64N(300)})
 				}
 			}
-			next, err := Ordinals(blocks, list)
+			previous := slices.Concat(blocks, held)
+			held = nil
+			taken := map[int64]string{}
+			for _, b := range blocks { // the pods of a cluster that is left stay on for one step
+				if !slices.ContainsFunc(list, func(s Share) bool { return s.Name == b.Name }) {
+					held = append(held, b)
+					for n := b.Start; n < b.Start+300; n++ {
+						taken[n] = b.Name
+					}
+				}
+			}
+			next, err := Ordinals(previous, held, list)
 			if err != nil {
 				t.Fatal(err)
 			}
-			taken := map[int64]string{}
 			for i, b := range next {
 				if b.Name != list[i].Name {
 					t.Fatalf("blocks %v for %v", next, list)
@@ -134,7 +150,7 @@ func TestOrdinalsAreUniqueForLife(t *testing.T) {
 					}
 					taken[n] = b.Name
 				}
-				for _, was := range blocks {
+				for _, was := range previous {
 					if was.Name == b.Name && was.Start != b.Start {
 						t.Fatalf("%s moved from %d to %d", b.Name, was.Start, b.Start)
 					}

@@ -78,6 +78,10 @@ type DistributionSpec struct {
 	// Leaving names members that were chosen before and may still hold a copy; each stays until its copy is gone.
 	// +listType=set
 	Leaving []string `json:"leaving,omitempty"`
+	// LeavingOrdinals are the blocks of a StatefulSet's ordinals that leaving members may still use; nobody else gets them.
+	// +listType=map
+	// +listMapKey=name
+	LeavingOrdinals []OrdinalBlock `json:"leavingOrdinals,omitempty"`
 	// Away names members that lost their replicas by failover and have not got their share back.
 	// +listType=set
 	Away []string `json:"away,omitempty"`
@@ -115,6 +119,16 @@ type DistributionSpec struct {
 	// LastChange is what the newest decision that changed replicas or members changed, and why. Absent as long as the
 	// first decision holds.
 	LastChange *DecisionChange `json:"lastChange,omitempty"`
+}
+
+// OrdinalBlock is a range of ordinals that belongs to one member.
+type OrdinalBlock struct {
+	// Name of the member.
+	Name string `json:"name"`
+	// Start is the first ordinal.
+	Start int32 `json:"start"`
+	// Width is how many there are.
+	Width int32 `json:"width"`
 }
 
 // DecisionChange is the difference between two decisions.

@@ -130,10 +130,10 @@ func place(f facts) outcome {
 	if f.claim.Follow {
 		spec.FollowedBy = needs(f)
 	}
-	giveOrdinals(f, spec, decision)
 	union(spec, f.followed)
 	divideNumbers(f, spec, decision.Mode)
 	spec.Leaving = leaving(f, spec.Clusters)
+	giveOrdinals(f, spec, decision)
 	spec.LastChange = lastChange(f, spec, decision.Changes)
 	return outcome{spec: spec, recheck: decision.RecheckAfter, engine: &decision}
 }
@@ -230,6 +230,7 @@ func leave(f facts) outcome {
 	}
 	spec := f.previous.Spec.DeepCopy()
 	spec.Leaving = leaving(f, nil)
+	holdOrdinals(f, spec)
 	spec.Clusters, spec.FollowedBy, spec.Rejected, spec.Notes, spec.Away = nil, nil, nil, nil, nil
 	spec.Contested = nil
 	spec.Replicas, spec.Unplaced, spec.UnplacedReason = nil, 0, ""
