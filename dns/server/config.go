@@ -53,9 +53,6 @@ type Config struct {
 	// internet.
 	ResponsesPerSecond int
 
-	// Transfer says who may copy zones. The zero value: nobody.
-	Transfer Transfer
-
 	// Registerer takes the metrics; nil: there are none to see.
 	Registerer prometheus.Registerer
 	// Logger takes what an operator must know; nil: nobody does.

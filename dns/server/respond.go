@@ -22,6 +22,9 @@ const (
 
 var transportNames = [transports]string{"udp", "tcp", "tls"}
 
+// isStream tells that a response may be several messages.
+func (t transport) isStream() bool { return t == overTCP || t == overTLS }
+
 // maxTCPSize is the most a message over TCP can be, in octets (RFC 1035 section 4.2.2).
 const maxTCPSize = 65535
 
@@ -100,7 +103,7 @@ func (r *responder) answerPacket(dst, packet []byte, from netip.AddrPort, by tra
 	if q.HasTSIG {
 		return r.respondSigned(dst, packet, from, by)
 	}
-	if by != overUDP && (q.Type == wire.TypeAXFR || q.Type == wire.TypeIXFR) {
+	if by.isStream() && (q.Type == wire.TypeAXFR || q.Type == wire.TypeIXFR) {
 		r.wantsZone = true
 		return nil
 	}
@@ -153,8 +156,11 @@ func (r *responder) respondWithoutQuestion(dst []byte, from netip.AddrPort, by t
 }
 
 func (r *responder) resolve(from netip.AddrPort, by transport) wire.Rcode {
-	if r.query.Class == wire.ClassCH {
+	switch {
+	case r.query.Class == wire.ClassCH:
 		return r.resolveChaos()
+	case r.query.Type == wire.TypeIXFR && by == overUDP:
+		return r.tellSerial(from.Addr())
 	}
 	r.client = zone.Client{Addr: from.Addr(), Subnet: r.exchange.subnet, Random: r.random.Uint64(), Window: r.window}
 	r.response.Resolve(r.store.Snapshot(), &r.query, &r.client)

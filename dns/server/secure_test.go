@@ -114,7 +114,7 @@ func (v *validator) section(what string, rrs []dns.RR) map[string][]dns.RR {
 		}
 	}
 	for key := range signatures {
-		if sets[key] == nil && !strings.HasPrefix(what, "RRSIG ") {
+		if sets[key] == nil && !strings.Contains(what, "RRSIG") {
 			v.Errorf("%s: a signature of %s, which is not there", what, key)
 		}
 	}
@@ -178,6 +178,8 @@ func (v *validator) compare(what string, m, want *dns.Msg, qtype uint16, co bool
 		v.Errorf("%s: %s, want %s", what, dns.RcodeToString[m.Rcode], dns.RcodeToString[wantCode])
 	}
 	switch {
+	case qtype == dns.TypeDNSKEY, qtype == dns.TypeCDS, qtype == dns.TypeCDNSKEY: // the zone without keys has none
+		return
 	case isRefused || isReferral || qtype == dns.TypeRRSIG && isNegative && want.Rcode == dns.RcodeSuccess:
 		return
 	case qtype == dns.TypeNSEC && isNegative && want.Rcode == dns.RcodeSuccess:
@@ -185,7 +187,7 @@ func (v *validator) compare(what string, m, want *dns.Msg, qtype uint16, co bool
 			v.Errorf("%s: no NSEC record in the answer:\n%s", what, m)
 		}
 		return
-	case !isNegative && qtype != dns.TypeDNSKEY && qtype != dns.TypeCDS && qtype != dns.TypeANY:
+	case !isNegative && qtype != dns.TypeANY:
 		if got := without(m.Answer); fmt.Sprint(typesOf(got)) != fmt.Sprint(typesOf(want.Answer)) {
 			v.Errorf("%s: answered with %s, want %s", what, got, want.Answer)
 		}
@@ -193,7 +195,7 @@ func (v *validator) compare(what string, m, want *dns.Msg, qtype uint16, co bool
 			v.Errorf("%s: a positive answer with a denial", what)
 		}
 		return
-	case !isNegative, qtype == dns.TypeCDS:
+	case !isNegative:
 		return
 	}
 	if len(nsec) != 1 {
@@ -397,4 +399,3 @@ func BenchmarkRespondSigned(b *testing.B) {
 		})
 	}
 }
-

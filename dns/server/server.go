@@ -44,8 +44,8 @@ type settings struct {
 	secret   [2]uint64
 	limiter  *limiter
 
-	transfers  *transfers
 	signatures *signatures
+	sent       *sentTrees
 	log        *slog.Logger
 	now        func() time.Time
 }
@@ -56,19 +56,15 @@ func New(c Config) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("configuration of the DNS server: %w", err)
 	}
-	t, err := newTransfers(c.Transfer)
-	if err != nil {
-		return nil, fmt.Errorf("configuration of the DNS server: %w", err)
-	}
 	s := &Server{
-		config: c,
+		config:  c,
 		ended:   make(chan struct{}),
 		retired: make(chan struct{}),
 		settings: &settings{
 			store: c.Snapshot, udpSize: c.UDPSize, idle: c.IdleTimeout, identity: c.Identity, version: c.Version,
-			secret:    sipKey(c.CookieSecret),
-			limiter:   newLimiter(c.ResponsesPerSecond, rand.Uint64()),
-			transfers: t, signatures: newSignatures(c.Workers),
+			secret:     sipKey(c.CookieSecret),
+			limiter:    newLimiter(c.ResponsesPerSecond, rand.Uint64()),
+			signatures: newSignatures(c.Workers), sent: &sentTrees{},
 			log: c.Logger, now: c.Now,
 		},
 		conns: newConnections(c.MaxConnections, c.MaxConnectionsPerClient),
@@ -98,9 +94,7 @@ func (s *Server) Start() error {
 		s.listeners = append(s.listeners, l)
 		s.serveConnections(tls.NewListener(l, s.tlsConfig()), overTLS)
 	}
-	if len(s.transfers.notify) > 0 {
-		s.running.Go(s.notify)
-	}
+	s.running.Go(s.notify)
 	if s.config.Registerer != nil {
 		if err := s.config.Registerer.Register(s); err != nil {
 			s.Close()

@@ -177,7 +177,7 @@ func (s *Server) converse(c *connection, by transport, counts *counters) {
 		r.tick(s.now())
 		response = r.respond(response, query, c.client, by)
 		if r.wantsZone {
-			if err := s.transfer(c, r, out); err != nil {
+			if err := s.transfer(c, r, by, out); err != nil {
 				return
 			}
 			out = out[:0]
@@ -200,14 +200,14 @@ func (s *Server) converse(c *connection, by transport, counts *counters) {
 }
 
 // transfer sends what is waiting to be sent, and then a zone.
-func (s *Server) transfer(c *connection, r *responder, waiting []byte) error {
+func (s *Server) transfer(c *connection, r *responder, by transport, waiting []byte) error {
 	if len(waiting) > 0 {
 		c.SetWriteDeadline(time.Now().Add(queryTimeout))
 		if _, err := c.Write(waiting); err != nil {
 			return err
 		}
 	}
-	return r.sendZone(c.client, framedSender(c))
+	return r.sendZone(c.client, by, framedSender(c))
 }
 
 // readMessage reads one message with its length before it (RFC 1035 section 4.2.2) into buf. It makes room as octets

@@ -1,13 +1,11 @@
 package server
 
 import (
-	"encoding/base64"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"net"
 	"net/netip"
-	"slices"
 	"sync"
 	"time"
 
@@ -16,46 +14,6 @@ import (
 	"github.com/hanse-federation/hanse/dns/wire"
 	"github.com/hanse-federation/hanse/dns/zone"
 )
-
-// Transfer says who may copy whole zones (AXFR, RFC 5936), and who is told when they change (NOTIFY, RFC 1996).
-//
-// A copy is a static view: of a balanced name it has the largest set of targets that is answered. That keeps names
-// resolvable by servers of another make when no server of ours is left, without weights.
-type Transfer struct {
-	// Keys are TSIG keys (RFC 8945): names, and secrets in base64. Whoever signs with one may copy every zone.
-	Keys map[string]string
-	// Allow are networks that may copy without a signature.
-	Allow []netip.Prefix
-	// Notify has the addresses of secondaries, and NotifyKey the name of the key that messages to them are signed with,
-	// if any.
-	Notify    []netip.AddrPort
-	NotifyKey string
-}
-
-// transfers is a Transfer made ready.
-type transfers struct {
-	keys   map[string]string // by canonical name
-	allow  []netip.Prefix
-	notify []netip.AddrPort
-	key    string
-}
-
-func newTransfers(t Transfer) (*transfers, error) {
-	out := &transfers{keys: map[string]string{}, allow: t.Allow, notify: t.Notify, key: dns.CanonicalName(t.NotifyKey)}
-	for name, secret := range t.Keys {
-		if _, err := base64.StdEncoding.DecodeString(secret); err != nil || secret == "" {
-			return nil, fmt.Errorf("Transfer.Keys[%q]: the secret is not base64", name)
-		}
-		if _, err := wire.ParseName(name, wire.Root); err != nil {
-			return nil, fmt.Errorf("Transfer.Keys[%q]: %w", name, err)
-		}
-		out.keys[dns.CanonicalName(name)] = secret
-	}
-	if t.NotifyKey != "" && out.keys[out.key] == "" {
-		return nil, fmt.Errorf("Transfer.NotifyKey: no key %q", t.NotifyKey)
-	}
-	return out, nil
-}
 
 // signature is what must be known of a query's TSIG to sign the response. The zero signature means none.
 type signature struct {
@@ -80,10 +38,11 @@ func (r *responder) respondSigned(dst, packet []byte, from netip.AddrPort, by tr
 	}
 	tsig := m.IsTsig()
 	s := signature{name: dns.CanonicalName(tsig.Hdr.Name), algorithm: dns.CanonicalName(tsig.Algorithm), mac: tsig.MAC}
-	s.secret = r.transfers.keys[s.name]
-	if s.secret == "" || !isStrong(s.algorithm) {
+	key := r.keyNamed(s.name)
+	if key == nil || !key.FitsAlgorithm(s.algorithm) {
 		return r.refuseSignature(&m, s, dns.RcodeBadKey, by)
 	}
+	s.secret = key.Secret
 	switch err := dns.TsigVerify(packet, s.secret, "", false); {
 	case errors.Is(err, dns.ErrTime):
 		return r.refuseSignature(&m, s, dns.RcodeBadTime, by)
@@ -111,9 +70,17 @@ func (r *responder) respondSigned(dst, packet []byte, from netip.AddrPort, by tr
 	return signed
 }
 
-// isStrong reports whether an algorithm is one that RFC 8945 section 6 does not advise against.
-func isStrong(algorithm string) bool {
-	return algorithm == dns.HmacSHA256 || algorithm == dns.HmacSHA384 || algorithm == dns.HmacSHA512
+// keyNamed is the TSIG key of that name in the zone that is asked about, or nil.
+func (r *responder) keyNamed(name string) *zone.TSIGKey {
+	snapshot := r.store.Snapshot()
+	if snapshot == nil {
+		return nil
+	}
+	tree := snapshot.Find(r.query.Name())
+	if tree == nil {
+		return nil
+	}
+	return tree.Key(name)
 }
 
 func (r *responder) refuseSignature(m *dns.Msg, s signature, code uint16, by transport) []byte {
@@ -170,53 +137,103 @@ func (r *responder) signTruncated(response []byte) ([]byte, error) {
 // transferSize is the length from which on a message of a transfer is sent, in octets: as long as compression reaches.
 const transferSize = 16000
 
-// sendZone answers a query for AXFR or IXFR on its connection. There are no differences kept, so that IXFR gets the
-// whole zone, or, when it has the current serial, just that (RFC 1995 section 4).
-func (r *responder) sendZone(client netip.AddrPort, send func([]byte) error) error {
+// sendZone answers a query for AXFR or IXFR on its connection. IXFR is answered with the differences (RFC 1995) if the
+// client's serial is one that is still known, and they are less than the zone; with just the SOA if it has nothing to
+// fetch; and else like AXFR.
+func (r *responder) sendZone(client netip.AddrPort, by transport, send func([]byte) error) error {
 	r.response.Reset()
 	r.options = r.options[:0]
 	tree, rcode := r.transferable(client.Addr())
-	r.counts.count(overTCP, r.query.Type, rcode)
+	r.counts.count(by, r.query.Type, rcode)
 	z := &zoneWriter{responder: r, send: send}
 	z.begin()
 	if rcode != wire.NoError {
 		return z.flush(rcode)
 	}
 	z.append(tree.Origin, &tree.SOA)
-	if r.query.Type == wire.TypeIXFR && int32(r.query.IXFRSerial-tree.Serial()) >= 0 {
+	switch {
+	case r.query.Type == wire.TypeIXFR && int32(r.query.IXFRSerial-tree.Serial()) >= 0:
 		return z.flush(wire.NoError)
-	}
-	for name, node := range tree.Names {
-		for i := range node.RRsets() {
-			z.append(name, &node.RRsets()[i])
-		}
-		if b := node.Balanced(); b != nil {
-			for _, set := range b.Static() {
-				z.append(name, set)
-			}
-		}
-		if z.err != nil {
-			return z.err
-		}
+	case r.query.Type == wire.TypeIXFR && z.appendDifference(tree):
+	case tree.Signer() != nil:
+		z.appendSigned(tree)
+	default:
+		z.appendAll(tree)
 	}
 	z.append(tree.Origin, &tree.SOA)
-	return z.flush(wire.NoError)
+	if err := z.flush(wire.NoError); err != nil {
+		return err
+	}
+	r.sent.remember(client.Addr(), tree)
+	return nil
+}
+
+// appendAll writes a zone.
+func (z *zoneWriter) appendAll(tree *zone.Tree) {
+	for name, node := range tree.Names {
+		for _, set := range node.Copied() {
+			z.append(name, set)
+		}
+		if z.err != nil {
+			return
+		}
+	}
+}
+
+// appendDifference writes what has changed since the client's serial: one step, however many there were (RFC 1995
+// section 5). It reports false, and has written nothing, if the whole zone must be sent. That is so for signed zones: a
+// copy of those has signatures that change without the zone.
+func (z *zoneWriter) appendDifference(tree *zone.Tree) bool {
+	old := z.sent.find(tree.Origin, z.query.IXFRSerial)
+	if old == nil {
+		old = z.store.Before(tree.Origin, z.query.IXFRSerial)
+	}
+	if old == nil || old.Signer() != nil || tree.Signer() != nil {
+		return false
+	}
+	removed, added := tree.Difference(old)
+	if len(removed)+len(added) > tree.Len() {
+		return false
+	}
+	z.append(tree.Origin, &old.SOA)
+	for i := range removed {
+		z.append(removed[i].Owner, &removed[i].RRset)
+	}
+	z.append(tree.Origin, &tree.SOA)
+	for i := range added {
+		z.append(added[i].Owner, &added[i].RRset)
+	}
+	return true
+}
+
+// tellSerial answers a query for IXFR over UDP: with the SOA alone, which sends a client that has an older one to TCP (RFC
+// 1995 section 2).
+func (r *responder) tellSerial(client netip.Addr) wire.Rcode {
+	tree, rcode := r.transferable(client)
+	if rcode == wire.NoError {
+		r.writer.Authoritative()
+		r.writer.Append(wire.AnswerSection, "", &tree.SOA, 0)
+	}
+	return rcode
 }
 
 // transferable is the zone asked for, or why it is not given.
 func (r *responder) transferable(client netip.Addr) (*zone.Tree, wire.Rcode) {
-	isAllowed := slices.ContainsFunc(r.transfers.allow, func(p netip.Prefix) bool { return p.Contains(client) })
-	if r.signature.name == "" && !isAllowed || r.query.Class != wire.ClassIN {
+	if r.query.Class != wire.ClassIN {
 		return nil, wire.Refused
 	}
 	snapshot := r.store.Snapshot()
 	if snapshot == nil {
 		return nil, wire.ServFail
 	}
-	if tree := snapshot.Tree(wire.Name(r.query.Name())); tree != nil {
-		return tree, wire.NoError
+	tree := snapshot.Tree(wire.Name(r.query.Name()))
+	switch {
+	case tree == nil:
+		return nil, wire.NotAuth // RFC 5936 section 2.2.1
+	case !tree.MayTransfer(client, r.signature.name):
+		return nil, wire.Refused
 	}
-	return nil, wire.NotAuth // RFC 5936 section 2.2.1
+	return tree, wire.NoError
 }
 
 // zoneWriter spreads records over as many messages as they need.
@@ -288,8 +305,8 @@ func (s *Server) notify() {
 					continue
 				}
 				told[tree.Origin] = tree.Serial()
-				for _, to := range s.transfers.notify {
-					sending.Go(func() { s.notifyOne(tree.Origin, tree.Serial(), to) })
+				for _, to := range tree.Transfer().Notify {
+					sending.Go(func() { s.notifyOne(tree, to) })
 				}
 			}
 		}
@@ -304,16 +321,21 @@ func (s *Server) notify() {
 }
 
 // notifyOne tells one secondary, until it has heard, there is something newer to tell, or it is no use.
-func (s *Server) notifyOne(origin wire.Name, serial uint32, to netip.AddrPort) {
-	client := dns.Client{Timeout: 2 * time.Second, TsigSecret: s.transfers.keys}
+func (s *Server) notifyOne(tree *zone.Tree, to string) {
+	client := dns.Client{Timeout: 2 * time.Second}
+	var key *zone.TSIGKey
+	if keys := tree.Transfer().Keys; len(keys) > 0 {
+		key = &keys[0]
+		client.TsigSecret = map[string]string{dns.CanonicalName(key.Name): key.Secret}
+	}
 	wait := time.Second
 	for range notifyAttempts {
 		var m dns.Msg
-		m.SetNotify(origin.String())
-		if s.transfers.keys[s.transfers.key] != "" {
-			m.SetTsig(s.transfers.key, dns.HmacSHA256, tsigFudge, s.now().Unix())
+		m.SetNotify(tree.Origin.String())
+		if key != nil {
+			m.SetTsig(dns.CanonicalName(key.Name), key.SigningAlgorithm(), tsigFudge, s.now().Unix())
 		}
-		if _, _, err := client.Exchange(&m, to.String()); err == nil {
+		if _, _, err := client.Exchange(&m, to); err == nil {
 			return
 		}
 		select {
@@ -322,12 +344,12 @@ func (s *Server) notifyOne(origin wire.Name, serial uint32, to netip.AddrPort) {
 		case <-time.After(wait):
 			wait *= 2
 		}
-		if snapshot := s.store.Snapshot(); snapshot.Tree(origin) == nil || snapshot.Tree(origin).Serial() != serial {
+		if now := s.store.Snapshot().Tree(tree.Origin); now == nil || now.Serial() != tree.Serial() {
 			return
 		}
 	}
 	s.log.Warn("a secondary does not answer NOTIFY",
-		"zone", origin.String(), "secondary", to.String(), "serial", serial)
+		"zone", tree.Origin.String(), "secondary", to, "serial", tree.Serial())
 }
 
 // framedSender writes messages with their length before them.

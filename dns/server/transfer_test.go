@@ -20,7 +20,15 @@ const (
 	testSecret = "c2VjcmV0LXNlY3JldC1zZWNyZXQtc2VjcmV0LTEyMzQ="
 )
 
-var keys = Transfer{Keys: map[string]string{testKey: testSecret}}
+var keys = zone.Transfer{Keys: []zone.TSIGKey{{Name: testKey, Secret: testSecret}}}
+
+// transferring is a configuration whose zones may be copied.
+func transferring(c zone.Config, t zone.Transfer) zone.Config {
+	for i := range c.Zones {
+		c.Zones[i].Transfer = t
+	}
+	return c
+}
 
 // transferred copies a zone with the client of the other codec, which checks every signature.
 func transferred(s *Server, q *dns.Msg, secret string) (records []string, err error) {
@@ -52,9 +60,9 @@ func axfr(name string) *dns.Msg {
 // TestTransfer: a zone of several messages arrives whole, between two SOA records, balanced names with all their
 // targets.
 func TestTransfer(t *testing.T) {
-	c := benchZone(5000)
+	c := transferring(benchZone(5000), keys)
 	store := storeOf(t, c)
-	s := start(t, Config{Snapshot: store, Transfer: keys})
+	s := start(t, Config{Snapshot: store})
 	for what, secret := range map[string]string{"": "no signature", "d3Jvbmctd3JvbmctIHdyb25nLXdyb25nLXdyb25nISE=": "a wrong signature"} {
 		if records, err := transferred(s, axfr("bench.test."), what); err == nil || len(records) > 0 {
 			t.Errorf("%s: %d records, %v", secret, len(records), err)
@@ -95,7 +103,8 @@ func TestTransfer(t *testing.T) {
 
 func TestTransferByAddress(t *testing.T) {
 	for prefix, allowed := range map[string]bool{"127.0.0.0/8": true, "192.0.2.0/24": false} {
-		s := start(t, Config{Snapshot: storeOf(t, probeZone(t)), Transfer: Transfer{Allow: []netip.Prefix{netip.MustParsePrefix(prefix)}}})
+		allow := zone.Transfer{Allow: []netip.Prefix{netip.MustParsePrefix(prefix)}}
+		s := start(t, Config{Snapshot: storeOf(t, transferring(probeZone(t), allow))})
 		if got, err := transferred(s, axfr("c.test."), ""); (err == nil) != allowed || (len(got) > 70) != allowed {
 			t.Errorf("%s: %d records, %v", prefix, len(got), err)
 		}
@@ -104,7 +113,7 @@ func TestTransferByAddress(t *testing.T) {
 
 // TestSignedQueries: the check before a transfer, over UDP and TCP, also of answers that do not fit.
 func TestSignedQueries(t *testing.T) {
-	s := start(t, Config{Snapshot: storeOf(t, probeZone(t)), Transfer: keys})
+	s := start(t, Config{Snapshot: storeOf(t, transferring(probeZone(t), keys))})
 	ask := func(network, name, key, algorithm, secret string, qtype uint16) (*dns.Msg, error) {
 		var q dns.Msg
 		q.SetQuestion(name, qtype)
@@ -144,7 +153,7 @@ func TestNotify(t *testing.T) {
 	}
 	heard := make(chan string, 100)
 	var ignored atomic.Bool // the first message, as a lost one would be
-	secondary := &dns.Server{PacketConn: pc, TsigSecret: keys.Keys, MsgAcceptFunc: func(dns.Header) dns.MsgAcceptAction { return dns.MsgAccept },
+	secondary := &dns.Server{PacketConn: pc, TsigSecret: map[string]string{testKey: testSecret}, MsgAcceptFunc: func(dns.Header) dns.MsgAcceptAction { return dns.MsgAccept },
 		Handler: dns.HandlerFunc(func(w dns.ResponseWriter, q *dns.Msg) {
 			if !ignored.Swap(true) {
 				return
@@ -157,11 +166,9 @@ func TestNotify(t *testing.T) {
 		})}
 	go secondary.ActivateAndServe()
 	defer secondary.Shutdown()
-	c := probeZone(t)
+	c := transferring(probeZone(t), zone.Transfer{Keys: keys.Keys, Notify: []string{pc.LocalAddr().String()}})
 	store := storeOf(t, c)
-	start(t, Config{Snapshot: store, Transfer: Transfer{Keys: keys.Keys, NotifyKey: testKey, Notify: []netip.AddrPort{
-		netip.MustParseAddrPort(pc.LocalAddr().String()),
-	}}})
+	start(t, Config{Snapshot: store})
 	for serial := range uint32(2) {
 		select {
 		case got := <-heard:

@@ -1,6 +1,9 @@
 package wire
 
-import "encoding/binary"
+import (
+	"bytes"
+	"encoding/binary"
+)
 
 // RRset is a record set in the form in which it is written: its records one after another, each with an owner that
 // points to the question (offset 12), class IN and the TTL. Names in the data are not compressed.
@@ -53,6 +56,16 @@ func (s *RRset) All(yield func(data []byte) bool) {
 		}
 		rest = rest[end:]
 	}
+}
+
+// Has reports whether one of the records has this data.
+func (s *RRset) Has(data []byte) bool {
+	for other := range s.All {
+		if bytes.Equal(other, data) {
+			return true
+		}
+	}
+	return false
 }
 
 // layout says where names stand in the data of a type: after skip octets, count of them. Only the types of RFC 1035 may

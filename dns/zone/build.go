@@ -113,6 +113,7 @@ func plant(z *Zone, s *Snapshot, p problems) *Tree {
 	b.nameServers()
 	b.soa()
 	b.keys()
+	b.checkTransfer()
 	b.records(z.Records, "records")
 	for i := range z.Services {
 		b.addService(&z.Services[i], element("services", i))

@@ -36,9 +36,33 @@ type Zone struct {
 	// fragments caches.
 	ClientSubnet bool
 	// Keys sign the zone (DNSSEC); none: it is not signed.
-	Keys     []Key
+	Keys []Key `json:",omitempty"`
+	// Transfer says who may copy the zone; the zero value: nobody.
+	Transfer Transfer `json:",omitzero"`
 	Records  []Record
 	Services []Service
+}
+
+// Transfer says who may copy a zone (AXFR, RFC 5936, and IXFR, RFC 1995), and who is told when it changes (NOTIFY, RFC
+// 1996).
+type Transfer struct {
+	// Keys are for signed messages (TSIG). If there are any, only who signs with one of them may copy, and the first one
+	// signs what secondaries are told.
+	Keys []TSIGKey
+	// Allow are networks. If there are any, only they may copy; without them and without Keys nobody may.
+	Allow []netip.Prefix
+	// Notify has the addresses of secondaries, host:port.
+	Notify []string
+}
+
+// TSIGKey is a secret shared with another server (RFC 8945).
+type TSIGKey struct {
+	// Name of the key, as both sides write it.
+	Name string
+	// Algorithm is hmac-sha256, hmac-sha384 or hmac-sha512; empty: the first.
+	Algorithm string
+	// Secret in base64.
+	Secret string
 }
 
 // Key is a key that a zone is signed with. Private is in PKCS #8 form; whoever has it can forge the zone.

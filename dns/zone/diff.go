@@ -35,36 +35,43 @@ func Diff(a, b *Snapshot) ([]Change, bool) {
 // changedNames are the names whose own data differ, in their canonical order.
 func changedNames(before, now *Tree) []wire.Name {
 	var names []wire.Name
-	differ := func(name wire.Name) {
-		if !sameData(before.Node([]byte(name)), now.Node([]byte(name))) {
+	differ(before, now, func(name wire.Name, was, is *Node) {
+		if !sameData(was, is) {
 			names = append(names, name)
 		}
-	}
-	if before.names.seed == now.names.seed && len(before.names.shards) == len(now.names.shards) {
-		for i, shard := range now.names.shards {
-			if former := before.names.shards[i]; former != shard {
-				for name := range shard.nodes {
-					differ(name)
-				}
-				for name := range former.nodes {
-					if shard.nodes[name] == nil {
-						differ(name)
-					}
-				}
-			}
-		}
-	} else { // spread over more shards meanwhile
-		for name := range now.Names {
-			differ(name)
-		}
-		for name := range before.Names {
-			if now.Node([]byte(name)) == nil {
-				differ(name)
-			}
-		}
-	}
+	})
 	slices.SortFunc(names, compareNames)
 	return names
+}
+
+// differ calls visit for names whose nodes may differ; a node is nil where there is no such name. What the two trees
+// share is not looked at.
+func differ(before, now *Tree, visit func(name wire.Name, was, is *Node)) {
+	if before.names.seed == now.names.seed && len(before.names.shards) == len(now.names.shards) {
+		for i, shard := range now.names.shards {
+			former := before.names.shards[i]
+			if former == shard {
+				continue
+			}
+			for name, n := range shard.nodes {
+				visit(name, former.nodes[name], n)
+			}
+			for name, n := range former.nodes {
+				if shard.nodes[name] == nil {
+					visit(name, n, nil)
+				}
+			}
+		}
+		return
+	}
+	for name, n := range now.Names { // spread over more shards meanwhile
+		visit(name, before.Node([]byte(name)), n)
+	}
+	for name, n := range before.Names {
+		if now.Node([]byte(name)) == nil {
+			visit(name, n, nil)
+		}
+	}
 }
 
 // sameData tells that two nodes, which may be nil, were made from the same records and service.

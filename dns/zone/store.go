@@ -5,16 +5,22 @@ import (
 	"fmt"
 	"sync"
 	"sync/atomic"
+
+	"github.com/hanse-federation/hanse/dns/wire"
 )
 
 // Store publishes snapshots. Readers never wait; writers take turns.
 type Store struct {
 	current atomic.Pointer[Snapshot]
 	writing sync.Mutex
+	history []*Snapshot // the last ones before the current, the oldest first; guarded by writing
 
 	waiting sync.Mutex
 	changed chan struct{} // closed and made anew by publish; nil while nobody waits
 }
+
+// historySize is how many snapshots are kept for those who ask what has changed since. They share what has not.
+const historySize = 64
 
 // NewStore is a store without a snapshot: servers answer SERVFAIL until the first Set.
 func NewStore() *Store { return &Store{} }
@@ -34,6 +40,12 @@ func (s *Store) Changed() <-chan struct{} {
 
 // publish must be called with the right to write.
 func (s *Store) publish(next *Snapshot) {
+	if previous := s.current.Load(); previous != nil {
+		if len(s.history) == historySize {
+			s.history = append(s.history[:0:0], s.history[1:]...)
+		}
+		s.history = append(s.history, previous)
+	}
 	s.current.Store(next)
 	s.waiting.Lock()
 	defer s.waiting.Unlock()
@@ -84,6 +96,18 @@ func (s *Store) Update(serial uint32, changes ...Change) error {
 		return fmt.Errorf("building serial %d: %w", serial, err)
 	}
 	s.publish(next)
+	return nil
+}
+
+// Before is the zone with this origin as it was under an earlier serial, or nil if that is no longer known.
+func (s *Store) Before(origin wire.Name, serial uint32) *Tree {
+	s.writing.Lock()
+	defer s.writing.Unlock()
+	for i := len(s.history) - 1; i >= 0; i-- {
+		if t := s.history[i].Tree(origin); t != nil && t.Serial() == serial {
+			return t
+		}
+	}
 	return nil
 }
 
