@@ -24,7 +24,8 @@
 //
 // The private key and the certificate of one identity are in one PEM file, so that the two cannot be out of step.
 //
-// Several replicas of one hub must have one authority: copy ca.pem into the directory of each before its first start.
+// Several replicas of one hub must have one authority. It is stored once, by PKIOptions.Keep, and each takes it from
+// there; whoever may read that store could read the hub's Secrets as well.
 // Serving certificates are each replica's own.
 //
 // Certificates begin an hour before they are made, so that a client whose clock is a little behind accepts them. When

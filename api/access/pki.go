@@ -1,7 +1,6 @@
 package access
 
 import (
-	"bytes"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -43,6 +42,9 @@ type PKIOptions struct {
 	// SANs are host names and IP addresses for the serving certificate, besides localhost, 127.0.0.1, ::1 and the
 	// machine's host name.
 	SANs []string
+	// Keep stores the authority where all replicas of the hub and its backups find it, unless one is stored there
+	// already, and returns what is stored; for an empty text it only reads. nil means that the directory is all there is.
+	Keep func(text []byte) ([]byte, error)
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
 }
@@ -52,6 +54,7 @@ type PKIOptions struct {
 type PKI struct {
 	dir  string
 	sans []string
+	keep func([]byte) ([]byte, error)
 	now  func() time.Time
 
 	ca identity
@@ -68,10 +71,16 @@ type identity struct {
 
 // OpenPKI opens the authority in dir, or makes one there when dir holds none. The directory is made with mode 0700.
 //
+// Where opts.Keep is given, the authority that is stored there is the one: a directory without any gets it, one with
+// another is refused.
+//
 // A file that exists but cannot be read, parsed or used is an error that names the file; nothing is replaced then.
 // The serving certificate alone is made anew when it is near its end, not valid now, or lacks one of the SANs.
 func OpenPKI(dir string, opts PKIOptions) (*PKI, error) {
-	p := &PKI{dir: dir, now: opts.Now}
+	p := &PKI{dir: dir, keep: opts.Keep, now: opts.Now}
+	if p.keep == nil {
+		p.keep = func(text []byte) ([]byte, error) { return text, nil }
+	}
 	if p.now == nil {
 		p.now = time.Now
 	}
@@ -111,10 +120,16 @@ func servingNames(extra []string) ([]string, error) {
 
 func (p *PKI) openCA() error {
 	path := filepath.Join(p.dir, caFile)
-	ca, err := readIdentity(path)
+	text, err := os.ReadFile(path)
+	isNew := errors.Is(err, fs.ErrNotExist)
+	if isNew {
+		text, err = p.obtainCA(path)
+	}
+	if err != nil {
+		return fmt.Errorf("open the hub's certificate authority: %w", err)
+	}
+	ca, err := parseIdentity(path, text)
 	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return p.makeCA(path)
 	case err != nil:
 		return fmt.Errorf("open the hub's certificate authority: %w", err)
 	case !ca.cert.IsCA:
@@ -124,18 +139,53 @@ func (p *PKI) openCA() error {
 		return fmt.Errorf("open the hub's certificate authority: %s is valid from %s to %s, but the clock says %s",
 			path, stamp(ca.cert.NotBefore), stamp(ca.cert.NotAfter), stamp(now))
 	}
+	if isNew {
+		if err := writeSecretFile(path, text); err != nil {
+			return fmt.Errorf("store the hub's certificate authority: %w", err)
+		}
+	}
 	p.ca = *ca
+	return p.confirmCA(path, text)
+}
+
+// obtainCA reads the stored authority, or makes one.
+func (p *PKI) obtainCA(path string) ([]byte, error) {
+	if stored, err := p.keep(nil); err != nil || len(stored) > 0 {
+		return stored, err
+	}
+	if _, err := os.Stat(filepath.Join(p.dir, servingFile)); err == nil {
+		return nil, fmt.Errorf("%s is missing although %s exists: restore it, or remove the whole directory to start "+
+			"with a new authority (every kubeconfig issued so far then stops working)", path, servingFile)
+	}
+	made, err := p.makeCA()
+	if err != nil {
+		return nil, err
+	}
+	return p.keep(made) // another replica may have been faster
+}
+
+// confirmCA makes sure that the authority of the directory is the stored one.
+func (p *PKI) confirmCA(path string, text []byte) error {
+	stored, err := p.keep(text)
+	if err != nil {
+		return fmt.Errorf("open the hub's certificate authority: %w", err)
+	}
+	kept, err := parseIdentity("the stored authority", stored)
+	if err != nil {
+		return fmt.Errorf("open the hub's certificate authority: %w", err)
+	}
+	if !kept.cert.Equal(p.ca.cert) {
+		return fmt.Errorf("open the hub's certificate authority: the one in %s is not the one that this hub has stored in "+
+			"etcd: is this the data directory of another hub? Move %s away to take the stored one", path, p.dir)
+	}
 	return nil
 }
 
-func (p *PKI) makeCA(path string) error {
-	if _, err := os.Stat(filepath.Join(p.dir, servingFile)); err == nil {
-		return fmt.Errorf("%s is missing although %s exists: restore it, or remove the whole directory to start with a "+
-			"new authority (every kubeconfig issued so far then stops working)", path, servingFile)
-	}
+// makeCA makes an authority and returns it as it is stored.
+func (p *PKI) makeCA() ([]byte, error) {
 	key, err := newKey()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	template := &x509.Certificate{
 		Subject:               pkix.Name{CommonName: "hanse-hub-ca"},
@@ -147,13 +197,9 @@ func (p *PKI) makeCA(path string) error {
 	}
 	cert, err := sign(template, key.Public(), template, key)
 	if err != nil {
-		return fmt.Errorf("make the hub's certificate authority: %w", err)
+		return nil, fmt.Errorf("make the hub's certificate authority: %w", err)
 	}
-	p.ca = identity{cert: cert, key: key}
-	if err := writeIdentity(path, p.ca); err != nil {
-		return fmt.Errorf("store the hub's certificate authority: %w", err)
-	}
-	return nil
+	return encodeIdentity(identity{cert: cert, key: key})
 }
 
 func (p *PKI) openServing() error {
@@ -377,11 +423,19 @@ func parseIdentity(path string, text []byte) (*identity, error) {
 }
 
 func writeIdentity(path string, id identity) error {
-	key, err := encodeKey(id.key)
+	text, err := encodeIdentity(id)
 	if err != nil {
 		return err
 	}
-	return writeSecretFile(path, bytes.Join([][]byte{encodeCertificate(id.cert.Raw), key}, nil))
+	return writeSecretFile(path, text)
+}
+
+func encodeIdentity(id identity) ([]byte, error) {
+	key, err := encodeKey(id.key)
+	if err != nil {
+		return nil, err
+	}
+	return slices.Concat(encodeCertificate(id.cert.Raw), key), nil
 }
 
 func encodeCertificate(der []byte) []byte {

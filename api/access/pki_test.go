@@ -324,3 +324,55 @@ func TestHandshake(t *testing.T) {
 		t.Errorf("a client that does not trust the authority connected")
 	}
 }
+
+// kept is a store that several hubs share.
+type kept struct {
+	mu   sync.Mutex
+	text []byte
+}
+
+func (k *kept) keep(text []byte) ([]byte, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.text == nil && len(text) > 0 {
+		k.text = text
+	}
+	return k.text, nil
+}
+
+func TestAuthorityIsThatOfTheStore(t *testing.T) {
+	store := &kept{}
+	open := func(dir string) (*PKI, error) { return OpenPKI(dir, PKIOptions{Keep: store.keep}) }
+	first, err := open(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir() // of another replica, or after a restore
+	for range 2 {
+		other, err := open(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if string(other.CABundle()) != string(first.CABundle()) {
+			t.Error("two data directories with one store have two authorities")
+		}
+	}
+	foreign := t.TempDir()
+	if _, err := OpenPKI(foreign, PKIOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := open(foreign); err == nil || !strings.Contains(err.Error(), "data directory of another hub?") {
+		t.Errorf("the directory of another hub: %v", err)
+	}
+	// A hub from before there was a store brings its authority along.
+	alone := t.TempDir()
+	before, err := OpenPKI(alone, PKIOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	store.text = nil
+	after, err := open(alone)
+	if err != nil || string(after.CABundle()) != string(before.CABundle()) || store.text == nil {
+		t.Errorf("the first start with a store: %v", err)
+	}
+}

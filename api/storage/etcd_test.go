@@ -265,3 +265,22 @@ func TestExternalSharesWhatEmbeddedServes(t *testing.T) {
 		t.Error("an external etcd says it is embedded")
 	}
 }
+
+// The first value stays, over restarts as well, and looking is no write.
+func TestKeepKeepsTheFirst(t *testing.T) {
+	dir := t.TempDir()
+	e := open(t, dir, 0)
+	for _, step := range []struct{ give, want string }{{"", ""}, {"one", "one"}, {"two", "one"}, {"", "one"}} {
+		got, err := e.Keep(t.Context(), "authority", []byte(step.give))
+		if err != nil || string(got) != step.want {
+			t.Errorf("given %q it keeps %q, %v; want %q", step.give, got, err, step.want)
+		}
+	}
+	if err := e.Close(); err != nil {
+		t.Fatal(err)
+	}
+	e = open(t, dir, 0)
+	if got, err := e.Keep(t.Context(), "authority", []byte("three")); err != nil || string(got) != "one" {
+		t.Errorf("after a restart it keeps %q, %v", got, err)
+	}
+}

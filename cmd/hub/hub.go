@@ -91,7 +91,7 @@ func (h *Hub) build(ctx context.Context) error {
 	}{
 		{"data directory", h.openDataDir},
 		{"etcd", func() error { return h.openEtcd(ctx) }},
-		{"certificates", h.openPKI},
+		{"certificates", func() error { return h.openPKI(ctx) }},
 		{"port", func() (err error) { listener, err = h.listen(ctx); return err }},
 		{"DNS", h.buildDNS}, // binds its ports before anything is promised
 		{"API", func() error { return h.buildAPI(listener) }},
@@ -141,7 +141,9 @@ func (h *Hub) openEtcd(ctx context.Context) error {
 	return nil
 }
 
-func (h *Hub) openPKI() error {
+func (h *Hub) openPKI(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, etcdPatience)
+	defer cancel()
 	sans := slices.Clone(h.config.SANs)
 	if host, _, err := net.SplitHostPort(h.config.Listen); err == nil && host != "" {
 		if ip := net.ParseIP(host); ip == nil || !ip.IsUnspecified() {
@@ -149,7 +151,10 @@ func (h *Hub) openPKI() error {
 		}
 	}
 	var err error
-	h.pki, err = access.OpenPKI(filepath.Join(h.config.DataDir, "pki"), access.PKIOptions{SANs: sans})
+	h.pki, err = access.OpenPKI(filepath.Join(h.config.DataDir, "pki"), access.PKIOptions{
+		SANs: sans,
+		Keep: func(text []byte) ([]byte, error) { return h.etcd.Keep(ctx, "authority", text) },
+	})
 	return err
 }
 
