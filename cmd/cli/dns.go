@@ -20,11 +20,27 @@ import (
 const defaultDNSPort = "8053"
 
 func newDNS(hub *access) *cobra.Command {
+	var server nameserverFlags
 	c := &cobra.Command{
 		Use:   "dns",
-		Short: "Ask the hub's DNS server",
+		Short: "Run a DNS server away from the hub, or ask one",
+		Long: `Run a DNS server that answers what the hub does, in this process, until it is interrupted.
+
+It follows the hub, keeps what it heard last on disk, and goes on answering while the hub is away, also after a restart.
+Any number of them can run; hanse dns servers lists them. A second process on the same --data-dir and --listen takes
+over from the first without losing a query: that is how to upgrade.
+
+hanse dns kubeconfig makes an account on the hub that may do this and nothing else.`,
+		Example: `  hanse dns kubeconfig edge > dns.kubeconfig
+  hanse dns --kubeconfig dns.kubeconfig --data-dir /var/lib/hanse-dns --listen 192.0.2.53:53
+  hanse dns servers
+  hanse dns lookup web.shop.example.org`,
+		Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error { return runNameserver(c, hub, server) },
 	}
-	c.AddCommand(newLookup(hub))
+	server.add(c.Flags())
+	_ = c.MarkFlagDirname("data-dir")
+	c.AddCommand(newLookup(hub), newDNSServers(hub), newDNSKubeconfig(hub))
 	return c
 }
 

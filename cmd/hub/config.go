@@ -75,7 +75,7 @@ func (c Config) complete() (Config, error) {
 		return c, errors.New("certificates for etcd are given, but no endpoints")
 	}
 	if c.Logger == nil {
-		logger, err := newLogger(c.LogFormat, c.LogLevel)
+		logger, err := NewLogger(c.LogFormat, c.LogLevel)
 		if err != nil {
 			return c, err
 		}
@@ -84,7 +84,8 @@ func (c Config) complete() (Config, error) {
 	return c, nil
 }
 
-func newLogger(format, level string) (*slog.Logger, error) {
+// NewLogger makes a logger that writes to standard error: format is text or json, level debug, info, warn or error.
+func NewLogger(format, level string) (*slog.Logger, error) {
 	var options slog.HandlerOptions
 	var lowest slog.Level
 	if err := lowest.UnmarshalText([]byte(cmp.Or(level, "info"))); err != nil {

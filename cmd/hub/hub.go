@@ -28,11 +28,13 @@ import (
 	"github.com/hanse-federation/hanse/api/server"
 	"github.com/hanse-federation/hanse/api/storage"
 	"github.com/hanse-federation/hanse/api/v1alpha1"
+	"github.com/hanse-federation/hanse/dns/feed"
 	dnsserver "github.com/hanse-federation/hanse/dns/server"
 	"github.com/hanse-federation/hanse/dns/zone"
 	"github.com/hanse-federation/hanse/federation"
 	"github.com/hanse-federation/hanse/federation/admit"
 	"github.com/hanse-federation/hanse/federation/claim"
+	"github.com/hanse-federation/hanse/federation/convergence"
 )
 
 // Hub is a hub that is ready to run.
@@ -209,7 +211,8 @@ func (h *Hub) buildAPI(listener net.Listener) error {
 		TLS:             h.pki.ServingTLS(),
 		Access:          newDoors(h.ctx, h.config, h.pki).open,
 		CRDs:            crds,
-		Namespaces:      []string{v1alpha1.SystemNamespace},
+		Namespaces:      []string{v1alpha1.SystemNamespace, convergence.Namespace},
+		Protected:       []server.Route{{Path: feed.Path, Handler: feed.Serve(h.zones), LongRunning: true}},
 		Admission:       &admit.Plugin{Claims: h.claims.Load},
 		Clusters:        h.clusters,
 		Reviews:         h.reviews(),
@@ -309,6 +312,7 @@ func (h *Hub) Run(ctx context.Context) error {
 	})
 	group.Go(func() error { h.etcd.KeepSpace(serving); return nil })
 	group.Go(func() error { settle(serving); return nil })
+	group.Go(func() error { return h.reportDNS(ctx) })
 	group.Go(func() error {
 		defer endServing()
 		defer end()

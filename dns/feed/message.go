@@ -6,6 +6,9 @@ import (
 	"github.com/hanse-federation/hanse/dns/zone"
 )
 
+// Path is where a hub serves the feed.
+const Path = "/dns/feed"
+
 // Format is the version of the messages. A follower refuses any other.
 const Format = 1
 

@@ -77,7 +77,7 @@ func IsHubOwn(obj *unstructured.Unstructured) bool {
 // isSystem names the namespaces whose content is the hub's own.
 func isSystem(namespace string) bool {
 	switch namespace {
-	case metav1.NamespaceSystem, metav1.NamespacePublic, "kube-node-lease", v1alpha1.SystemNamespace:
+	case metav1.NamespaceSystem, metav1.NamespacePublic, "kube-node-lease", v1alpha1.SystemNamespace, "hanse-dns":
 		return true
 	}
 	return false

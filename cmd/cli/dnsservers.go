@@ -1,0 +1,154 @@
+package cli
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	coordinationv1 "k8s.io/api/coordination/v1"
+	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/hanse-federation/hanse/dns/feed"
+	"github.com/hanse-federation/hanse/federation/convergence"
+	"github.com/hanse-federation/hanse/federation/enroll"
+)
+
+func newDNSServers(hub *access) *cobra.Command {
+	c := &cobra.Command{
+		Use:   "servers",
+		Short: "The DNS servers: which runs, and which version of the names it answers",
+		Args:  cobra.NoArgs,
+	}
+	output := formatFlag(c, asJSON, asYAML, asName)
+	c.RunE = func(c *cobra.Command, _ []string) error {
+		h, err := hub.connect()
+		if err != nil {
+			return err
+		}
+		var leases coordinationv1.LeaseList
+		if err := h.List(c.Context(), &leases, client.InNamespace(convergence.Namespace)); err != nil {
+			return enroll.Diagnose(h.what, err)
+		}
+		var servers []convergence.Server
+		for i := range leases.Items {
+			if s, ok := convergence.ServerOf(&leases.Items[i]); ok {
+				servers = append(servers, s)
+			}
+		}
+		return serverTable(servers, time.Now()).print(c, *output)
+	}
+	return c
+}
+
+// dnsServer is one row.
+type dnsServer struct {
+	Name      string   `json:"name"`
+	State     string   `json:"state"`
+	Serial    uint32   `json:"serial"`
+	Seen      string   `json:"seen"`
+	Version   string   `json:"version"`
+	Addresses []string `json:"addresses"`
+}
+
+// silentAfter is when a server that has not been heard of is shown as silent.
+const silentAfter = 30 * time.Second
+
+func serverTable(servers []convergence.Server, now time.Time) printed {
+	p := printed{head: []string{"NAME", "STATE", "SERIAL", "SEEN", "VERSION", "ADDRESSES"},
+		empty: "no DNS server has told the hub of itself yet"}
+	rows := []dnsServer{}
+	slices.SortFunc(servers, func(a, b convergence.Server) int { return cmp.Compare(a.Name, b.Name) })
+	for _, s := range servers {
+		row := dnsServer{s.Name, "Running", s.Serial, s.Renewed.UTC().Format(time.RFC3339), s.Version, s.Addresses}
+		switch {
+		case !s.IsRunning:
+			row.State = "Ended"
+		case now.Sub(s.Renewed) > silentAfter:
+			row.State = "Silent"
+		case s.Serial == 0:
+			row.State = "Waiting"
+		}
+		seen := metav1.NewTime(s.Renewed)
+		rows = append(rows, row)
+		p.names = append(p.names, "lease/"+s.Name)
+		p.rows = append(p.rows, []string{row.Name, row.State, fmt.Sprint(row.Serial), ago(&seen, now) + " ago", row.Version,
+			strings.Join(row.Addresses, ",")})
+	}
+	p.value = rows
+	return p
+}
+
+// dnsAccount is the account of a DNS server on the hub.
+type dnsAccount struct {
+	name     string
+	duration time.Duration
+}
+
+func newDNSKubeconfig(hub *access) *cobra.Command {
+	var account dnsAccount
+	c := &cobra.Command{
+		Use:   "kubeconfig NAME",
+		Short: "Make the account of DNS servers on the hub, and print its kubeconfig",
+		Long: `Make a ServiceAccount on the hub for DNS servers and print a kubeconfig with a token of it.
+
+The account may read what is answered, and write the Leases in the namespace ` + convergence.Namespace + ` by which DNS
+servers tell the hub what they serve; nothing else. Any number of servers can share it. Delete the ServiceAccount
+` + convergence.Namespace + `/NAME to take the token back; a server that is not let in any more goes on answering what it has.`,
+		Example: `  hanse dns kubeconfig edge > dns.kubeconfig`,
+		Args:    oneArg("the NAME"),
+		RunE: func(c *cobra.Command, args []string) error {
+			account.name = args[0]
+			if account.duration < 10*time.Minute {
+				return usagef("--duration %s: a token lasts at least 10m", account.duration)
+			}
+			h, err := hub.connect()
+			if err != nil {
+				return err
+			}
+			return account.make(c, h)
+		},
+	}
+	c.Flags().DurationVar(&account.duration, "duration", 366*24*time.Hour, "how long the token lasts; the hub may give less")
+	return c
+}
+
+// dnsRole is what DNS servers may do on the hub.
+const dnsRole = "hanse-dns"
+
+func (a dnsAccount) make(c *cobra.Command, h *hubAPI) error {
+	subject := rbacv1.Subject{Kind: rbacv1.ServiceAccountKind, Namespace: convergence.Namespace, Name: a.name}
+	for _, obj := range []client.Object{
+		&rbacv1.ClusterRole{
+			ObjectMeta: metav1.ObjectMeta{Name: dnsRole},
+			Rules:      []rbacv1.PolicyRule{{Verbs: []string{"get"}, NonResourceURLs: []string{feed.Path}}},
+		},
+		&rbacv1.Role{
+			ObjectMeta: metav1.ObjectMeta{Namespace: convergence.Namespace, Name: dnsRole},
+			Rules: []rbacv1.PolicyRule{{Verbs: []string{"get", "create", "update"},
+				APIGroups: []string{coordinationv1.GroupName}, Resources: []string{"leases"}}},
+		},
+		&corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: convergence.Namespace, Name: a.name}},
+		&rbacv1.ClusterRoleBinding{
+			ObjectMeta: metav1.ObjectMeta{Name: dnsRole + "-" + a.name},
+			RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: dnsRole},
+			Subjects:   []rbacv1.Subject{subject},
+		},
+		&rbacv1.RoleBinding{
+			ObjectMeta: metav1.ObjectMeta{Namespace: convergence.Namespace, Name: dnsRole + "-" + a.name},
+			RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "Role", Name: dnsRole},
+			Subjects:   []rbacv1.Subject{subject},
+		},
+	} {
+		if err := client.IgnoreAlreadyExists(h.Create(c.Context(), obj)); err != nil {
+			return enroll.Diagnose(h.what, err)
+		}
+	}
+	h.namespace = convergence.Namespace
+	return runToken(c, h, tokenRequest{account: a.name, duration: a.duration, kubeconfig: true})
+}

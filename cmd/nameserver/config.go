@@ -1,0 +1,71 @@
+package nameserver
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"strings"
+	"time"
+
+	"k8s.io/apimachinery/pkg/util/validation"
+	"k8s.io/client-go/rest"
+)
+
+// Config is a DNS server. Hub, DataDir and Listen are required.
+type Config struct {
+	// Hub is how to reach the hub.
+	Hub *rest.Config
+	// Name of this server among those of the hub. Default: the machine's.
+	Name string
+	// Listen are the addresses for UDP and TCP.
+	Listen []string
+	// DataDir has the snapshot, and the socket over which the next process takes over.
+	DataDir string
+	// MetricsListen is the address of /metrics, /livez and /readyz. Empty: they are not served.
+	MetricsListen string
+	// ResponsesPerSecond bounds like UDP responses to one client network; 0 does not.
+	ResponsesPerSecond int
+	// Version of the program, told to the hub.
+	Version string
+	Logger  *slog.Logger
+	// Now is the clock. Default: time.Now.
+	Now func() time.Time
+}
+
+// complete fills in the defaults and checks the rest.
+func (c Config) complete() (Config, error) {
+	var errs []error
+	if c.Hub == nil {
+		errs = append(errs, errors.New("no hub is given"))
+	}
+	if c.DataDir == "" {
+		errs = append(errs, errors.New("no data directory is given"))
+	}
+	if len(c.Listen) == 0 {
+		errs = append(errs, errors.New("no address to listen on is given"))
+	}
+	for _, address := range c.Listen {
+		if _, _, err := net.SplitHostPort(address); err != nil {
+			errs = append(errs, fmt.Errorf("%q is no address such as 192.0.2.53:53: %w", address, err))
+		}
+	}
+	if c.Name == "" {
+		host, err := os.Hostname()
+		if err != nil {
+			errs = append(errs, fmt.Errorf("finding a name for this server: %w", err))
+		}
+		c.Name = strings.ToLower(host)
+	}
+	for _, problem := range validation.IsDNS1123Subdomain(c.Name) {
+		errs = append(errs, fmt.Errorf("%q cannot be the name of this server: %s", c.Name, problem))
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	return c, errors.Join(errs...)
+}

@@ -1,0 +1,23 @@
+// Package nameserver is the composition root of `hanse dns`: a DNS server that runs away from the hub and answers what
+// the hub does.
+//
+//	New    reads the last snapshot, takes over from a former process, and answers from then on
+//	Run    follows the hub, saves what it hears and tells the hub what it serves, until the context ends
+//	Close  gives back what New took
+//
+// # Guarantees
+//
+// The hub is needed for news only. What was heard last is on disk before long, whole and with a checksum, and a process
+// that starts without the hub answers from it. A file that is damaged is set aside and said so; the server then answers
+// SERVFAIL until the hub has spoken, so that resolvers go on to another server and cache nothing.
+//
+// A process that starts on the data directory of a running one takes over its sockets: the former one answers what it
+// has taken and ends, and no query is lost.
+//
+// All servers that have heard of the same serial give a client the same answers.
+//
+// # Considerations
+//
+// The account on the hub may read the feed of snapshots and keep its Lease in hanse-dns, and nothing else; `hanse dns
+// kubeconfig` makes it. The snapshot has what is answered, and no credentials.
+package nameserver
