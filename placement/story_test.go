@@ -2,77 +2,19 @@ package placement
 
 import (
 	"errors"
-	"flag"
 	"fmt"
-	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
+	"github.com/hanse-federation/hanse/placement/story"
 )
 
-var update = flag.Bool("update", false, "rewrite testdata/*.txt; commit only differences that you understand")
-
-// TestStories plays testdata/*.txt, the manual of this package. A file holds stories, each begun by a "## title"; a
-// story holds steps: lines that change the world, "----", and the decision that follows, up to an empty line.
+// TestStories plays testdata/*.txt, the manual of this package: each step tells the decision that follows.
 func TestStories(t *testing.T) {
-	files, err := filepath.Glob("testdata/*.txt")
-	if err != nil || len(files) == 0 {
-		t.Fatalf("no stories: %v", err)
-	}
-	for _, file := range files {
-		text, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		played := ""
-		for i, story := range strings.Split(string(text), "## ") {
-			if i == 0 {
-				played = story
-				continue
-			}
-			title, story, _ := strings.Cut(story, "\n")
-			t.Run(strings.TrimSuffix(filepath.Base(file), ".txt")+"/"+title, func(t *testing.T) {
-				got := play(t, story)
-				played += "## " + title + "\n" + got
-				if diff := cmp.Diff(story, got); diff != "" && !*update {
-					t.Errorf("(-want,+got):\n%s", diff)
-				}
-			})
-		}
-		if *update && !t.Failed() {
-			if err := os.WriteFile(file, []byte(played), 0o644); err != nil {
-				t.Fatal(err)
-			}
-		}
-	}
-}
-
-// play tells the story again, with the decisions as they are now.
-func play(t *testing.T, story string) string {
-	w := newWorld()
-	var told strings.Builder
-	for _, step := range strings.SplitAfter(story, "\n\n") {
-		lines, _, decides := strings.Cut(step, "----\n")
-		told.WriteString(lines)
-		if !decides {
-			continue
-		}
-		for _, line := range strings.Split(lines, "\n") {
-			if err := w.run(line); err != nil {
-				t.Fatalf("%q: %v", line, err)
-			}
-		}
-		told.WriteString("----\n" + w.tell())
-		if strings.HasSuffix(step, "\n\n") {
-			told.WriteString("\n")
-		}
-	}
-	return told.String()
+	story.Play(t, "testdata/*.txt", func() story.World { return newWorld() })
 }
 
 // world is what the lines of a story change.
@@ -88,9 +30,9 @@ func newWorld() *world {
 		API: API{"apps", "v1", "Deployment"}, HasReplicas: true, Mode: ModeDivide}}}
 }
 
-// tell decides, and remembers the decision for the next step; unless a line says otherwise all replicas in reachable
+// Tell decides, and remembers the decision for the next step; unless a line says otherwise all replicas in reachable
 // clusters become ready.
-func (w *world) tell() string {
+func (w *world) Tell(*testing.T) string {
 	if w.err != nil {
 		text := "error: " + w.err.Error() + "\n"
 		w.err = nil
@@ -118,11 +60,8 @@ func (w *world) settle() {
 }
 
 // run obeys one line: a word, then names and key=value settings.
-func (w *world) run(line string) error {
+func (w *world) Obey(line string) error {
 	words := strings.Fields(line)
-	if len(words) == 0 || strings.HasPrefix(line, "#") {
-		return nil
-	}
 	if w.in.Previous != nil && w.ready == nil {
 		w.ready, w.stuck = map[string]int64{}, map[string]int64{}
 	}

@@ -3,9 +3,7 @@ package collect
 import (
 	"cmp"
 	"errors"
-	"flag"
 	"fmt"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -22,57 +20,12 @@ import (
 	"github.com/hanse-federation/hanse/federation/ledger"
 	"github.com/hanse-federation/hanse/federation/member"
 	"github.com/hanse-federation/hanse/federation/template"
+	"github.com/hanse-federation/hanse/placement/story"
 )
 
-var update = flag.Bool("update", false, "rewrite testdata/*.txt; commit only differences that you understand")
-
-// TestStories plays testdata/report.txt: stories begun by a "## title", of steps: lines that change the world, "----",
-// and the status that is stored then, up to an empty line.
+// TestStories plays what is reported: each step tells the status that is stored then.
 func TestStories(t *testing.T) {
-	const file = "testdata/report.txt"
-	text, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	stories := strings.Split(string(text), "\n## ")
-	played := stories[:1]
-	for _, story := range stories[1:] {
-		title, rest, _ := strings.Cut(story, "\n")
-		t.Run(title, func(t *testing.T) {
-			got := title + "\n" + play(t, rest)
-			played = append(played, got)
-			if diff := gocmp.Diff(story, got); diff != "" && !*update {
-				t.Errorf("(-want +got):\n%s", diff)
-			}
-		})
-	}
-	if *update && !t.Failed() && len(played) == len(stories) {
-		if err := os.WriteFile(file, []byte(strings.Join(played, "\n## ")), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-}
-
-func play(t *testing.T, story string) string {
-	w := newWorld()
-	var told strings.Builder
-	for _, step := range strings.SplitAfter(story, "\n\n") {
-		lines, _, reports := strings.Cut(step, "----\n")
-		told.WriteString(lines)
-		for _, line := range strings.Split(lines, "\n") {
-			if err := w.obey(line); err != nil {
-				t.Fatalf("%q: %v", line, err)
-			}
-		}
-		if !reports {
-			continue
-		}
-		told.WriteString("----\n" + w.report(t))
-		if strings.HasSuffix(step, "\n\n") {
-			told.WriteString("\n")
-		}
-	}
-	return told.String()
+	story.Play(t, "testdata/report.txt", func() story.World { return newWorld() })
 }
 
 // world is what the lines of a story change.
@@ -116,7 +69,7 @@ func (w *world) member(name string) *memberView {
 }
 
 // report tells what is stored now, and stores it.
-func (w *world) report(t *testing.T) string {
+func (w *world) Tell(t *testing.T) string {
 	t.Helper()
 	v := w.view()
 	status := distributionStatus(v, w.now)
@@ -146,11 +99,8 @@ func orZero(v any) any {
 }
 
 // obey follows one line.
-func (w *world) obey(line string) error {
+func (w *world) Obey(line string) error {
 	words := strings.Fields(line)
-	if len(words) == 0 || strings.HasPrefix(line, "#") {
-		return nil
-	}
 	rest := strings.TrimSpace(strings.TrimPrefix(line, words[0]))
 	switch words[0] {
 	case "template":

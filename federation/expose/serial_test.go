@@ -78,7 +78,7 @@ func TestVersionOfStatus(t *testing.T) {
 		"template {apiVersion: v1, kind: Service, metadata: {name: web}}", "at Service/web east=10.0.0.1",
 		"global web {service: web}",
 	} {
-		if err := s.obey(line); err != nil {
+		if err := s.Obey(line); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -93,7 +93,7 @@ func TestVersionOfStatus(t *testing.T) {
 	if got := status(8).Version; got != 7 {
 		t.Errorf("nothing changed, and yet answered by %d, want 7", got)
 	}
-	if err := s.obey("at Service/web east=10.0.0.2"); err != nil {
+	if err := s.Obey("at Service/web east=10.0.0.2"); err != nil {
 		t.Fatal(err)
 	}
 	if got := status(9).Version; got != 9 {

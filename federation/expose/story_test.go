@@ -2,14 +2,11 @@ package expose
 
 import (
 	"errors"
-	"flag"
 	"fmt"
-	"os"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -18,57 +15,12 @@ import (
 	"github.com/hanse-federation/hanse/api/v1alpha1"
 	"github.com/hanse-federation/hanse/dns/zone"
 	"github.com/hanse-federation/hanse/federation/template"
+	"github.com/hanse-federation/hanse/placement/story"
 )
 
-var update = flag.Bool("update", false, "rewrite testdata/*.txt; commit only differences that you understand")
-
-// TestStories plays testdata/answers.txt: stories begun by a "## title", of steps: lines that change the world, "----",
-// and what is served and told then, up to an empty line.
+// TestStories plays what is served: each step tells the zones, and what is told of them, then.
 func TestStories(t *testing.T) {
-	const file = "testdata/answers.txt"
-	text, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	stories := strings.Split(string(text), "\n## ")
-	played := stories[:1]
-	for _, story := range stories[1:] {
-		title, rest, _ := strings.Cut(story, "\n")
-		t.Run(title, func(t *testing.T) {
-			got := title + "\n" + play(t, rest)
-			played = append(played, got)
-			if diff := cmp.Diff(story, got); diff != "" && !*update {
-				t.Errorf("(-want +got):\n%s", diff)
-			}
-		})
-	}
-	if *update && !t.Failed() && len(played) == len(stories) {
-		if err := os.WriteFile(file, []byte(strings.Join(played, "\n## ")), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-}
-
-func play(t *testing.T, story string) string {
-	s := newStage()
-	var told strings.Builder
-	for _, step := range strings.SplitAfter(story, "\n\n") {
-		lines, _, serves := strings.Cut(step, "----\n")
-		told.WriteString(lines)
-		for _, line := range strings.Split(lines, "\n") {
-			if err := s.obey(line); err != nil {
-				t.Fatalf("%q: %v", line, err)
-			}
-		}
-		if !serves {
-			continue
-		}
-		told.WriteString("----\n" + s.tell())
-		if strings.HasSuffix(step, "\n\n") {
-			told.WriteString("\n")
-		}
-	}
-	return told.String()
+	story.Play(t, "testdata/answers.txt", func() story.World { return newStage() })
 }
 
 // stage is what the lines of a story change.
@@ -118,11 +70,8 @@ func (s *stage) world() world {
 }
 
 // obey follows one line.
-func (s *stage) obey(line string) error {
+func (s *stage) Obey(line string) error {
 	words := strings.Fields(line)
-	if len(words) == 0 || strings.HasPrefix(line, "#") {
-		return nil
-	}
 	rest := strings.TrimSpace(strings.TrimPrefix(line, words[0]))
 	switch words[0] {
 	case "zone": // name and spec
@@ -268,7 +217,7 @@ func (s *stage) running(kindName string, words []string) error {
 }
 
 // tell says what is served and what the statuses say, and stores the statuses.
-func (s *stage) tell() string {
+func (s *stage) Tell(*testing.T) string {
 	w := s.world()
 	p := build(w)
 	s.exposer.served = s.exposer.servable(p, w)

@@ -20,7 +20,7 @@ func TestWhateverHappens(t *testing.T) {
 		obey := func(format string, args ...any) {
 			line := fmt.Sprintf(format, args...)
 			told += line + "\n"
-			if err := w.obey(line); err != nil {
+			if err := w.Obey(line); err != nil {
 				t.Fatalf("%s: %v", line, err)
 			}
 		}

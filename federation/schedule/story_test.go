@@ -2,11 +2,8 @@ package schedule
 
 import (
 	"errors"
-	"flag"
 	"fmt"
 	"maps"
-	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -24,64 +21,13 @@ import (
 	"github.com/hanse-federation/hanse/federation/kinds"
 	"github.com/hanse-federation/hanse/federation/template"
 	"github.com/hanse-federation/hanse/placement"
+	"github.com/hanse-federation/hanse/placement/story"
 )
 
-var update = flag.Bool("update", false, "rewrite testdata/*.txt; commit only differences that you understand")
-
-// TestStories plays testdata/*.txt. A file holds stories, each begun by a "## title"; a story holds steps: lines that
-// change the world, "----", and the Distribution that is stored then, up to an empty line. Between two steps all
-// replicas become ready and no copy is removed, unless a line says otherwise.
+// TestStories plays decisions: each step tells the Distribution that is stored then. Between two steps all replicas
+// become ready and no copy is removed, unless a line says otherwise.
 func TestStories(t *testing.T) {
-	files, err := filepath.Glob("testdata/*.txt")
-	if err != nil || len(files) == 0 {
-		t.Fatalf("no stories: %v", err)
-	}
-	for _, file := range files {
-		text, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		stories := strings.Split(string(text), "\n## ")
-		played := stories[:1]
-		for _, story := range stories[1:] {
-			title, rest, _ := strings.Cut(story, "\n")
-			t.Run(strings.TrimSuffix(filepath.Base(file), ".txt")+"/"+title, func(t *testing.T) {
-				got := title + "\n" + play(t, rest)
-				played = append(played, got)
-				if diff := cmp.Diff(story, got); diff != "" && !*update {
-					t.Errorf("(-want +got):\n%s", diff)
-				}
-			})
-		}
-		if *update && !t.Failed() && len(played) == len(stories) {
-			if err := os.WriteFile(file, []byte(strings.Join(played, "\n## ")), 0o644); err != nil {
-				t.Fatal(err)
-			}
-		}
-	}
-}
-
-// play tells the story again, with the decisions as they are now.
-func play(t *testing.T, story string) string {
-	w := newWorld()
-	var told strings.Builder
-	for _, step := range strings.SplitAfter(story, "\n\n") {
-		lines, _, decides := strings.Cut(step, "----\n")
-		told.WriteString(lines)
-		for _, line := range strings.Split(lines, "\n") {
-			if err := w.obey(line); err != nil {
-				t.Fatalf("%q: %v", line, err)
-			}
-		}
-		if !decides {
-			continue
-		}
-		told.WriteString("----\n" + describe(w.decide(t)))
-		if strings.HasSuffix(step, "\n\n") {
-			told.WriteString("\n")
-		}
-	}
-	return told.String()
+	story.Play(t, "testdata/*.txt", func() story.World { return newWorld() })
 }
 
 // world is what the lines of a story change.
@@ -97,6 +43,9 @@ type world struct {
 func newWorld() *world {
 	return &world{f: facts{now: time.Unix(1_000_000, 0).UTC(), joined: map[string]bool{}}, ready: map[string]int64{}}
 }
+
+// Tell plays one step and tells the Distribution that is stored then.
+func (w *world) Tell(t *testing.T) string { return describe(w.decide(t)) }
 
 // decide plays one step: what became of the last decision, the next one, and that it is stored.
 func (w *world) decide(t *testing.T) outcome {
@@ -183,11 +132,8 @@ func (w *world) store(spec *v1alpha1.DistributionSpec) {
 }
 
 // obey follows one line: a word, then names and key=value settings.
-func (w *world) obey(line string) error {
+func (w *world) Obey(line string) error {
 	words := strings.Fields(line)
-	if len(words) == 0 || strings.HasPrefix(line, "#") {
-		return nil
-	}
 	rest := strings.TrimSpace(strings.TrimPrefix(line, words[0]))
 	switch words[0] {
 	case "cluster":
