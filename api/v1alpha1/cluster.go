@@ -17,7 +17,7 @@ import (
 // +kubebuilder:printcolumn:name=Nodes,type=integer,JSONPath=`.status.nodes.ready`
 // +kubebuilder:printcolumn:name=Region,type=string,JSONPath=`.spec.region`
 // +kubebuilder:printcolumn:name=Provider,type=string,priority=1,JSONPath=`.spec.provider`
-// +kubebuilder:printcolumn:name=Last Seen,type=date,JSONPath=`.status.lastSeen`
+// +kubebuilder:printcolumn:name=Last Seen,type=date,priority=1,JSONPath=`.status.lastSeen`
 // +kubebuilder:printcolumn:name=Age,type=date,JSONPath=`.metadata.creationTimestamp`
 // +kubebuilder:validation:XValidation:rule="self.metadata.name.matches('^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$')",message="metadata.name must be a DNS label (at most 63 of a-z, 0-9 and -): it becomes part of DNS names"
 type Cluster struct {
@@ -132,7 +132,8 @@ type ClusterStatus struct {
 	UID string `json:"uid,omitempty"`
 	// KubernetesVersion of the member's API server.
 	KubernetesVersion string `json:"kubernetesVersion,omitempty"`
-	// LastSeen is when the member last answered; figures of the member are as old as this.
+	// LastSeen is when the member last answered; figures of the member are as old as this. While it is Ready it answers
+	// now, and this is brought up to date every few minutes only.
 	LastSeen *metav1.Time `json:"lastSeen,omitempty"`
 	// Nodes of the member.
 	Nodes *NodeSummary `json:"nodes,omitempty"`

@@ -49,7 +49,10 @@ func clusterTable(list *v1alpha1.ClusterList, now time.Time) printed {
 			ready, why = string(c.Status), c.Reason+": "+c.Message
 		}
 		seen := ago(cluster.Status.LastSeen, now)
-		if seen != "" {
+		switch {
+		case ready == "True":
+			seen = "now" // else it would not be
+		case seen != "":
 			seen += " ago"
 		}
 		p.names = append(p.names, "cluster/"+cluster.Name)

@@ -62,7 +62,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, request reconcile.Request) (
 	if cluster.DeletionTimestamp != nil {
 		return r.end(ctx, cluster, connected)
 	}
-	return reconcile.Result{RequeueAfter: r.renew(ctx, cluster, connected)}, nil
+	return reconcile.Result{RequeueAfter: min(r.renew(ctx, cluster, connected), lastSeenLag)}, nil
 }
 
 // again turns a conflict with another writer into another look.

@@ -14,7 +14,7 @@ import (
 	"github.com/hanse-federation/hanse/federation/member"
 )
 
-// lastSeenLag is how old lastSeen may be while the member is ready.
+// lastSeenLag is how old lastSeen may be while the member is ready. Ready says itself that the member answers now.
 const lastSeenLag = 5 * time.Minute
 
 // report writes what is seen of a member, if it differs from what is stored.
