@@ -357,17 +357,17 @@ func (s *scenario) notReady(check string) error {
 	return nil
 }
 
-// When the quota of the database is reached, reads go on and writes say why; when objects were deleted, writes go on.
+// When the quota of the database is reached, reads go on and writes say why; when objects were deleted, which goes also
+// where finalizers must be written, writes go on.
 func TestTheDatabaseIsFull(t *testing.T) {
 	s := own(t, harness.HubOptions{Flags: []string{"--etcd-quota", "16Mi"}})
 	ballast := strings.Repeat("ballast ", 64<<10)
 	var refusal error
 	written := 0
 	for ; written < 200 && refusal == nil; written++ {
-		refusal = s.hub.Client.Create(t.Context(), &corev1.ConfigMap{
-			ObjectMeta: metav1.ObjectMeta{Namespace: s.ns, Name: fmt.Sprintf("ballast-%d", written)},
-			Data:       map[string]string{"ballast": ballast},
-		})
+		c := annotated(s.ns, fmt.Sprintf("ballast-%d", written), "*=1") // its deletion waits for copies, and is a write
+		c.Data["ballast"] = ballast
+		refusal = s.hub.Client.Create(t.Context(), c)
 	}
 	if refusal == nil || !strings.Contains(refusal.Error(), "space") {
 		t.Fatalf("after %d objects of 512 KiB the hub says %v, want that there is no space", written, refusal)

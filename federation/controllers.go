@@ -18,6 +18,7 @@ import (
 	"k8s.io/client-go/discovery"
 	"k8s.io/client-go/dynamic"
 	clientscheme "k8s.io/client-go/kubernetes/scheme"
+	typedcorev1 "k8s.io/client-go/kubernetes/typed/core/v1"
 	"k8s.io/client-go/rest"
 	toolscache "k8s.io/client-go/tools/cache"
 	"k8s.io/utils/ptr"
@@ -32,6 +33,7 @@ import (
 
 	"github.com/hanse-federation/hanse/api/v1alpha1"
 	"github.com/hanse-federation/hanse/dns/zone"
+	"github.com/hanse-federation/hanse/federation/announce"
 	"github.com/hanse-federation/hanse/federation/apply"
 	"github.com/hanse-federation/hanse/federation/claim"
 	"github.com/hanse-federation/hanse/federation/collect"
@@ -77,6 +79,7 @@ type Federation struct {
 	config    Config
 	manager   manager.Manager
 	dynamic   dynamic.Interface
+	core      typedcorev1.CoreV1Interface
 	templates *template.Store
 	fleet     *fleet.Fleet
 	ledger    *ledger.Ledger
@@ -116,11 +119,15 @@ func New(ctx context.Context, c Config) (*Federation, error) {
 	if err != nil {
 		return nil, fmt.Errorf("preparing a client of the hub: %w", err)
 	}
+	core, err := typedcorev1.NewForConfig(c.Hub)
+	if err != nil {
+		return nil, fmt.Errorf("preparing a client of the hub: %w", err)
+	}
 	disco, err := discovery.NewDiscoveryClientForConfig(c.Hub)
 	if err != nil {
 		return nil, fmt.Errorf("preparing a client of the hub: %w", err)
 	}
-	f := &Federation{config: c, manager: mgr, dynamic: dyn, ledger: &ledger.Ledger{}}
+	f := &Federation{config: c, manager: mgr, dynamic: dyn, core: core, ledger: &ledger.Ledger{}}
 	f.templates = template.NewStore(template.Options{
 		Discovery: disco,
 		ListWatch: func(kind template.Kind) toolscache.ListerWatcher { return listWatch(c.Records, dyn, kind) },
@@ -172,6 +179,8 @@ func (f *Federation) setUp(ctx context.Context) error {
 		Servers: c.DNSServers, Leads: f.leads.Load, Logger: c.Logger, Now: now,
 	})
 
+	announcer := &announce.Announcer{Cache: cached, Templates: f.templates, Events: f.core}
+
 	f.planner = &plan.Planner{
 		Hub: c.Hub, ID: apply.Hub(c.HubUID), Facts: f.facts, Leads: f.leads.Load, Now: now,
 	}
@@ -212,6 +221,7 @@ func (f *Federation) setUp(ctx context.Context) error {
 		f.templates.WaitForSync,
 		func(ctx context.Context) error { return c.Claims.WaitForSync(ctx) },
 		propagator.Watch, // fills the ledger: what is known to be applied is not applied again
+		announcer.Watch,
 		func(context.Context) error { return members.SetUp(f.manager) },
 		func(context.Context) error { return add(f.manager, "schedule", 4, scheduler, scheduleSource) },
 		func(context.Context) error { return add(f.manager, "collect", 8, collector, collectSource) },

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"slices"
 	"sync"
 	"time"
@@ -165,4 +166,41 @@ func (e escalation) Validate(ctx context.Context, a admission.Attributes, _ admi
 		return nil
 	}
 	return e.server.access.Escalates(ctx, a.GetObject(), a.GetOldObject())
+}
+
+// space refuses what is new when the database is full, so that what is left of it serves to delete: an object that waits
+// for its copies in members is written several times before it is gone.
+type space struct{ isFull func() bool }
+
+var _ admission.ValidationInterface = space{}
+
+// Handles implements admission.Interface.
+func (space) Handles(operation admission.Operation) bool {
+	return operation == admission.Create || operation == admission.Update
+}
+
+// notStored are the groups whose objects are questions.
+var notStored = sets.New("authentication.k8s.io", "authorization.k8s.io")
+
+// Validate implements admission.ValidationInterface.
+func (s space) Validate(_ context.Context, a admission.Attributes, _ admission.ObjectInterfaces) error {
+	resource := a.GetResource().GroupResource()
+	if !s.isFull() || a.IsDryRun() || notStored.Has(resource.Group) || resource.Resource == "plans" {
+		return nil
+	}
+	if old, ok := a.GetOldObject().(metav1.Object); ok && old != nil && a.GetOperation() == admission.Update &&
+		old.GetDeletionTimestamp() != nil {
+		return nil // finalizers go
+	}
+	if isHub := a.GetUserInfo() != nil && a.GetUserInfo().GetName() == hubUser; isHub && a.GetKind().Kind != "Event" {
+		return nil // it says what becomes of what is deleted, and lets go of it
+	}
+	return &apierrors.StatusError{ErrStatus: metav1.Status{
+		Status: metav1.StatusFailure,
+		Code:   http.StatusInsufficientStorage,
+		Reason: "InsufficientStorage",
+		Message: fmt.Sprintf("%s %q is not written: the hub's database has no space left within its quota; delete objects, "+
+			"or raise --etcd-quota", resource, a.GetName()),
+		Details: &metav1.StatusDetails{Group: resource.Group, Kind: resource.Resource, Name: a.GetName()},
+	}}
 }

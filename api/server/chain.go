@@ -59,7 +59,7 @@ func (s *Server) buildChain(context.Context) error {
 	s.chain = c
 
 	chain := []admission.Interface{
-		&lifecycle{server: s, ending: map[string]time.Time{}}, newOwnKinds(s.cfg.CRDs), escalation{s},
+		&lifecycle{server: s, ending: map[string]time.Time{}}, newOwnKinds(s.cfg.CRDs), escalation{s}, space{s.cfg.Etcd.Full},
 	}
 	if s.cfg.Admission != nil {
 		chain = append(chain, s.cfg.Admission)
@@ -88,13 +88,16 @@ func (s *Server) longRunning() request.LongRunningRequestCheck {
 	}
 }
 
+// hubUser is the name of the hub itself.
+const hubUser = "system:hanse-hub"
+
 // loopbackChain is the chain for Loopback: its caller is the hub itself, it is not limited, and it may act as others.
 func (s *Server) loopbackChain(handler http.Handler) http.Handler {
 	c := *s.chain
 	c.FlowControl = nil
 	c.MaxRequestsInFlight, c.MaxMutatingRequestsInFlight = 0, 0
 	self := &authenticator.Response{User: &user.DefaultInfo{
-		Name: "system:hanse-hub", Groups: []string{user.SystemPrivilegedGroup, user.AllAuthenticated},
+		Name: hubUser, Groups: []string{user.SystemPrivilegedGroup, user.AllAuthenticated},
 	}}
 	c.Authentication.Authenticator = authenticator.RequestFunc(func(*http.Request) (*authenticator.Response, bool, error) {
 		return self, true, nil

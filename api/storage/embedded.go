@@ -23,8 +23,12 @@ const (
 	lockFile      = "LOCK"
 	etcdFolder    = "etcd"
 
-	// DefaultQuotaBytes is the size of the database at which etcd refuses writes (2 GiB, etcd's own default).
+	// DefaultQuotaBytes is the size of the database at which nothing new is taken (2 GiB, etcd's own default).
 	DefaultQuotaBytes = 2 << 30
+
+	// minReserve and maxReserve bound what is kept above the quota for making space: the deletion of an object that waits
+	// for its copies is a write, too.
+	minReserve, maxReserve = 8 << 20, 256 << 20
 
 	// maxRequestBytes bounds one etcd request. An API body may have 3 MiB; stored as protobuf it is smaller.
 	maxRequestBytes = 3 << 20
@@ -47,7 +51,8 @@ type EmbeddedConfig struct {
 	// DataDir is the hub's data directory. etcd lives in its folder "etcd"; other files beside it are left alone.
 	// It is made (0700) when missing.
 	DataDir string
-	// QuotaBytes is the size of the database at which writes are refused. 0 means DefaultQuotaBytes.
+	// QuotaBytes is the size of the database from which on it is Full. etcd itself refuses writes an eighth above it (at
+	// least 8 MiB, at most 256 MiB). 0 means DefaultQuotaBytes.
 	QuotaBytes int64
 	// Prefix is the beginning of all keys. Empty means DefaultPrefix.
 	Prefix string
@@ -102,6 +107,7 @@ func OpenEmbedded(ctx context.Context, cfg EmbeddedConfig) (*Etcd, error) {
 
 	e := newEtcd(v3client.New(server.Server), cfg.Prefix, []string{"embedded"}, cfg.Logger)
 	e.embedded, e.quota = true, cfg.QuotaBytes
+	e.size = server.Server.Backend().Size
 	e.defrag = server.Server.Backend().Defrag
 	e.closers = []func(){undo, server.Close}
 	return e, nil
@@ -112,7 +118,7 @@ func embedConfig(dir, sockets string, cfg EmbeddedConfig) *embed.Config {
 	c := embed.NewConfig()
 	c.Name = memberName
 	c.Dir = dir
-	c.QuotaBackendBytes = cfg.QuotaBytes
+	c.QuotaBackendBytes = cfg.QuotaBytes + min(max(cfg.QuotaBytes/8, minReserve), maxReserve)
 	c.MaxRequestBytes = maxRequestBytes
 	c.ZapLoggerBuilder = embed.NewZapLoggerBuilder(zapTo(cfg.Logger))
 

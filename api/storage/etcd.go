@@ -36,6 +36,7 @@ type Etcd struct {
 	quota     int64 // bytes; 0 when unknown (external)
 	log       *slog.Logger
 	compactor compactor
+	size      func() int64 // of the embedded database; nil when external
 	defrag    func() error // of the embedded server; its in-process client panics there (etcd 3.7)
 
 	mu      sync.Mutex

@@ -24,10 +24,10 @@ func (e *Etcd) Checks() []Check {
 type Health struct {
 	// Version of the etcd server.
 	Version string
-	// Size is the size of the database file, InUse what of it holds data, Quota the size at which writes are refused
-	// (0: not known). Bytes.
+	// Size is the size of the database file, InUse what of it holds data, Quota the size from which on nothing new is
+	// taken (0: not known). Bytes.
 	Size, InUse, Quota int64
-	// NoSpace tells that etcd refuses writes because the quota was reached.
+	// NoSpace tells that the quota was reached: the database is Full, or etcd refuses every write.
 	NoSpace bool
 	// Took is how long one consistent read took.
 	Took time.Duration
@@ -48,7 +48,8 @@ func (e *Etcd) Health(ctx context.Context) (Health, error) {
 			continue
 		}
 		out.Version, out.Size, out.InUse = status.Version, status.DbSize, status.DbSizeInUse
-		if status.DbSizeQuota > 0 {
+		out.NoSpace = e.Full()
+		if status.DbSizeQuota > 0 && !e.embedded {
 			out.Quota = status.DbSizeQuota
 		}
 		alarms, err := e.client.AlarmList(ctx)
@@ -62,6 +63,11 @@ func (e *Etcd) Health(ctx context.Context) (Health, error) {
 	}
 	return out, last
 }
+
+// Full tells that the embedded database has reached its quota. Nothing new is to be written then, but what makes space
+// is, deletions above all: there is a reserve for it. It costs nothing to ask. An external etcd has no reserve, refuses
+// writes by itself, and is never Full.
+func (e *Etcd) Full() bool { return e.size != nil && e.size() >= e.quota }
 
 // checkAnswers makes one read that needs a working quorum.
 func (e *Etcd) checkAnswers(ctx context.Context) error {
@@ -78,7 +84,7 @@ func (e *Etcd) checkSpace(ctx context.Context) error {
 	case err != nil:
 		return err
 	case health.NoSpace:
-		return fmt.Errorf("etcd refuses writes: its database has reached the quota (%d of %d bytes, %d in use); "+
+		return fmt.Errorf("etcd takes nothing new: its database has reached the quota (%d of %d bytes, %d in use); "+
 			"delete objects, or raise the quota", health.Size, health.Quota, health.InUse)
 	}
 	return nil

@@ -30,7 +30,7 @@ func (e *Etcd) KeepSpace(ctx context.Context) {
 			continue
 		}
 		if !isFull {
-			e.log.Error("etcd refuses writes: its quota is reached; delete objects, or raise the quota",
+			e.log.Error("etcd takes nothing new: its quota is reached; delete objects, or raise the quota",
 				"size", health.Size, "inUse", health.InUse, "quota", health.Quota)
 		}
 		isFull = true

@@ -39,6 +39,9 @@ const (
 	ReasonDrifted = "Drifted"
 )
 
+// ReasonRepaired: somebody changed the object in the member, and it was brought back.
+const ReasonRepaired = "DriftRepaired"
+
 // Good tells that the member is as asked.
 func (e Entry) Good() bool {
 	switch e.Verdict {

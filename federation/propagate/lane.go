@@ -173,6 +173,9 @@ func (l *lane) bring(ctx context.Context, f facts) reconcile.Result {
 		Reason:  string(result.Reason),
 		Message: result.Message,
 	}
+	if isApplied {
+		entry.Reason, entry.Message = repaired(f, result)
+	}
 	if result.OK() && result.Verdict != apply.Skipped {
 		entry.Revision, entry.Fingerprint, entry.Generation = revision, result.Fingerprint, result.Generation
 		entry.TemplateGeneration = f.template.GetGeneration()
@@ -182,6 +185,18 @@ func (l *lane) bring(ctx context.Context, f facts) reconcile.Result {
 	}
 	l.record(f, entry)
 	return l.again(f.ref, result)
+}
+
+// repaired tells that an apply of what had been applied before undid what somebody did in the member.
+func repaired(f facts, result apply.Result) (reason, message string) {
+	switch {
+	case result.Reason != "":
+	case result.Verdict == apply.Created && f.live == nil:
+		return ledger.ReasonRepaired, "somebody deleted it in the member; it was made again"
+	case result.Verdict == apply.Configured && f.live != nil:
+		return ledger.ReasonRepaired, "somebody changed it in the member; it was brought back"
+	}
+	return string(result.Reason), result.Message
 }
 
 // stillApplied is the entry of an object that is as the last apply left it.
