@@ -2,7 +2,7 @@
 //
 // One file a kind: Cluster (a member), Placement and ClusterPlacement (what goes where, in which shares),
 // Distribution (the stored decision for one template and what became of it in each member), GlobalService and
-// Zone (DNS). The Go types carry their documentation, defaults and validation as markers; the schemas that the
+// Zone (DNS), KindRule (what the hub knows of a custom kind). The Go types carry their documentation, defaults and validation as markers; the schemas that the
 // hub serves are generated from them into crds/ and embedded here, so that the types and the API cannot drift
 // apart.
 //

@@ -18,6 +18,7 @@ func AddToScheme(scheme *runtime.Scheme) error {
 		&Distribution{}, &DistributionList{},
 		&GlobalService{}, &GlobalServiceList{},
 		&Zone{}, &ZoneList{},
+		&KindRule{}, &KindRuleList{},
 		&Plan{}, &PlanList{},
 	)
 	metav1.AddToGroupVersion(scheme, GroupVersion)

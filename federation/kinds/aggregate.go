@@ -68,8 +68,8 @@ func (in aggregation) desired() int64 {
 	for _, member := range in.members {
 		desired += member.Desired
 	}
-	if len(in.rule.replicas) > 0 {
-		desired = max(desired, intOr(in.template, 1, in.rule.replicas...))
+	if in.rule.hasReplicas() {
+		desired = max(desired, in.rule.replicasOf(in.template))
 	}
 	return desired
 }
@@ -79,7 +79,7 @@ func (in aggregation) desired() int64 {
 // wanted.
 func (in aggregation) observedGeneration() int64 {
 	previous := intOr(in.previous, 0, "observedGeneration")
-	isNoneNeeded := len(in.rule.replicas) > 0 && in.desired() == 0
+	isNoneNeeded := in.rule.hasReplicas() && in.desired() == 0
 	if len(in.members) == 0 && !isNoneNeeded {
 		return previous
 	}

@@ -1,8 +1,6 @@
 package kinds
 
 import (
-	"cmp"
-
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 )
@@ -13,12 +11,16 @@ var autoscaler = Rule{
 	mode:    Follows,
 	scales:  true,
 	follows: autoscalerTarget,
+	bounds: func(obj map[string]any) (least, most int64) {
+		return intOr(obj, 1, "spec", "minReplicas"), intOr(obj, 0, "spec", "maxReplicas")
+	},
+	isSilent: true,
 	numbers: func(obj map[string]any) []Number {
 		// Below one, an autoscaler is refused (most) or switched off (least).
 		return append(wholeNumber(obj, 1, "spec", "minReplicas"), wholeNumber(obj, 1, "spec", "maxReplicas")...)
 	},
 	fit: func(obj map[string]any, _ Share) error {
-		return fitBounds(obj, "minReplicas", "maxReplicas")
+		return fitBounds(obj)
 	},
 	status: []string{"observedGeneration", "lastScaleTime", "currentReplicas", "desiredReplicas", "conditions"},
 	keep:   [][]string{{"spec", "minReplicas"}, {"spec", "maxReplicas"}},
@@ -36,34 +38,6 @@ var autoscaler = Rule{
 	aggregate: aggregateAutoscaler,
 }
 
-// scaledObject is KEDA's: it makes an autoscaler in each member, and so has bounds to divide.
-var scaledObject = Rule{
-	step:    scalers,
-	mode:    Follows,
-	scales:  true,
-	follows: scaledObjectTarget,
-	numbers: func(obj map[string]any) []Number {
-		// KEDA may scale to none, and does so by default.
-		return append(wholeNumber(obj, 0, "spec", "minReplicaCount"), wholeNumber(obj, 1, "spec", "maxReplicaCount")...)
-	},
-	fit: func(obj map[string]any, _ Share) error {
-		return fitBounds(obj, "minReplicaCount", "maxReplicaCount")
-	},
-	aggregate: aggregateGeneric,
-}
-
-// scaledObjectTarget: unlike an autoscaler's, its target is a Deployment unless it says otherwise.
-func scaledObjectTarget(obj map[string]any, namespace string) (Target, bool) {
-	ref := mapAt(obj, "spec", "scaleTargetRef")
-	version, err := schema.ParseGroupVersion(cmp.Or(stringAt(ref, "apiVersion"), "apps/v1"))
-	name := stringAt(ref, "name")
-	if name == "" || err != nil {
-		return Target{}, false
-	}
-	kind := schema.GroupKind{Group: version.Group, Kind: cmp.Or(stringAt(ref, "kind"), "Deployment")}
-	return Target{Ref: &Ref{GroupKind: kind, Namespace: namespace, Name: name}}, true
-}
-
 func autoscalerTarget(obj map[string]any, namespace string) (Target, bool) {
 	ref := mapAt(obj, "spec", "scaleTargetRef")
 	name, kind := stringAt(ref, "name"), stringAt(ref, "kind")
@@ -79,13 +53,13 @@ func autoscalerTarget(obj map[string]any, namespace string) (Target, bool) {
 }
 
 // fitBounds: rounding may put a member's least above its most; the most is the limit that costs.
-func fitBounds(obj map[string]any, leastField, mostField string) error {
-	least, limited := intAt(obj, "spec", leastField)
-	most, set := intAt(obj, "spec", mostField)
+func fitBounds(obj map[string]any) error {
+	least, limited := intAt(obj, "spec", "minReplicas")
+	most, set := intAt(obj, "spec", "maxReplicas")
 	if !limited || !set || least <= most {
 		return nil
 	}
-	return setAt(obj, most, "spec", leastField)
+	return setAt(obj, most, "spec", "minReplicas")
 }
 
 func aggregateAutoscaler(in aggregation) map[string]any {

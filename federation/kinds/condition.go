@@ -133,17 +133,51 @@ func (in aggregation) unitedCondition(kind string) condition {
 		}
 	}
 	status := isUnknown
-	switch {
+	switch bad := badOf(says); {
 	case slices.Contains(negative, kind) && len(says[isTrue]) > 0:
 		status = isTrue
-	case slices.Contains(positive, kind) && len(says[isFalse]) > 0:
-		status = isFalse
+	case isPositive(kind) && bad != "":
+		status = bad
 	}
 	c := condition{Type: kind, Status: status, Reason: first[status].Reason, Message: in.perCluster(kind, status)}
 	if status == isUnknown && first[status].Type == "" {
-		c.Reason, c.Message = "ClustersDiffer", "True in "+list(says[isTrue])+", False in "+list(says[isFalse])
+		c.Reason, c.Message = "ClustersDiffer", differ(says)
 	}
 	return c
+}
+
+// isPositive tells that a condition is good when it is True: one of the list, or named after such a one.
+func isPositive(kind string) bool {
+	return slices.Contains(positive, kind) || strings.HasSuffix(kind, "Ready")
+}
+
+// badOf is the status, of a condition that should be True, that says it is not: False, or a word of the project's own.
+func badOf(says map[string][]string) string {
+	if len(says[isFalse]) > 0 {
+		return isFalse
+	}
+	for _, status := range sortedKeys(says) {
+		if status != isTrue && status != isUnknown {
+			return status
+		}
+	}
+	return ""
+}
+
+// differ tells which clusters say what: "True in east, False in west".
+func differ(says map[string][]string) string {
+	var parts []string
+	for _, status := range []string{isTrue, isFalse} {
+		if len(says[status]) > 0 {
+			parts = append(parts, status+" in "+list(says[status]))
+		}
+	}
+	for _, status := range sortedKeys(says) {
+		if status != isTrue && status != isFalse {
+			parts = append(parts, status+" in "+list(says[status]))
+		}
+	}
+	return strings.Join(parts, ", ")
 }
 
 // perCluster tells who says so and why: "east: not enough nodes; west: …".

@@ -27,7 +27,8 @@ func (r Rule) Dependencies(obj *unstructured.Unstructured) []Ref {
 	if r.refs != nil {
 		refs = r.refs(obj.Object, namespace)
 	}
-	if spec := r.podSpecOf(obj.Object); spec != nil {
+	specs, _ := r.podSpecs(obj.Object)
+	for _, spec := range specs {
 		refs = append(refs, podRefs(spec, namespace)...)
 	}
 	return distinct(refs)
@@ -49,6 +50,12 @@ func (r Rule) podSpecOf(obj map[string]any) map[string]any {
 
 // PodSpec is the object's pod specification itself, not a copy; nil for kinds without pods.
 func (r Rule) PodSpec(obj *unstructured.Unstructured) map[string]any { return r.podSpecOf(obj.Object) }
+
+// PodSpecs are all pod specifications of the object, not copies.
+func (r Rule) PodSpecs(obj *unstructured.Unstructured) []map[string]any {
+	specs, _ := r.podSpecs(obj.Object)
+	return specs
+}
 
 func podRefs(spec map[string]any, namespace string) []Ref {
 	var refs []Ref
@@ -127,7 +134,29 @@ func compareBool(a, b bool) int {
 // Requests is what one replica asks of a cluster, as the Kubernetes scheduler counts it: init containers, sidecars,
 // overhead and pod-level resources included. Zero for kinds without pods.
 func (r Rule) Requests(obj *unstructured.Unstructured) Requests {
-	spec, is := typed[corev1.PodSpec](r.podSpecOf(obj.Object))
+	var requests Requests
+	specs, counts := r.podSpecs(obj.Object)
+	for i := range specs {
+		requests.add(requestsOf(specs[i]), counts[i])
+	}
+	return requests
+}
+
+// add counts pods in.
+func (r *Requests) add(pod Requests, count int64) {
+	r.MilliCPU += pod.MilliCPU * count
+	r.Memory += pod.Memory * count
+	r.EphemeralStorage += pod.EphemeralStorage * count
+	for name, units := range pod.Extended {
+		if r.Extended == nil {
+			r.Extended = map[string]int64{}
+		}
+		r.Extended[name] += units * count
+	}
+}
+
+func requestsOf(pod map[string]any) Requests {
+	spec, is := typed[corev1.PodSpec](pod)
 	if !is {
 		return Requests{}
 	}

@@ -12,14 +12,19 @@ var generic = Rule{aggregate: aggregateGeneric}
 
 // genericReady counts the replicas of a custom resource that has a scale subresource (Rule.WithScale).
 func (r Rule) genericReady(obj map[string]any) (ready, desired int64) {
-	if len(r.replicas) == 0 {
+	if !r.hasReplicas() {
 		return 0, 0
+	}
+	desired = r.replicasOf(obj)
+	if r.lesson != nil && r.lesson.Ready != nil {
+		ready, _ = r.lesson.Ready(obj) // an object that does not tell yet has none
+		return ready, desired
 	}
 	ready = intOr(obj, 0, "status", "readyReplicas")
 	if _, says := intAt(obj, "status", "readyReplicas"); !says && len(r.statusReplicas) > 0 {
 		ready = intOr(obj, 0, r.statusReplicas...)
 	}
-	return ready, intOr(obj, 1, r.replicas...)
+	return ready, desired
 }
 
 // genericHealth reads the conventions that controllers of custom resources share: a generation that is observed, one

@@ -26,6 +26,10 @@ const cutField = v1alpha1.Prefix + "cut"
 // is trimming once.
 func (r Rule) Trim(member *unstructured.Unstructured) {
 	out := map[string]any{"apiVersion": member.GetAPIVersion(), "kind": member.GetKind()}
+	if r.lesson != nil {
+		r.trimTaught(member, out)
+		return
+	}
 	for _, path := range r.kept() {
 		if value, set := at(member.Object, path...); set {
 			// Nothing can be in the way: no path of a rule runs through the value of another.
@@ -35,6 +39,22 @@ func (r Rule) Trim(member *unstructured.Unstructured) {
 	if status := r.Reflect(member); status != nil {
 		out["status"] = status
 	}
+	out["metadata"] = trimmedMetadata(member)
+	member.Object = out
+}
+
+// trimTaught keeps everything but the metadata that nobody reads: expressions may look at any field.
+func (r Rule) trimTaught(member *unstructured.Unstructured, out map[string]any) {
+	for key, value := range member.Object {
+		if key != "metadata" {
+			out[key] = value
+		}
+	}
+	out["metadata"] = trimmedMetadata(member)
+	member.Object = out
+}
+
+func trimmedMetadata(member *unstructured.Unstructured) map[string]any {
 	metadata := map[string]any{}
 	for _, key := range []string{"name", "namespace", "uid", "resourceVersion", "generation", "labels",
 		"creationTimestamp", "deletionTimestamp", "finalizers", "ownerReferences"} {
@@ -45,8 +65,7 @@ func (r Rule) Trim(member *unstructured.Unstructured) {
 	if kept := hubsOwn(mapAt(member.Object, "metadata", "annotations")); len(kept) > 0 {
 		metadata["annotations"] = kept
 	}
-	out["metadata"] = metadata
-	member.Object = out
+	return metadata
 }
 
 func (r Rule) kept() [][]string {

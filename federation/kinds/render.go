@@ -16,6 +16,11 @@ func (r Rule) Render(template *unstructured.Unstructured, share Share) (*unstruc
 	for _, path := range r.allocated {
 		removeAt(out, path...)
 	}
+	if r.lesson != nil {
+		for _, path := range r.lesson.Retain {
+			path.remove(out)
+		}
+	}
 	if r.clean != nil {
 		r.clean(out)
 	}
@@ -40,11 +45,11 @@ func (r Rule) setShare(obj map[string]any, share Share) error {
 		}
 	}
 	switch {
-	case len(r.replicas) == 0:
-	case share.Autoscaled:
+	case !r.hasReplicas():
+	case share.Autoscaled && len(r.replicas) > 0:
 		removeAt(obj, r.replicas...)
 	case share.Replicas != nil:
-		if err := setAt(obj, *share.Replicas, r.replicas...); err != nil {
+		if err := r.setReplicas(obj, *share.Replicas); err != nil {
 			return err
 		}
 	}

@@ -148,13 +148,19 @@ type Rule struct {
 	// status are the fields of .status that are reflected; nil means the generic choice.
 	status []string
 	// keep are paths outside .status that Ready and Health read.
-	keep   [][]string
-	ready  func(obj map[string]any) (ready, desired int64)
-	health func(obj map[string]any) (Health, string)
+	keep  [][]string
+	ready func(obj map[string]any) (ready, desired int64)
+	// isSilent: controllers of the kind need not say which generation they have seen.
+	isSilent bool
+	health   func(obj map[string]any) (Health, string)
 
 	aggregate func(in aggregation) map[string]any
-	// scale of a custom resource: paths of replicas in spec and status.
+	// scale of a custom resource: path of its replicas in the status.
 	statusReplicas []string
+	// bounds are the numbers between which an object that scales keeps the replicas of its target.
+	bounds func(obj map[string]any) (least, most int64)
+	// lesson is what was taught about a custom resource; nil for all other kinds.
+	lesson *Lesson
 }
 
 // For looks up the rule of a kind; kinds not in the table get the generic one.
@@ -178,10 +184,13 @@ func IsKnown(gk schema.GroupKind) bool {
 }
 
 // WithScale returns the rule for a custom resource with a scale subresource: it is divided by that number. A kind
-// that has a rule of its own about its replicas keeps it.
+// that has a rule of its own about its replicas, or its mode, keeps it.
 func (r Rule) WithScale(scale Scale) Rule {
 	path := splitPath(scale.SpecReplicas)
-	if len(path) == 0 || len(r.replicas) > 0 {
+	if len(r.statusReplicas) == 0 && r.hasReplicas() && r.ready == nil {
+		r.statusReplicas = splitPath(scale.StatusReplicas)
+	}
+	if len(path) == 0 || r.hasReplicas() || r.mode != "" {
 		return r
 	}
 	r.mode, r.replicas, r.statusReplicas = Divide, path, splitPath(scale.StatusReplicas)
@@ -203,10 +212,10 @@ func (r Rule) Mode(obj *unstructured.Unstructured) Mode {
 // Replicas is the number that a Divide splits; has is false for kinds without one. A Divide kind without replicas
 // (ResourceQuota) has only Numbers, to be divided by the placement's weights.
 func (r Rule) Replicas(obj *unstructured.Unstructured) (n int64, has bool) {
-	if len(r.replicas) == 0 {
+	if !r.hasReplicas() {
 		return 0, false
 	}
-	return max(0, intOr(obj.Object, 1, r.replicas...)), true
+	return r.replicasOf(obj.Object), true
 }
 
 // Numbers are the template's other numbers that are divided in the ratio of the shares, in a stable order.
@@ -228,6 +237,14 @@ func (r Rule) Follows(obj *unstructured.Unstructured) (Target, bool) {
 
 // Scales tells that objects of this kind own the replica count of what they follow, in each member: Share.Autoscaled.
 func (r Rule) Scales() bool { return r.scales }
+
+// Bounds are the numbers between which an object that Scales keeps the replicas of its target; both are 0 for others.
+func (r Rule) Bounds(obj *unstructured.Unstructured) (least, most int64) {
+	if r.bounds == nil {
+		return 0, 0
+	}
+	return r.bounds(obj.Object)
+}
 
 // Ready counts a member object's replicas that serve and those that should; both are 0 for kinds without replicas.
 func (r Rule) Ready(member *unstructured.Unstructured) (ready, desired int64) {
@@ -256,7 +273,7 @@ func (r Rule) Observe(cluster string, member *unstructured.Unstructured) MemberS
 		Cluster:            cluster,
 		Known:              true,
 		Generation:         member.GetGeneration(),
-		ObservedGeneration: intOr(member.Object, 0, "status", "observedGeneration"),
+		ObservedGeneration: r.observed(member),
 		Ready:              ready,
 		Desired:            desired,
 		Health:             health,
@@ -265,8 +282,23 @@ func (r Rule) Observe(cluster string, member *unstructured.Unstructured) MemberS
 	}
 }
 
+<<<<<<< HEAD
 // Sums tells that the status of a template of this kind is the members' to write: see Aggregate.
 func (r Rule) Sums() bool { return r.aggregate != nil }
+=======
+// observed is the generation that the member's controller has seen. One of which nothing is told counts as seen where
+// nobody tells: the autoscalers of Kubernetes before 1.37, and many custom resources.
+func (r Rule) observed(member *unstructured.Unstructured) int64 {
+	observed, says := observedOf(member.Object)
+	if r.lesson != nil {
+		observed, says = r.lesson.observed(member.Object)
+	}
+	if !says && (r.lesson != nil || r.isSilent) && len(mapAt(member.Object, "status")) > 0 {
+		return member.GetGeneration()
+	}
+	return observed
+}
+>>>>>>> 274199a (api, federation/kindrule: teach the hub a custom kind by expressions)
 
 // Aggregate adds up the members' statuses to the template's own .status. It returns the whole new status, or nil when
 // this kind's status is not the members' to write, or nothing has been collected yet. The template's present

@@ -16,7 +16,6 @@ var rules = map[schema.GroupKind]Rule{
 
 	// What scales and guards them
 	{Group: "autoscaling", Kind: "HorizontalPodAutoscaler"}: autoscaler,
-	{Group: "keda.sh", Kind: "ScaledObject"}:                scaledObject,
 	{Group: "policy", Kind: "PodDisruptionBudget"}:          budget,
 	{Kind: "ResourceQuota"}:                                 quota,
 	{Kind: "LimitRange"}:                                    plain(quotas),
