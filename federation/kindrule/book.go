@@ -56,7 +56,9 @@ func NewBook(logger *slog.Logger) (*Book, error) {
 func (b *Book) OnChange(changed func(schema.GroupKind)) { b.changed = append(b.changed, changed) }
 
 // Of is For with the object's own group and kind.
-func (b *Book) Of(obj *unstructured.Unstructured) kinds.Rule { return b.For(obj.GroupVersionKind().GroupKind()) }
+func (b *Book) Of(obj *unstructured.Unstructured) kinds.Rule {
+	return b.For(obj.GroupVersionKind().GroupKind())
+}
 
 // For is the rule in force for a kind.
 func (b *Book) For(gk schema.GroupKind) kinds.Rule {
