@@ -39,7 +39,7 @@ import (
 	"github.com/hanse-federation/hanse/federation/collect"
 	"github.com/hanse-federation/hanse/federation/expose"
 	"github.com/hanse-federation/hanse/federation/fleet"
-	"github.com/hanse-federation/hanse/federation/kinds"
+	"github.com/hanse-federation/hanse/federation/kindrule"
 	"github.com/hanse-federation/hanse/federation/ledger"
 	"github.com/hanse-federation/hanse/federation/member"
 	"github.com/hanse-federation/hanse/federation/membership"
@@ -83,6 +83,7 @@ type Federation struct {
 	templates *template.Store
 	fleet     *fleet.Fleet
 	ledger    *ledger.Ledger
+	rules     *kindrule.Book
 	leads     atomic.Bool
 	facts     *schedule.Caches
 	planner   *plan.Planner
@@ -127,7 +128,11 @@ func New(ctx context.Context, c Config) (*Federation, error) {
 	if err != nil {
 		return nil, fmt.Errorf("preparing a client of the hub: %w", err)
 	}
-	f := &Federation{config: c, manager: mgr, dynamic: dyn, core: core, ledger: &ledger.Ledger{}}
+	rules, err := kindrule.NewBook(c.Logger)
+	if err != nil {
+		return nil, err
+	}
+	f := &Federation{config: c, manager: mgr, dynamic: dyn, core: core, ledger: &ledger.Ledger{}, rules: rules}
 	f.templates = template.NewStore(template.Options{
 		Discovery: disco,
 		ListWatch: func(kind template.Kind) toolscache.ListerWatcher { return listWatch(c.Records, dyn, kind) },
@@ -136,7 +141,7 @@ func New(ctx context.Context, c Config) (*Federation, error) {
 	f.fleet = fleet.New(ctx, member.Options{
 		Logger:    c.Logger,
 		Selector:  labels.Set{v1alpha1.HubLabel: c.HubUID}.String(),
-		Strip:     strip,
+		Strip:     f.strip,
 		AllowExec: c.AllowExec,
 		UserAgent: "hanse-hub",
 	})
@@ -144,9 +149,9 @@ func New(ctx context.Context, c Config) (*Federation, error) {
 }
 
 // strip makes a member's object small: the fingerprint is taken, then what no rule reads goes.
-func strip(_ schema.GroupVersionResource, obj *unstructured.Unstructured) {
+func (f *Federation) strip(_ schema.GroupVersionResource, obj *unstructured.Unstructured) {
 	apply.Seal(obj)
-	kinds.Of(obj).Trim(obj)
+	f.rules.Of(obj).Trim(obj)
 }
 
 // setUp joins the parts. The list is the whole federation.
@@ -155,7 +160,7 @@ func (f *Federation) setUp(ctx context.Context) error {
 	hub := recorder{f.manager.GetClient(), c.Records}
 	now := time.Now
 
-	f.facts = &schedule.Caches{Reader: cached, Templates: f.templates, Claims: c.Claims, Fleet: f.fleet}
+	f.facts = &schedule.Caches{Reader: cached, Templates: f.templates, Claims: c.Claims, Fleet: f.fleet, Rules: f.rules}
 	watchlist := &schedule.Watchlist{}
 	scheduleSource := &schedule.Source{Cache: cached, Templates: f.templates, Facts: f.facts, Watchlist: watchlist}
 	scheduler := &schedule.Reconciler{
@@ -163,11 +168,12 @@ func (f *Federation) setUp(ctx context.Context) error {
 	}
 	propagator := &propagate.Propagator{
 		Cache: cached, Templates: f.templates, Claims: c.Claims, Fleet: f.fleet, Ledger: f.ledger,
-		Hub: apply.Hub(c.HubUID), Logger: c.Logger,
+		Hub: apply.Hub(c.HubUID), Rules: f.rules, Logger: c.Logger,
 	}
 	collectSource := &collect.Source{Cache: cached, Templates: f.templates, Fleet: f.fleet, Ledger: f.ledger}
 	collector := &collect.Reconciler{
-		Client: hub, Dynamic: f.dynamic, Templates: f.templates, Fleet: f.fleet, Ledger: f.ledger, Now: now,
+		Client: hub, Dynamic: f.dynamic, Templates: f.templates, Fleet: f.fleet, Ledger: f.ledger, Rules: f.rules,
+		Now: now,
 	}
 	placements := &collect.Placements{Client: f.manager.GetClient(), Claims: c.Claims, Now: now}
 	placementSource := &collect.PlacementSource{Cache: cached}
@@ -180,12 +186,18 @@ func (f *Federation) setUp(ctx context.Context) error {
 	})
 
 	announcer := &announce.Announcer{Cache: cached, Templates: f.templates, Events: f.core}
+	reporter := &kindrule.Reporter{Client: f.manager.GetClient(), Book: f.rules, Now: now}
 
 	f.planner = &plan.Planner{
 		Hub: c.Hub, ID: apply.Hub(c.HubUID), Facts: f.facts, Leads: f.leads.Load, Now: now,
 	}
 
+	f.rules.OnChange(func(schema.GroupKind) { f.facts.Forget() })
+	f.rules.OnChange(scheduleSource.HandleKind)
+	f.rules.OnChange(propagator.HandleKind)
+	f.rules.OnChange(collectSource.HandleKind)
 	f.ledger.Listen(collectSource.HandleLedger)
+	f.templates.Handle(f.rules.HandleTemplate) // before those who go by the rules
 	f.templates.Handle(scheduleSource.HandleTemplate)
 	f.templates.Handle(propagator.HandleTemplate)
 	f.templates.Handle(collectSource.HandleTemplate)
@@ -204,6 +216,7 @@ func (f *Federation) setUp(ctx context.Context) error {
 		name string
 		run  func(context.Context) error
 	}{
+		{"rules", func(ctx context.Context) error { return f.rules.Watch(ctx, cached) }},
 		{"templates", f.templates.Run},
 		{"placements", func(ctx context.Context) error { // for admission, and for what follows
 			return claim.Watch(ctx, cached, c.Claims, c.Logger, scheduleSource.HandlePlacement)
@@ -220,6 +233,8 @@ func (f *Federation) setUp(ctx context.Context) error {
 		func(context.Context) error { f.leads.Store(true); exposer.Again(); return nil },
 		f.templates.WaitForSync,
 		func(ctx context.Context) error { return c.Claims.WaitForSync(ctx) },
+		f.rules.WaitForSync,
+		func(context.Context) error { return reporter.SetUp(f.manager) },
 		propagator.Watch, // fills the ledger: what is known to be applied is not applied again
 		announcer.Watch,
 		func(context.Context) error { return members.SetUp(f.manager) },

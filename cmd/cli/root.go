@@ -63,7 +63,7 @@ hub's kubeconfig, and say where things go with "hanse place" or a Placement obje
 		{"members", "Members:", []*cobra.Command{
 			newJoin(hub), newUnjoin(hub), newClusters(hub), newDrain(hub), newUncordon(hub)}},
 		{"work", "What goes where:", []*cobra.Command{newPlan(hub), newPlace(hub), newStatus(hub), newExplain(hub)}},
-		{"more", "More:", []*cobra.Command{newDNS(hub), newToken(hub), newVersion(hub)}},
+		{"more", "More:", []*cobra.Command{newDNS(hub), newKindRule(), newToken(hub), newVersion(hub)}},
 	}
 	for _, g := range groups {
 		root.AddGroup(&cobra.Group{ID: g.id, Title: g.title})

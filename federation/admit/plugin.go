@@ -14,6 +14,7 @@ import (
 
 	"github.com/hanse-federation/hanse/api/v1alpha1"
 	"github.com/hanse-federation/hanse/federation/claim"
+	"github.com/hanse-federation/hanse/federation/kindrule"
 	"github.com/hanse-federation/hanse/federation/template"
 )
 
@@ -88,6 +89,9 @@ func (p *Plugin) Validate(_ context.Context, a admission.Attributes, _ admission
 
 // validateOwn checks what the schema of a kind of ours lets pass.
 func validateOwn(kind schema.GroupKind, obj runtime.Object) error {
+	if kind.Kind == "KindRule" {
+		return validateRule(obj)
+	}
 	if kind.Kind != "Placement" && kind.Kind != "ClusterPlacement" {
 		return nil
 	}
@@ -100,6 +104,20 @@ func validateOwn(kind schema.GroupKind, obj runtime.Object) error {
 		return err
 	}
 	return claim.Validate(&p.Spec)
+}
+
+// validateRule compiles a rule.
+func validateRule(obj runtime.Object) error {
+	u, ok := obj.(*unstructured.Unstructured)
+	if !ok {
+		return nil
+	}
+	var rule v1alpha1.KindRule
+	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(u.Object, &rule); err != nil {
+		return err
+	}
+	_, err := kindrule.Compile(&rule.Spec)
+	return err
 }
 
 func refuse(kind schema.GroupKind, object metav1.Object, err error) error {

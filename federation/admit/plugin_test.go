@@ -116,6 +116,7 @@ func TestValidate(t *testing.T) {
 		return deployment("shop", map[string]string{"hanse.io/clusters": "east", key: value})
 	}
 	ours := func(kind string) schema.GroupVersionKind { return v1alpha1.GroupVersion.WithKind(kind) }
+	rule := "kind: KindRule\nmetadata: {name: rollout.argoproj.io}\nspec: "
 	placement := "kind: Placement\nmetadata: {namespace: shop, name: web}\nspec: "
 	for _, c := range []struct {
 		what   string
@@ -143,6 +144,11 @@ func TestValidate(t *testing.T) {
 			ours("ClusterPlacement"),
 			`ClusterPlacement web is invalid: spec.maxMoves: "some" is neither a number nor a percentage from 1% to 100%`,
 			"spec.maxMoves"},
+		{"a rule", custom(t, rule+"{group: argoproj.io, kind: Rollout, health: [{is: Healthy}]}"), ours("KindRule"), "", ""},
+		{"a rule with a typing error", custom(t, rule+"{group: argoproj.io, kind: Rollout, health: "+
+			"[{when: object.status.phase = 'Healthy', is: Healthy}]}"), ours("KindRule"),
+			"KindRule rollout.argoproj.io is invalid: spec.health[0].when: at character 21: " +
+				"Syntax error: token recognition error at: '= '", "spec.health[0].when"},
 		{"another kind of ours", custom(t, "kind: Cluster\nmetadata: {name: east}\nspec: {}"), ours("Cluster"), "", ""},
 	} {
 		t.Run(c.what, func(t *testing.T) {

@@ -17,7 +17,7 @@ import (
 
 	"github.com/hanse-federation/hanse/api/v1alpha1"
 	"github.com/hanse-federation/hanse/federation/fleet"
-	"github.com/hanse-federation/hanse/federation/kinds"
+	"github.com/hanse-federation/hanse/federation/kindrule"
 	"github.com/hanse-federation/hanse/federation/ledger"
 	"github.com/hanse-federation/hanse/federation/member"
 	"github.com/hanse-federation/hanse/federation/template"
@@ -33,6 +33,8 @@ type Reconciler struct {
 	Templates *template.Store
 	Fleet     *fleet.Fleet
 	Ledger    *ledger.Ledger
+	// Rules are what is known of kinds; nil: what package kinds knows.
+	Rules *kindrule.Book
 	// Now is the clock.
 	Now func() time.Time
 
@@ -91,7 +93,7 @@ func lagging(err error) (reconcile.Result, error) {
 // end is the end of what we report on a template, which has no copies any more.
 func (r *Reconciler) end(ctx context.Context, ref template.Ref, obj *unstructured.Unstructured) (reconcile.Result, error) {
 	if r.reported(ref) && obj != nil {
-		v := view{ref: ref, template: obj, rule: kinds.For(ref.GroupKind())}
+		v := view{ref: ref, template: obj, rule: r.Rules.For(ref.GroupKind())}
 		v.kind, _ = r.Templates.Kind(ref.GroupKind())
 		if err := r.clearTemplate(ctx, v); err != nil {
 			return lagging(err)
@@ -106,7 +108,7 @@ const cacheLag = 10 * time.Millisecond
 
 // view gathers what is known of a template in all members.
 func (r *Reconciler) view(ref template.Ref, d *v1alpha1.Distribution, obj *unstructured.Unstructured) view {
-	v := view{ref: ref, distribution: d, template: obj, rule: kinds.For(ref.GroupKind())}
+	v := view{ref: ref, distribution: d, template: obj, rule: r.Rules.For(ref.GroupKind())}
 	if kind, ok := r.Templates.Kind(ref.GroupKind()); ok {
 		v.kind = kind
 	}

@@ -133,6 +133,35 @@ func (s *Source) turned(name member.Name) bool {
 	return isNew
 }
 
+// HandleKind reads the members' objects of a kind again, and reports on them: what is known of the kind has changed, and
+// with it what is kept of an object. It is a listener of kindrule.Book.
+func (s *Source) HandleKind(gk schema.GroupKind) {
+	kind, ok := s.Templates.Kind(gk)
+	if !ok || s.queue.Load() == nil {
+		return
+	}
+	s.mu.Lock()
+	var again []*member.Member
+	for key := range s.watched {
+		if key.gvr == kind.GVR() {
+			again = append(again, key.member)
+		}
+	}
+	s.mu.Unlock()
+	for _, m := range again {
+		m.Objects(kind.GVR()).Again()
+	}
+	var all v1alpha1.DistributionList
+	if s.Cache.List(context.Background(), &all, client.UnsafeDisableDeepCopy) != nil {
+		return
+	}
+	for i := range all.Items {
+		if ref := template.RefOfDistribution(&all.Items[i]); ref.GroupKind() == gk {
+			s.add(ref)
+		}
+	}
+}
+
 // Start implements source.TypedSource.
 func (s *Source) Start(ctx context.Context, queue workqueue.TypedRateLimitingInterface[template.Ref]) error {
 	s.queue.Store(&queue)

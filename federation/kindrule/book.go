@@ -3,7 +3,6 @@ package kindrule
 import (
 	"fmt"
 	"log/slog"
-	"slices"
 	"sync"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -19,6 +18,7 @@ type Book struct {
 	language *language
 	shipped  map[schema.GroupKind]*v1alpha1.KindRule
 	logger   *slog.Logger
+	synced   chan struct{}
 
 	mu       sync.RWMutex
 	users    map[schema.GroupKind]kinds.Lesson
@@ -39,7 +39,7 @@ func NewBook(logger *slog.Logger) (*Book, error) {
 		return nil, err
 	}
 	b := &Book{
-		language: l, logger: logger,
+		language: l, logger: logger, synced: make(chan struct{}),
 		shipped:  make(map[schema.GroupKind]*v1alpha1.KindRule, len(shipped)),
 		users:    map[schema.GroupKind]kinds.Lesson{},
 		trouble:  map[schema.GroupKind]error{},
@@ -103,9 +103,60 @@ func (b *Book) IsShipped(gk schema.GroupKind) bool {
 	return has
 }
 
-// Followers are the kinds that follow a target by name or by labels, among those of some templates.
-func (b *Book) Followers(all []schema.GroupKind) []schema.GroupKind {
-	return slices.DeleteFunc(slices.Clone(all), func(gk schema.GroupKind) bool { return !b.For(gk).CanFollow() })
+// Templates are the objects of the hub.
+type Templates interface {
+	// EachKind calls visit for every kind of templates until it returns false.
+	EachKind(visit func(schema.GroupKind) bool)
+	// Each calls visit for the templates of a kind in a namespace until it returns false.
+	Each(gk schema.GroupKind, namespace string, visit func(*unstructured.Unstructured) bool)
+}
+
+// Followers are the templates of a namespace that find what they follow by themselves.
+func (b *Book) Followers(templates Templates, namespace string) []template.Ref {
+	var refs []template.Ref
+	b.eachOf(templates, namespace, kinds.Rule.CanFollow, func(obj *unstructured.Unstructured) bool {
+		refs = append(refs, template.RefOf(obj))
+		return true
+	})
+	return refs
+}
+
+// Autoscaler finds the template that owns the replica count of another one in each member.
+func (b *Book) Autoscaler(templates Templates, of template.Ref) (found *unstructured.Unstructured, is bool) {
+	b.eachOf(templates, of.Namespace, kinds.Rule.Scales, func(obj *unstructured.Unstructured) bool {
+		// Of two, which is somebody's mistake, always the same one.
+		if b.Autoscales(obj, of) && (found == nil || template.RefOf(obj).String() < template.RefOf(found).String()) {
+			found = obj
+		}
+		return true
+	})
+	return found, found != nil
+}
+
+// Autoscales tells that an object owns the replica count of a template, in each member.
+func (b *Book) Autoscales(obj *unstructured.Unstructured, of template.Ref) bool {
+	rule := b.Of(obj)
+	if !rule.Scales() || obj.GetNamespace() != of.Namespace {
+		return false
+	}
+	target, ok := rule.Follows(obj)
+	return ok && target.Ref != nil && target.Ref.GroupKind == of.GroupKind() && target.Ref.Name == of.Name
+}
+
+// eachOf visits the templates of a namespace whose kinds are picked.
+func (b *Book) eachOf(
+	templates Templates, namespace string, isPicked func(kinds.Rule) bool, visit func(*unstructured.Unstructured) bool,
+) {
+	goesOn := true
+	templates.EachKind(func(gk schema.GroupKind) bool {
+		if isPicked(b.For(gk)) {
+			templates.Each(gk, namespace, func(obj *unstructured.Unstructured) bool {
+				goesOn = visit(obj)
+				return goesOn
+			})
+		}
+		return goesOn
+	})
 }
 
 // Set puts a user's rule in force. One that does not compile changes nothing.

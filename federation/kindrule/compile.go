@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/google/cel-go/cel"
@@ -34,14 +35,26 @@ type compilation struct {
 func (l *language) lesson(spec *v1alpha1.KindRuleSpec) (kinds.Lesson, error) {
 	c := &compilation{language: l, spec: spec}
 	c.lesson.Mode = kinds.Mode(spec.Mode)
+	c.word("spec.mode", string(spec.Mode), "", "Divide", "Duplicate", "One", "Follows")
 	for _, part := range []func(){
 		c.kind, c.replicas, c.numbers, c.pods, c.dependencies, c.follows, c.retain, c.observed, c.health, c.status,
 	} {
-		if part(); c.err != nil {
+		if c.err == nil {
+			part()
+		}
+		if c.err != nil {
 			return kinds.Lesson{}, c.err
 		}
 	}
 	return c.lesson, nil
+}
+
+// word is one of a list. The API checks it by its schema; who tries a rule without a hub is told here.
+func (c *compilation) word(field, text string, known ...string) {
+	if c.err == nil && !slices.Contains(known, text) {
+		c.err = fmt.Errorf("%s: %q is none of %s", field, text,
+			strings.Join(slices.DeleteFunc(known, func(w string) bool { return w == "" }), ", "))
+	}
 }
 
 // kind: what Kubernetes itself means is not for anybody to say otherwise.
@@ -253,6 +266,7 @@ func (c *compilation) health() {
 	var cases []healthCase
 	for i, h := range c.spec.Health {
 		at := fmt.Sprintf("spec.health[%d]", i)
+		c.word(at+".is", h.Is, "Healthy", "Progressing", "Degraded", "Unknown")
 		cases = append(cases, healthCase{
 			when:    c.compiled(c.object, at+".when", h.When, cel.BoolType),
 			message: c.compiled(c.object, at+".message", h.Message, cel.StringType),
@@ -297,6 +311,9 @@ func (c *compilation) status() {
 	for i, a := range s.Aggregate {
 		at := fmt.Sprintf("spec.status.aggregate[%d]", i)
 		p := c.path(at+".field", a.Field, true)
+		if a.Value == "" {
+			c.word(at+".how", a.How, "Sum", "Min", "Max", "Earliest", "Latest", "All", "Any", "Worst", "Union", "First", "Drop")
+		}
 		fields, _ := p.Fields()
 		if len(fields) > 1 && fields[0] == "status" {
 			fields = fields[1:]

@@ -129,7 +129,7 @@ func compile(env *cel.Env, field, text string, wanted ...*cel.Type) (*expression
 	if issues.Err() != nil {
 		first := issues.Errors()[0]
 		return nil, fmt.Errorf("%s: %s: %s", field, position(text, first.Location.Line(), first.Location.Column()),
-			first.Message)
+			strings.TrimSuffix(first.Message, " (in container '')"))
 	}
 	if out := ast.OutputType(); !isOneOf(out, wanted) {
 		return nil, fmt.Errorf("%s: gives %s, and must give %s", field, typeName(out), typeName(wanted[0]))

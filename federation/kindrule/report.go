@@ -9,7 +9,10 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/manager"
+	"sigs.k8s.io/controller-runtime/pkg/predicate"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/hanse-federation/hanse/api/v1alpha1"
@@ -25,6 +28,16 @@ type Reporter struct {
 }
 
 var _ reconcile.Reconciler = &Reporter{}
+
+// SetUp adds the reporter to the manager.
+func (r *Reporter) SetUp(mgr manager.Manager) error {
+	err := builder.ControllerManagedBy(mgr).Named("kindrules").
+		For(&v1alpha1.KindRule{}, builder.WithPredicates(predicate.GenerationChangedPredicate{})).Complete(r)
+	if err != nil {
+		return fmt.Errorf("setting up the reports on KindRules: %w", err)
+	}
+	return nil
+}
 
 // Reconcile brings the status of one rule up to date. It may run before the book has read the rule, and compiles it
 // itself.

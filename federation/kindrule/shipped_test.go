@@ -46,7 +46,11 @@ func readSections(t *testing.T, file string) (preface string, sections []section
 	for _, chunk := range chunks[1:] {
 		name, body, _ := strings.Cut(chunk, "\n")
 		s := section{name: name}
-		for _, p := range strings.Split("\n"+body, "\n--- ")[1:] {
+		parts := strings.Split("\n"+body, "\n--- ")
+		if head := strings.TrimSpace(parts[0]); head != "" {
+			s.parts = append(s.parts, [2]string{"", head})
+		}
+		for _, p := range parts[1:] {
 			title, content, _ := strings.Cut(p, "\n")
 			s.parts = append(s.parts, [2]string{title, strings.TrimSpace(content)})
 		}
@@ -63,7 +67,10 @@ func write(t *testing.T, file, preface string, sections []section) {
 	for _, s := range sections {
 		b.WriteString("\n## " + s.name + "\n")
 		for _, p := range s.parts {
-			b.WriteString("--- " + p[0] + "\n" + p[1] + "\n")
+			if p[0] != "" {
+				b.WriteString("--- " + p[0] + "\n")
+			}
+			b.WriteString(p[1] + "\n")
 		}
 	}
 	if err := os.WriteFile(file, []byte(b.String()), 0o644); err != nil {

@@ -41,7 +41,18 @@ func (b *Book) Watch(ctx context.Context, informers cache.Cache) error {
 	if !toolscache.WaitForCacheSync(ctx.Done(), registration.HasSynced) {
 		return fmt.Errorf("reading KindRules: %w", context.Cause(ctx))
 	}
+	close(b.synced)
 	return nil
+}
+
+// WaitForSync waits until Watch has read all rules once.
+func (b *Book) WaitForSync(ctx context.Context) error {
+	select {
+	case <-b.synced:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("reading KindRules: %w", ctx.Err())
+	}
 }
 
 func (b *Book) read(now any) {

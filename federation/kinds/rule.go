@@ -282,10 +282,9 @@ func (r Rule) Observe(cluster string, member *unstructured.Unstructured) MemberS
 	}
 }
 
-<<<<<<< HEAD
 // Sums tells that the status of a template of this kind is the members' to write: see Aggregate.
 func (r Rule) Sums() bool { return r.aggregate != nil }
-=======
+
 // observed is the generation that the member's controller has seen. One of which nothing is told counts as seen where
 // nobody tells: the autoscalers of Kubernetes before 1.37, and many custom resources.
 func (r Rule) observed(member *unstructured.Unstructured) int64 {
@@ -298,7 +297,6 @@ func (r Rule) observed(member *unstructured.Unstructured) int64 {
 	}
 	return observed
 }
->>>>>>> 274199a (api, federation/kindrule: teach the hub a custom kind by expressions)
 
 // Aggregate adds up the members' statuses to the template's own .status. It returns the whole new status, or nil when
 // this kind's status is not the members' to write, or nothing has been collected yet. The template's present

@@ -110,6 +110,9 @@ func (r Rule) Check(template *unstructured.Unstructured) error {
 // IsTaught tells that the rule was made by Taught.
 func (r Rule) IsTaught() bool { return r.lesson != nil }
 
+// HasReplicas tells that objects of the kind have a number that a Divide splits.
+func (r Rule) HasReplicas() bool { return r.hasReplicas() }
+
 func (r Rule) hasReplicas() bool {
 	return len(r.replicas) > 0 || r.lesson != nil && r.lesson.Replicas != nil
 }

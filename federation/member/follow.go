@@ -39,6 +39,29 @@ type followed struct {
 	mu      sync.Mutex
 	err     error
 	changed func(error)
+	// restart ends the list and watch that are under way; nil when there are none.
+	restart context.CancelFunc
+}
+
+// again begins with a list anew.
+func (f *followed) again() {
+	f.mu.Lock()
+	restart := f.restart
+	f.mu.Unlock()
+	if restart != nil {
+		restart()
+	}
+}
+
+// round lists and watches until it fails, or is to begin again.
+func (f *followed) round(ctx context.Context, reflector *cache.Reflector) (isRestart bool) {
+	round, end := context.WithCancel(ctx)
+	defer end()
+	f.mu.Lock()
+	f.restart = end
+	f.mu.Unlock()
+	_ = reflector.ListAndWatchWithContext(round) // f.err has it
+	return round.Err() != nil && ctx.Err() == nil
 }
 
 // run lists and watches. expected is a value of the type that comes, nil for any.
@@ -51,7 +74,9 @@ func (f *followed) run(ctx context.Context, expected any, store cache.ReflectorS
 	ctx = logr.NewContext(ctx, quiet)
 	for retry := firstRetry; f.gate.wait(ctx) == nil; {
 		back, began := f.gate.reopened(), f.clock.Now()
-		_ = reflector.ListAndWatchWithContext(ctx) // f.err has it
+		if f.round(ctx, reflector) {
+			continue
+		}
 		if f.clock.Since(began) > settled {
 			retry = firstRetry
 		}

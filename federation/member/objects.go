@@ -30,6 +30,8 @@ type Objects struct {
 	telling  sync.Mutex
 	handlers map[int]Handler
 	nextID   int
+	// isOutdated: what is kept was stripped by a rule that is no longer, so that the next list is all news.
+	isOutdated bool
 
 	mu    sync.RWMutex
 	items map[types.NamespacedName]*unstructured.Unstructured
@@ -76,6 +78,15 @@ func (o *Objects) Synced() <-chan struct{} { return o.synced }
 
 // Err is why the cache is not kept up to date at present, such as 403; nil if it is.
 func (o *Objects) Err() error { return o.follow.lastErr() }
+
+// Again reads all objects anew, since Strip keeps something else of them now; handlers are told of each. The present
+// ones stay until then.
+func (o *Objects) Again() {
+	o.telling.Lock()
+	o.isOutdated = true
+	o.telling.Unlock()
+	o.follow.again()
+}
 
 // Subscribe tells handler of everything that is in the cache (as OnAdd) and of every change from now on. The returned
 // function ends it; a call under way may still finish.
@@ -143,6 +154,7 @@ func (s objectStore) Replace(list []any, _ string) error {
 			s.drop(keyOf(obj))
 		}
 	}
+	s.isOutdated = false
 	if !s.HasSynced() {
 		close(s.synced)
 	}
@@ -184,7 +196,7 @@ func (s objectStore) putLocked(obj *unstructured.Unstructured) {
 			h.OnDelete(old)
 			h.OnAdd(obj)
 		}
-	case !sameBesidesVersion(old, obj):
+	case s.isOutdated, !sameBesidesVersion(old, obj):
 		for _, h := range s.handlers {
 			h.OnUpdate(old, obj)
 		}

@@ -17,7 +17,6 @@ import (
 	"github.com/hanse-federation/hanse/federation/apply"
 	"github.com/hanse-federation/hanse/federation/member"
 	"github.com/hanse-federation/hanse/federation/propagate"
-	"github.com/hanse-federation/hanse/federation/template"
 )
 
 // piece is one object in one member, and where the answer goes.
@@ -105,6 +104,7 @@ func (p *Planner) askApply(ctx context.Context, w piece, m *member.Member, clust
 	rendered, err := propagate.Render(propagate.Piece{
 		Ref: s.ref, Template: s.object, Share: s.share(w.into.Name), Cluster: cluster, Overrides: w.overrides(),
 		Live: w.autoscaled(ctx, m), Autoscaled: true,
+		Rules: p.Facts.Rules,
 	})
 	if err != nil {
 		w.say("Failed", "CannotRender", err.Error())
@@ -203,9 +203,4 @@ func (p *Planner) askRemoval(ctx context.Context, w piece, m *member.Member, clu
 func isOf(live *unstructured.Unstructured, hub apply.Hub, uid types.UID) bool {
 	from := apply.TemplateOf(live)
 	return apply.IsOurs(live, hub) && (from == "" || uid == "" || from == uid)
-}
-
-// autoscales tells that an object of the hub scales a template.
-func autoscales(obj *unstructured.Unstructured, ref template.Ref) bool {
-	return propagate.Autoscales(obj, ref)
 }

@@ -116,12 +116,7 @@ func (w *world) followers(d schedule.Decision) []template.Ref {
 		}
 	}
 	if namespace != "" {
-		for _, kind := range schedule.Followers {
-			w.Facts.Templates.Each(kind, namespace, func(obj *unstructured.Unstructured) bool {
-				refs = append(refs, template.RefOf(obj))
-				return true
-			})
-		}
+		refs = append(refs, w.Facts.Rules.Followers(w.Facts.Templates, namespace)...)
 	}
 	return refs
 }
@@ -139,20 +134,20 @@ func (w *world) subject(ref template.Ref) *subject {
 	return &subject{ref: ref, kind: kind, named: named(ref, kind.Version), object: obj}
 }
 
-// isAutoscaled tells that an autoscaler of the hub, or of the plan, has the template as its target.
-func (w *world) isAutoscaled(ref template.Ref) bool {
+// autoscaler finds what, on the hub or in the plan, has the template as its target.
+func (w *world) autoscaler(ref template.Ref) (*unstructured.Unstructured, bool) {
 	for _, obj := range w.objects {
-		if kinds.Of(obj).Scales() && autoscales(obj, ref) {
-			return true
+		if w.Facts.Rules.Autoscales(obj, ref) {
+			return obj, true
 		}
 	}
-	found := false
-	w.Facts.Templates.Each(schema.GroupKind{Group: "autoscaling", Kind: "HorizontalPodAutoscaler"}, ref.Namespace,
-		func(obj *unstructured.Unstructured) bool {
-			found = autoscales(obj, ref)
-			return !found
-		})
-	return found
+	return w.Facts.Autoscaler(ref)
+}
+
+// isAutoscaled tells that an autoscaler of the hub, or of the plan, has the template as its target.
+func (w *world) isAutoscaled(ref template.Ref) bool {
+	_, is := w.autoscaler(ref)
+	return is
 }
 
 // view is the world for one decision: the decision itself is compared with the hub's, not with the plan's.
@@ -168,6 +163,14 @@ func (v *view) Template(ref template.Ref) (*unstructured.Unstructured, bool) { r
 
 // Kind implements schedule.View.
 func (v *view) Kind(gk schema.GroupKind) (template.Kind, bool) { return v.Facts.Kind(gk) }
+
+// Rule implements schedule.View.
+func (v *view) Rule(gk schema.GroupKind) kinds.Rule { return v.Facts.Rule(gk) }
+
+// Autoscaler implements schedule.View.
+func (v *view) Autoscaler(ref template.Ref) (*unstructured.Unstructured, bool) {
+	return v.autoscaler(ref)
+}
 
 // Claim implements schedule.View.
 func (v *view) Claim(obj *unstructured.Unstructured) (*claim.Claim, error) {

@@ -15,7 +15,6 @@ import (
 
 	"github.com/hanse-federation/hanse/api/v1alpha1"
 	"github.com/hanse-federation/hanse/federation/apply"
-	"github.com/hanse-federation/hanse/federation/kinds"
 	"github.com/hanse-federation/hanse/federation/ledger"
 	"github.com/hanse-federation/hanse/federation/member"
 	"github.com/hanse-federation/hanse/federation/template"
@@ -351,6 +350,3 @@ func (n *news) check(obj *unstructured.Unstructured) {
 	}
 	n.lane.add(ref, 0)
 }
-
-// ruleOf is what is known of the template's kind.
-func ruleOf(ref template.Ref) kinds.Rule { return kinds.For(ref.GroupKind()) }

@@ -27,7 +27,7 @@ import (
 	"github.com/hanse-federation/hanse/federation/apply"
 	"github.com/hanse-federation/hanse/federation/claim"
 	"github.com/hanse-federation/hanse/federation/fleet"
-	"github.com/hanse-federation/hanse/federation/kinds"
+	"github.com/hanse-federation/hanse/federation/kindrule"
 	"github.com/hanse-federation/hanse/federation/ledger"
 	"github.com/hanse-federation/hanse/federation/member"
 	"github.com/hanse-federation/hanse/federation/template"
@@ -42,6 +42,8 @@ type Propagator struct {
 	Claims    *claim.Index
 	Fleet     *fleet.Fleet
 	Ledger    *ledger.Ledger
+	// Rules are what is known of kinds; nil: what package kinds knows.
+	Rules *kindrule.Book
 	// Hub is the hub's identity in the marks of members' objects.
 	Hub apply.Hub
 	// Workers a member. Default 16.
@@ -269,6 +271,17 @@ func (p *Propagator) HandleMember(name member.Name) {
 	}
 }
 
+// HandleKind looks again at every template of a kind in every member: what is known of the kind has changed. It is a
+// listener of kindrule.Book.
+func (p *Propagator) HandleKind(gk schema.GroupKind) {
+	p.mu.RLock()
+	lanes := slices.Collect(maps.Values(p.lanes))
+	p.mu.RUnlock()
+	for _, l := range lanes {
+		l.each(func(ref template.Ref) bool { return ref.GroupKind() == gk })
+	}
+}
+
 // everything looks at every template that the member has or had.
 func (l *lane) everything() {
 	l.each(func(template.Ref) bool { return true })
@@ -317,7 +330,7 @@ func (l *lane) each(isPicked func(template.Ref) bool) {
 func (l *lane) add(ref template.Ref, after time.Duration) {
 	l.queue.AddWithOpts(priorityqueue.AddOpts{
 		After:    after,
-		Priority: ptr.To(-kinds.For(ref.GroupKind()).Order()),
+		Priority: ptr.To(-l.Rules.For(ref.GroupKind()).Order()),
 	}, work{ref: ref})
 }
 

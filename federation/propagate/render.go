@@ -5,13 +5,12 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
-	"slices"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/hanse-federation/hanse/api/v1alpha1"
 	"github.com/hanse-federation/hanse/federation/claim"
+	"github.com/hanse-federation/hanse/federation/kindrule"
 	"github.com/hanse-federation/hanse/federation/kinds"
 	"github.com/hanse-federation/hanse/federation/override"
 	"github.com/hanse-federation/hanse/federation/template"
@@ -31,6 +30,8 @@ type Piece struct {
 	Live *unstructured.Unstructured
 	// Autoscaled: an autoscaler of the hub has the object as its target.
 	Autoscaled bool
+	// Rules are what is known of kinds; nil: what package kinds knows.
+	Rules *kindrule.Book
 }
 
 // Render makes the member's object: the template with the member's share, then the placement's overrides. It is what
@@ -42,12 +43,13 @@ func Render(p Piece) (*unstructured.Unstructured, error) {
 		OrdinalStart: p.Share.OrdinalStart,
 		Numbers:      p.Share.Numbers,
 	}
+	rule := p.Rules.For(p.Ref.GroupKind())
 	if p.Live != nil && p.Autoscaled {
-		if running, has := ruleOf(p.Ref).Replicas(p.Live); has {
+		if running, has := rule.Replicas(p.Live); has {
 			share.Replicas = &running
 		}
 	}
-	rendered, err := ruleOf(p.Ref).Render(p.Template, share)
+	rendered, err := rule.Render(p.Template, share)
 	if err != nil {
 		return nil, fmt.Errorf("giving %s its share for %s: %w", p.Ref, p.Share.Name, err)
 	}
@@ -64,6 +66,7 @@ func (l *lane) render(f facts) (*unstructured.Unstructured, error) {
 		Ref: f.ref, Template: f.template, Share: *f.share, Cluster: f.cluster, Live: f.live,
 		Overrides:  l.overrides(f),
 		Autoscaled: f.live != nil && l.isAutoscaled(f.ref),
+		Rules:      l.Rules,
 	})
 }
 
@@ -92,32 +95,11 @@ func PlacementOf(d *v1alpha1.Distribution) (claim.Key, bool) {
 
 // isAutoscaled tells that an autoscaler of the hub has the workload as its target.
 func (l *lane) isAutoscaled(ref template.Ref) bool {
-	found := false
-	for _, kind := range autoscalers {
-		l.Templates.Each(kind, ref.Namespace, func(obj *unstructured.Unstructured) bool {
-			found = Autoscales(obj, ref)
-			return !found
-		})
-		if found {
-			return true
-		}
-	}
-	return false
-}
-
-// Autoscales tells that an object owns the replica count of a template, in each member.
-func Autoscales(obj *unstructured.Unstructured, ref template.Ref) bool {
-	if !slices.Contains(autoscalers, obj.GroupVersionKind().GroupKind()) || obj.GetNamespace() != ref.Namespace {
+	if !l.Rules.For(ref.GroupKind()).HasReplicas() {
 		return false
 	}
-	target, ok := kinds.Of(obj).Follows(obj)
-	return ok && target.Ref != nil && target.Ref.GroupKind == ref.GroupKind() && target.Ref.Name == ref.Name
-}
-
-// autoscalers own the replica count of their target in each member.
-var autoscalers = []schema.GroupKind{
-	{Group: "autoscaling", Kind: "HorizontalPodAutoscaler"},
-	{Group: "keda.sh", Kind: "ScaledObject"},
+	_, is := l.Rules.Autoscaler(l.Templates, ref)
+	return is
 }
 
 // revisionOf is a hash of what is to be applied.

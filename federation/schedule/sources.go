@@ -51,12 +51,6 @@ func (s *Source) addSoon(ref template.Ref) {
 // roomPause is how long changes of free room are gathered: every pod that starts or ends in a member is one.
 const roomPause = 2 * time.Second
 
-// Followers are the kinds that find their target by themselves.
-var Followers = []schema.GroupKind{
-	{Group: "autoscaling", Kind: "HorizontalPodAutoscaler"},
-	{Group: "policy", Kind: "PodDisruptionBudget"},
-}
-
 // The indexes of Distributions.
 const (
 	// IndexFollowedBy finds the Distributions that name a dependency in spec.followedBy.
@@ -105,6 +99,15 @@ func (s *Source) HandleTemplate(e template.Event) {
 		return
 	}
 	s.add(e.Ref)
+	for _, obj := range []*unstructured.Unstructured{e.Old, e.New} { // its bounds decide how many its target has
+		if obj == nil || !s.Facts.Rules.Of(obj).Scales() {
+			continue
+		}
+		if target, ok := s.Facts.Rules.Of(obj).Follows(obj); ok && target.Ref != nil {
+			s.add(template.Ref{Group: target.Ref.Group, Kind: target.Ref.Kind,
+				Namespace: target.Ref.Namespace, Name: target.Ref.Name})
+		}
+	}
 }
 
 // isWritten tells that more than the status of a template changed.
@@ -206,12 +209,18 @@ func (s *Source) distribution(old, now any) {
 	if !isWorkload || namespace == "" {
 		return
 	}
-	for _, kind := range Followers {
-		s.Templates.Each(kind, namespace, func(obj *unstructured.Unstructured) bool {
-			s.add(template.RefOf(obj))
-			return true
-		})
+	for _, ref := range s.Facts.Rules.Followers(s.Templates, namespace) {
+		s.add(ref)
 	}
+}
+
+// HandleKind looks again at every template of a kind: what is known of the kind has changed. It is a listener of
+// kindrule.Book.
+func (s *Source) HandleKind(gk schema.GroupKind) {
+	s.Templates.Each(gk, "", func(obj *unstructured.Unstructured) bool {
+		s.add(template.RefOf(obj))
+		return true
+	})
 }
 
 // isFollowed tells that autoscalers and budgets may follow objects of the kind: it runs pods.

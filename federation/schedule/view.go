@@ -19,6 +19,7 @@ import (
 	"github.com/hanse-federation/hanse/api/v1alpha1"
 	"github.com/hanse-federation/hanse/federation/claim"
 	"github.com/hanse-federation/hanse/federation/fleet"
+	"github.com/hanse-federation/hanse/federation/kindrule"
 	"github.com/hanse-federation/hanse/federation/kinds"
 	"github.com/hanse-federation/hanse/federation/member"
 	"github.com/hanse-federation/hanse/federation/template"
@@ -40,6 +41,10 @@ type View interface {
 	Needing(context.Context, template.Ref) ([]*v1alpha1.Distribution, error)
 	// InNamespace are the decisions of a namespace.
 	InNamespace(ctx context.Context, namespace string) ([]*v1alpha1.Distribution, error)
+	// Rule is what is known of a kind.
+	Rule(schema.GroupKind) kinds.Rule
+	// Autoscaler finds what owns the replica count of a template in each member; false if nothing does.
+	Autoscaler(template.Ref) (*unstructured.Unstructured, bool)
 	// Members are the facts of all members, for a kind.
 	Members(context.Context, schema.GroupVersionKind) (Members, error)
 }
@@ -77,10 +82,13 @@ func Decide(ctx context.Context, view View, ref template.Ref, now time.Time) (De
 
 // gather reads every fact.
 func gather(ctx context.Context, view View, ref template.Ref, now time.Time) (facts, error) {
-	f := facts{ref: ref, now: now, rule: kinds.For(ref.GroupKind())}
+	f := facts{ref: ref, now: now, rule: view.Rule(ref.GroupKind())}
 	if obj, ok := view.Template(ref); ok {
 		f.template = obj
 		f.claim, f.trouble = view.Claim(obj)
+		if err := f.rule.Check(obj); f.trouble == nil && err != nil {
+			f.trouble = fmt.Errorf("the KindRule of %s does not fit the object: %w", ref.GroupKind(), err)
+		}
 	}
 	previous, err := view.Distribution(ctx, ref)
 	if err != nil {
@@ -111,7 +119,7 @@ func gather(ctx context.Context, view View, ref template.Ref, now time.Time) (fa
 
 // definitionOf finds the CustomResourceDefinition of a kind on the hub; nil for native kinds.
 func definitionOf(view View, gk schema.GroupKind) *template.Ref {
-	if gk.Group == "" || !strings.Contains(gk.Group, ".") || strings.HasSuffix(gk.Group, ".k8s.io") {
+	if !strings.Contains(gk.Group, ".") {
 		return nil
 	}
 	kind, ok := view.Kind(gk)
@@ -186,6 +194,8 @@ type Caches struct {
 	Templates *template.Store
 	Claims    *claim.Index
 	Fleet     *fleet.Fleet
+	// Rules are what is known of kinds; nil: what package kinds knows.
+	Rules *kindrule.Book
 
 	mu sync.Mutex
 	// members and lacking are made at the first question after Forget. lacking holds, for kinds that some member does not
@@ -210,6 +220,14 @@ func (c *Caches) Template(ref template.Ref) (*unstructured.Unstructured, bool) {
 
 // Kind implements View.
 func (c *Caches) Kind(gk schema.GroupKind) (template.Kind, bool) { return c.Templates.Kind(gk) }
+
+// Rule implements View.
+func (c *Caches) Rule(gk schema.GroupKind) kinds.Rule { return c.Rules.For(gk) }
+
+// Autoscaler implements View.
+func (c *Caches) Autoscaler(ref template.Ref) (*unstructured.Unstructured, bool) {
+	return c.Rules.Autoscaler(c.Templates, ref)
+}
 
 // Claim implements View.
 func (c *Caches) Claim(obj *unstructured.Unstructured) (*claim.Claim, error) {

@@ -217,6 +217,15 @@ func (s *Store) Each(gk schema.GroupKind, namespace string, visit func(*unstruct
 	}
 }
 
+// EachKind calls visit for every kind of templates until it returns false.
+func (s *Store) EachKind(visit func(schema.GroupKind) bool) {
+	for _, w := range s.watchedKinds() {
+		if !visit(w.kind.GroupKind()) {
+			return
+		}
+	}
+}
+
 func (s *Store) watchedKinds() []*watched {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
