@@ -100,7 +100,11 @@ func readTrial(
 		}
 		for _, obj := range read {
 			if obj.GetKind() != "KindRule" || obj.GroupVersionKind().Group != v1alpha1.GroupVersion.Group {
-				objects = append(objects, obj)
+				whole, err := wholeNumbers(obj)
+				if err != nil {
+					return nil, nil, err
+				}
+				objects = append(objects, whole)
 				continue
 			}
 			var rule v1alpha1.KindRule
@@ -117,6 +121,19 @@ func readTrial(
 		}
 	}
 	return lessons, objects, nil
+}
+
+// wholeNumbers is the object as an API server's client reads it: whole numbers are no fractions.
+func wholeNumbers(obj *unstructured.Unstructured) (*unstructured.Unstructured, error) {
+	raw, err := obj.MarshalJSON()
+	if err != nil {
+		return nil, fmt.Errorf("reading %s/%s: %w", obj.GetKind(), obj.GetName(), err)
+	}
+	read := &unstructured.Unstructured{}
+	if err := read.UnmarshalJSON(raw); err != nil {
+		return nil, fmt.Errorf("reading %s/%s: %w", obj.GetKind(), obj.GetName(), err)
+	}
+	return read, nil
 }
 
 func tryAll(lessons map[schema.GroupKind]kinds.Lesson, objects []*unstructured.Unstructured) ([]trial, error) {

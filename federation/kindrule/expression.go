@@ -2,6 +2,7 @@ package kindrule
 
 import (
 	"fmt"
+	"math"
 	"strings"
 
 	"github.com/google/cel-go/cel"
@@ -195,11 +196,15 @@ func (e *expression) int(variables map[string]any) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	n, is := value.(int64)
-	if !is {
-		return 0, fmt.Errorf("%s: gives %T, not a whole number", e.field, value)
+	switch n := value.(type) {
+	case int64:
+		return n, nil
+	case float64: // a whole number of plain JSON
+		if n == math.Trunc(n) && math.Abs(n) < 1<<53 {
+			return int64(n), nil
+		}
 	}
-	return n, nil
+	return 0, fmt.Errorf("%s: gives %v, not a whole number", e.field, value)
 }
 
 func (e *expression) string(variables map[string]any) (string, error) {

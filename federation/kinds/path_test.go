@@ -12,7 +12,7 @@ func TestPath(t *testing.T) {
 apiVersion: v1
 kind: X
 metadata: {labels: {a.b: c}}
-spec: {groups: [{size: 1}, {name: b}, {size: 3}], byName: {z: {n: 9}, a: {n: 1}}, size: 5}`).Object
+spec: {groups: [{size: 1}, {name: b}, {size: 3}], byName: {z: {m: 9}, a: {m: 1}}, size: 5}`).Object
 	for _, c := range []struct {
 		path string
 		want []any
@@ -22,7 +22,7 @@ spec: {groups: [{size: 1}, {name: b}, {size: 3}], byName: {z: {n: 9}, a: {n: 1}}
 		{".spec.none", []any{nil}},
 		{".spec.none.deeper", nil},
 		{".spec.groups[*].size", []any{int64(1), nil, int64(3)}},
-		{".spec.byName[*].n", []any{int64(1), int64(9)}},
+		{".spec.byName[*].m", []any{int64(1), int64(9)}},
 		{".metadata.labels['a.b']", []any{"c"}},
 		{".spec.size[*]", nil},
 	} {
