@@ -19,8 +19,13 @@ import (
 const (
 	// namespaceWait lets the last objects of a namespace end before it is looked at.
 	namespaceWait = 2 * time.Second
-	// namespaceTries is how often a namespace that is not empty yet is looked at again.
-	namespaceTries = 8
+	// namespacePause is the longest time between two looks at a namespace that is not empty yet.
+	namespacePause = 10 * time.Second
+	// endingTries is how often is looked again as long as all that is inside is ending: ten minutes.
+	endingTries = 60
+	// foreignTries is how often when something foreign is inside: it may be what a controller of the member made for our
+	// objects without saying so, as the Endpoints of a Service, and takes away in its own time.
+	foreignTries = 6
 )
 
 // lookAtNamespace sees soon whether the namespace can go. Looks that were too early do not count: they came before the
@@ -39,20 +44,36 @@ func (l *lane) cleanNamespace(ctx context.Context, w work) (reconcile.Result, er
 	if err != nil {
 		return reconcile.Result{}, err
 	}
-	if isUsed || !l.member.State().IsReady() || l.isTemplate(w.namespace) {
-		return reconcile.Result{}, nil
+	if isUsed || l.isTemplate(w.namespace) {
+		return reconcile.Result{}, nil // the next copy that goes has it looked at again
+	}
+	if !l.member.State().IsReady() {
+		return reconcile.Result{RequeueAfter: namespacePause}, nil
 	}
 	result := apply.RemoveNamespaceIfOursAndEmpty(ctx, l.member, l.Hub, w.namespace)
-	l.mu.Lock()
-	tries := l.attempts[w]
-	l.mu.Unlock()
-	if result.OK() && result.Verdict != apply.Pending || tries >= namespaceTries {
+	if result.Verdict == apply.Deleted || l.tried(w) >= triesAfter(result) {
 		l.mu.Lock()
 		delete(l.attempts, w)
 		l.mu.Unlock()
 		return reconcile.Result{}, nil
 	}
-	return reconcile.Result{RequeueAfter: l.backoff(w, namespaceWait, true)}, nil
+	return reconcile.Result{RequeueAfter: min(l.backoff(w, namespaceWait, true), namespacePause)}, nil
+}
+
+func triesAfter(result apply.Result) int {
+	switch {
+	case result.Verdict != apply.Skipped:
+		return endingTries
+	case result.Reason == apply.ReasonNotEmpty:
+		return foreignTries
+	}
+	return 0 // it is not ours to remove
+}
+
+func (l *lane) tried(w work) int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.attempts[w]
 }
 
 // uses tells that something is, or is still, in the namespace in this member.
