@@ -116,7 +116,8 @@ func explainService(
 		return nil
 	}
 	b := node.Balanced()
-	e := &ServiceExplanation{Name: name, Policy: b.Service.Policy, Answer: b.Service.Answer, TTL: b.TTL}
+	service := b.Service(name.String())
+	e := &ServiceExplanation{Name: name, Policy: service.Policy, Answer: service.Answer, TTL: b.TTL}
 	if e.Policy == "" {
 		e.Policy = zone.Weighted
 	}
@@ -126,17 +127,17 @@ func explainService(
 	if e.Policy == zone.Nearest {
 		e.Region, e.Zone, _ = s.Place(c.Addr)
 	}
-	selection := b.Service.Select(e.Region, e.Zone)
+	selection := service.Select(e.Region, e.Zone)
 	e.Tier, e.Degraded, e.FailOpen = selection.Tier, selection.Degraded, selection.FailOpen
-	plan := b.Service.Plan(selection, t)
+	plan := service.Plan(selection, t)
 	for _, family := range []wire.Type{wire.TypeA, wire.TypeAAAA} {
 		if len(plan.Sets) == 0 { // asked for another type: tell about the addresses all the same
-			plan = b.Service.Plan(selection, family)
+			plan = service.Plan(selection, family)
 		}
 	}
-	shares := plan.Shares(len(b.Service.Targets))
-	for i := range b.Service.Targets {
-		target := &b.Service.Targets[i]
+	shares := plan.Shares(len(service.Targets))
+	for i := range service.Targets {
+		target := &service.Targets[i]
 		state := target.State
 		if state == "" {
 			state = zone.Healthy
@@ -150,7 +151,7 @@ func explainService(
 		weight, total := new(big.Int).SetUint64(set.Weight), new(big.Int).SetUint64(plan.Total)
 		step := Step{Probability: new(big.Rat).SetFrac(weight, total)}
 		for _, i := range set.Members {
-			step.Clusters = append(step.Clusters, b.Service.Targets[i].Cluster)
+			step.Clusters = append(step.Clusters, service.Targets[i].Cluster)
 		}
 		e.Steps = append(e.Steps, step)
 	}

@@ -27,7 +27,7 @@ func large(n int) Config {
 // TestMemoryOfALargeZone: the snapshot of a balanced name with three targets takes less than the bound, what the user
 // gave not counted.
 func TestMemoryOfALargeZone(t *testing.T) {
-	const n, bound = 50000, 1536
+	const n, bound = 50000, 768
 	c := large(n)
 	heap := func() int64 {
 		runtime.GC()

@@ -391,9 +391,9 @@ func (b *builder) checkNode(name wire.Name, n *Node, path where) {
 		switch {
 		case n.RRset(wire.TypeA) != nil, n.RRset(wire.TypeAAAA) != nil:
 			b.add(fmt.Errorf("%w: addresses come from the service", ErrConflict), "%s", path)
-		case n.service.Service.hasHostname() && name == b.Origin:
+		case n.service.hasHost && name == b.Origin:
 			b.add(fmt.Errorf("a target with a host name instead of addresses: %w", ErrCNAMEAtApex), "%s", path)
-		case n.service.Service.hasHostname() && len(n.sets) > 0:
+		case n.service.hasHost && len(n.sets) > 0:
 			b.add(fmt.Errorf("a target with a host name instead of addresses: %w", ErrCNAMEBesideData), "%s", path)
 		}
 	}
@@ -453,12 +453,13 @@ func (b *builder) clear(name wire.Name) {
 	if service == nil {
 		return
 	}
-	for i := range service.Service.Ports {
-		if port, err := portName(&service.Service.Ports[i], name); err == nil {
+	given := service.Service("")
+	for i := range given.Ports {
+		if port, err := portName(&given.Ports[i], name); err == nil {
 			b.underive(port, wire.TypeSRV)
 		}
 	}
-	if service.Service.PortsAtName {
+	if given.PortsAtName {
 		b.underive(name, wire.TypeSRV)
 	}
 }

@@ -89,7 +89,7 @@ func sameData(a, b *Node) bool {
 	if (a.service == nil) != (b.service == nil) {
 		return false
 	}
-	if a.service != nil && a.service != b.service && !a.service.Service.equal(b.service.Service) {
+	if a.service != nil && a.service != b.service && a.service.given != b.service.given {
 		return false
 	}
 	return slices.EqualFunc(a.sets[:a.static], b.sets[:b.static], func(x, y wire.RRset) bool {

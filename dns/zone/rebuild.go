@@ -99,7 +99,7 @@ func (b *builder) bring(z *Zone, base *Tree) bool {
 
 // has reports whether a node has the data that c says.
 func (b *builder) has(n *Node, c *Change) bool {
-	if (n.service == nil) != (c.Service == nil) || c.Service != nil && !n.service.Service.equal(c.Service) {
+	if (n.service == nil) != (c.Service == nil) || c.Service != nil && n.service.given != pack(c.Service) {
 		return false
 	}
 	var want setBuilder
@@ -118,26 +118,4 @@ func (b *builder) has(n *Node, c *Change) bool {
 	return slices.EqualFunc(n.sets[:n.static], want.sets, func(a, b wire.RRset) bool {
 		return a.Type == b.Type && bytes.Equal(a.Records, b.Records)
 	})
-}
-
-// equal compares everything but the names, which may be written in several ways.
-func (s *Service) equal(o *Service) bool {
-	return s.Policy == o.Policy && s.Answer == o.Answer && s.TTL == o.TTL && s.TTLDegraded == o.TTLDegraded &&
-		s.MinHealthy == o.MinHealthy && s.PortsAtName == o.PortsAtName && slices.Equal(s.Ports, o.Ports) &&
-		slices.EqualFunc(s.Targets, o.Targets, func(a, b Target) bool {
-			return a.Cluster == b.Cluster && a.Weight == b.Weight && a.Tier == b.Tier && a.State == b.State &&
-				a.Hostname == b.Hostname && a.Name == b.Name && a.Region == b.Region && a.Zone == b.Zone &&
-				slices.Equal(a.Addresses, b.Addresses)
-		})
-}
-
-// clone is a copy that shares nothing with s that a caller is likely to change or would rather have freed.
-func (s *Service) clone() *Service {
-	own := *s
-	own.Ports = slices.Clone(s.Ports)
-	own.Targets = slices.Clone(s.Targets)
-	for i := range own.Targets {
-		own.Targets[i].Addresses = slices.Clone(own.Targets[i].Addresses)
-	}
-	return &own
 }

@@ -1,6 +1,7 @@
 package zone
 
 import (
+	"bytes"
 	"encoding/binary"
 	"net/netip"
 	"slices"
@@ -17,19 +18,21 @@ const maxVariants = 64
 
 // Balanced is a compiled Service: every answer it can give, ready to be written, and how to draw one.
 type Balanced struct {
-	// Service as it was given.
-	Service *Service
 	// Degraded and FailOpen are those of the selection without regard to the client's place.
 	Degraded, FailOpen bool
 	// TTL is the one in effect, in seconds.
 	TTL uint32
 
-	key      uint64 // hash of the name, with the snapshot's seed
-	isJoint  bool   // the draws for different types must agree
-	isSticky bool
-	plan     families
-	near     []nearPlan
+	isJoint bool   // the draws for different types must agree
+	hasHost bool   // a target has a host name instead of addresses
+	key     uint64 // hash of the name, with the snapshot's seed
+	given   packed // the service as it was given
+	plan    families
+	near    []nearPlan
 }
+
+// Service is the service as it was given, under a name.
+func (b *Balanced) Service(name string) *Service { return b.given.service(name) }
 
 // families has one choice per family: A, AAAA, and every other type (which only a CNAME can answer). nil: nothing to
 // answer.
@@ -49,17 +52,27 @@ type nearPlan struct {
 
 // choice is a list of possible answers and their weights.
 type choice struct {
-	plan    balance.Plan // without members, which only Explain asks for
-	keys    []uint64     // for sticky draws, one for each set
-	answers []answers    // one for each set
+	total  uint64 // of the steps' weights
+	steps  []step
+	sets   []wire.RRset // of all steps, one after another
+	sticky *stickyPlan  // of services that are drawn by the client
 }
 
-// answers are what a set of targets is answered with: one of variants, drawn evenly, and in it the records of one
+// step is what a set of targets is answered with: one of its record sets, drawn evenly, and in that the records of one
 // target first, drawn evenly too, because many clients take the first address they get and not every resolver shuffles.
-type answers struct {
-	variants []wire.RRset
+type step struct {
+	weight uint64
+	// Its sets are count of choice.sets, beginning with from.
+	from  uint32
+	count uint16
 	// stride is the number of records that belong together.
 	stride uint16
+}
+
+// stickyPlan has what rendezvous hashing needs: the plan, and one key for each of its sets.
+type stickyPlan struct {
+	plan balance.Plan
+	keys []uint64
 }
 
 // Client is what an answer may depend on.
@@ -104,11 +117,9 @@ func (b *Balanced) types() []wire.Type {
 			if ch == nil {
 				continue
 			}
-			for i := range ch.answers {
-				for _, set := range ch.answers[i].variants[:min(1, len(ch.answers[i].variants))] {
-					if !slices.Contains(types, set.Type) {
-						types = append(types, set.Type)
-					}
+			for i := range ch.sets {
+				if !slices.Contains(types, ch.sets[i].Type) {
+					types = append(types, ch.sets[i].Type)
 				}
 			}
 		}
@@ -139,31 +150,43 @@ func (b *Balanced) Draw(s *Snapshot, t wire.Type, c *Client) (set *wire.RRset, f
 		draw = balance.Combine(balance.Combine(b.key, c.networkKey()), c.Window)
 	}
 	switch {
-	case b.isSticky:
-		at = ch.plan.Sticky(balance.Combine(b.key, c.networkKey()), ch.keys)
+	case ch.sticky != nil:
+		at = ch.sticky.plan.Sticky(balance.Combine(b.key, c.networkKey()), ch.sticky.keys)
 		scope = max(scope, stickyScope(c.Addr))
-	case len(ch.answers) > 1:
-		at = ch.plan.Pick(draw)
+	case len(ch.steps) > 1:
+		at = ch.pick(draw)
 	}
-	set, first = ch.answers[at].draw(draw)
+	set, first = ch.draw(&ch.steps[at], draw)
 	return set, first, scope
 }
 
-// draw takes one of the answers; what number picked the set of targets picks here too, mixed so that the two are
+// pick is the step for a draw, which must be spread evenly over all 64-bit numbers.
+func (ch *choice) pick(draw uint64) int {
+	at := balance.Scale(draw, ch.total)
+	for i := range ch.steps {
+		if at < ch.steps[i].weight {
+			return i
+		}
+		at -= ch.steps[i].weight
+	}
+	return len(ch.steps) - 1
+}
+
+// draw takes one of the sets of a step; what number picked the step picks here too, mixed so that the two are
 // independent.
-func (a *answers) draw(number uint64) (set *wire.RRset, first int) {
-	switch len(a.variants) {
+func (ch *choice) draw(s *step, number uint64) (set *wire.RRset, first int) {
+	switch s.count {
 	case 0:
 		return nil, 0
 	case 1:
-		set = &a.variants[0]
+		set = &ch.sets[s.from]
 	default:
 		number = balance.Mix(number)
-		set = &a.variants[balance.Scale(number, uint64(len(a.variants)))]
+		set = &ch.sets[uint64(s.from)+balance.Scale(number, uint64(s.count))]
 	}
-	if set.Count > a.stride {
-		turns := uint64(set.Count / a.stride)
-		group := len(set.Records) / int(set.Count) * int(a.stride)
+	if set.Count > s.stride {
+		turns := uint64(set.Count / s.stride)
+		group := len(set.Records) / int(set.Count) * int(s.stride)
 		first = int(balance.Scale(balance.Mix(number), turns)) * group
 	}
 	return set, first
@@ -178,11 +201,9 @@ func (b *Balanced) Static() []*wire.RRset {
 			continue
 		}
 		var best *wire.RRset
-		for i := range ch.answers {
-			for j := range ch.answers[i].variants[:min(1, len(ch.answers[i].variants))] {
-				if set := &ch.answers[i].variants[j]; best == nil || set.Count > best.Count {
-					best = set
-				}
+		for i := range ch.steps {
+			if s := &ch.steps[i]; s.count > 0 && (best == nil || ch.sets[s.from].Count > best.Count) {
+				best = &ch.sets[s.from]
 			}
 		}
 		if best != nil && best.Type == wire.TypeCNAME {
@@ -225,7 +246,7 @@ func (b *Balanced) planFor(region, zone string) *families {
 
 // compile works out every answer of a service. The service has been checked.
 func compile(s *Service, name wire.Name, origin wire.Name, seed uint64, zoneTTL uint32) *Balanced {
-	b := &Balanced{Service: s, key: balance.HashString(seed, string(name)), isSticky: s.Answer == Sticky, TTL: zoneTTL}
+	b := &Balanced{given: pack(s), key: balance.HashString(seed, string(name)), TTL: zoneTTL}
 	if s.TTL != 0 {
 		b.TTL = s.TTL
 	}
@@ -234,7 +255,8 @@ func compile(s *Service, name wire.Name, origin wire.Name, seed uint64, zoneTTL 
 	if b.Degraded && s.TTLDegraded != 0 {
 		b.TTL = min(b.TTL, s.TTLDegraded)
 	}
-	b.isJoint = s.hasBothFamilies() || s.hasHostname()
+	b.hasHost = s.hasHostname()
+	b.isJoint = b.hasHost || s.hasBothFamilies()
 	c := compiler{service: s, origin: origin, ttl: b.TTL, key: b.key}
 	b.plan = c.families(selection)
 	if s.Policy != Nearest {
@@ -354,22 +376,48 @@ type compiler struct {
 
 func (c compiler) families(selection balance.Selection) (f families) {
 	for family := range f {
-		plan := c.plan(selection, family)
-		if len(plan.Sets) == 0 {
-			continue
+		if plan := c.plan(selection, family); len(plan.Sets) > 0 {
+			f[family] = c.choice(plan, family)
 		}
-		ch := &choice{plan: plan, answers: make([]answers, len(plan.Sets))}
-		for i := range plan.Sets {
-			members := plan.Sets[i].Members
-			ch.answers[i] = c.variants(members, family)
-			if c.service.Answer == Sticky {
-				ch.keys = append(ch.keys, balance.HashString(c.key, c.service.Targets[members[0]].Cluster))
-			}
-			plan.Sets[i].Members = nil
-		}
-		f[family] = ch
 	}
 	return f
+}
+
+func (c compiler) choice(plan balance.Plan, family int) *choice {
+	ch := &choice{total: plan.Total, steps: make([]step, len(plan.Sets))}
+	if c.service.Answer == Sticky {
+		ch.sticky = &stickyPlan{plan: plan, keys: make([]uint64, len(plan.Sets))}
+	}
+	ch.sets = make([]wire.RRset, 0, len(plan.Sets))
+	for i := range plan.Sets {
+		members := plan.Sets[i].Members
+		sets, stride := c.variants(members, family)
+		ch.steps[i] = step{
+			weight: plan.Sets[i].Weight, from: uint32(len(ch.sets)), count: uint16(len(sets)), stride: stride,
+		}
+		ch.sets = append(ch.sets, sets...)
+		if ch.sticky != nil {
+			ch.sticky.keys[i] = balance.HashString(c.key, c.service.Targets[members[0]].Cluster)
+			plan.Sets[i].Members = nil // only Explain asks for them
+		}
+	}
+	shareRecords(ch.sets)
+	return ch
+}
+
+// shareRecords lets sets that begin like the longest one share its memory: those of a staircase do.
+func shareRecords(sets []wire.RRset) {
+	var longest []byte
+	for i := range sets {
+		if len(sets[i].Records) > len(longest) {
+			longest = sets[i].Records
+		}
+	}
+	for i := range sets {
+		if n := len(sets[i].Records); bytes.HasPrefix(longest, sets[i].Records) {
+			sets[i].Records = longest[:n:n]
+		}
+	}
 }
 
 // plan lists the sets of targets for one family.
@@ -434,13 +482,13 @@ func (c compiler) addresses(target, family int) []netip.Addr {
 //
 // Each target gets the same number of records, because a client picks among records, not among targets. Targets with
 // more addresses than that take turns with them over the variants. Records of one target stay together.
-func (c compiler) variants(members []int, family int) answers {
+func (c compiler) variants(members []int, family int) (sets []wire.RRset, stride uint16) {
 	if t := &c.service.Targets[members[0]]; t.isHost() {
 		name, _ := wire.ParseName(t.Hostname, wire.Root)
-		return answers{variants: []wire.RRset{wire.NewRRset(wire.TypeCNAME, c.ttl, []byte(name))}, stride: 1}
+		return []wire.RRset{wire.NewRRset(wire.TypeCNAME, c.ttl, []byte(name))}, 1
 	}
 	if family == familyOther {
-		return answers{}
+		return nil, 0
 	}
 	lists := make([][]netip.Addr, 0, len(members))
 	for _, i := range members {
@@ -449,10 +497,10 @@ func (c compiler) variants(members []int, family int) answers {
 		}
 	}
 	if len(lists) == 0 {
-		return answers{}
+		return nil, 0
 	}
 	if c.service.Answer == All {
-		return c.windows(lists)
+		return c.windows(lists), 1
 	}
 	each := max(1, MaxAddresses/len(lists))
 	for _, l := range lists {
@@ -464,45 +512,44 @@ func (c compiler) variants(members []int, family int) answers {
 			turns = min(lcm(turns, len(l)), maxVariants)
 		}
 	}
-	out := answers{variants: make([]wire.RRset, turns), stride: uint16(each)}
+	sets, stride = make([]wire.RRset, turns), uint16(each)
 	if len(lists) == 1 {
-		out.stride = 1
+		stride = 1
 	}
-	for v := range out.variants {
+	for v := range sets {
 		chosen := make([]netip.Addr, 0, each*len(lists))
 		for _, l := range lists {
 			for j := range each {
 				chosen = append(chosen, l[(v+j)%len(l)])
 			}
 		}
-		out.variants[v] = c.addressSet(chosen)
-		if int(out.variants[v].Count) != len(chosen) {
-			out.stride = 1 // targets share an address, so that records no longer come in equal groups
+		sets[v] = c.addressSet(chosen)
+		if int(sets[v].Count) != len(chosen) {
+			stride = 1 // targets share an address, so that records no longer come in equal groups
 		}
 	}
-	return out
+	return sets, stride
 }
 
 // windows are the variants without weights: all addresses, or, where there are too many, MaxAddresses at a time.
-func (c compiler) windows(lists [][]netip.Addr) answers {
+func (c compiler) windows(lists [][]netip.Addr) []wire.RRset {
 	var all []netip.Addr
 	for _, l := range lists {
 		all = append(all, l...)
 	}
 	if len(all) <= MaxAddresses {
-		return answers{variants: []wire.RRset{c.addressSet(all)}, stride: 1}
+		return []wire.RRset{c.addressSet(all)}
 	}
-	turns := min(len(all), maxVariants)
-	out := answers{variants: make([]wire.RRset, turns), stride: 1}
-	for v := range out.variants {
-		start := v * len(all) / turns
+	sets := make([]wire.RRset, min(len(all), maxVariants))
+	for v := range sets {
+		start := v * len(all) / len(sets)
 		chosen := make([]netip.Addr, MaxAddresses)
 		for j := range chosen {
 			chosen[j] = all[(start+j)%len(all)]
 		}
-		out.variants[v] = c.addressSet(chosen)
+		sets[v] = c.addressSet(chosen)
 	}
-	return out
+	return sets
 }
 
 func (c compiler) addressSet(addrs []netip.Addr) wire.RRset {

@@ -26,7 +26,7 @@ func (b *builder) addService(s *Service, path where) {
 		b.add(fmt.Errorf("%w: %s", ErrDuplicate, name), "%s.name", path)
 		return
 	}
-	n.service = compile(s.clone(), name, b.Origin, b.seed, b.header.TTL)
+	n.service = compile(s, name, b.Origin, b.seed, b.header.TTL)
 	b.checkNode(name, n, path)
 	b.ports(s, name, n.service.TTL, path)
 }

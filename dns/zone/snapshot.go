@@ -142,9 +142,7 @@ func (n *Node) givenService(name wire.Name) *Service {
 	if n.service == nil {
 		return nil
 	}
-	service := *n.service.Service
-	service.Name = name.String()
-	return &service
+	return n.service.Service(name.String())
 }
 
 // givenRecords are the static records of a name, as a configuration has them.

@@ -165,8 +165,8 @@ func thousand(origin string) zone.Config {
 	return zone.Config{Serial: 1, Seed: 1, Zones: []zone.Zone{z}}
 }
 
-// sameAnswer asks the resolver and us, and compares code and records. Of a signed zone the resolver must say that it has
-// validated the answer.
+// sameAnswer asks the resolver and us, and compares code and records. Of a signed zone the resolver must say that it
+// has validated the answer.
 func sameAnswer(resolver, ours netip.AddrPort, name string, kind uint16, isSigned bool) error {
 	client := dns.Client{Timeout: 10 * time.Second}
 	var q dns.Msg

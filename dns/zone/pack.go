@@ -1,0 +1,124 @@
+package zone
+
+import (
+	"encoding/binary"
+	"net/netip"
+)
+
+// packed is a Service in as few octets as it takes, without its name: a snapshot has one for each balanced name, and
+// looks at it only to explain, to compare or to save. Equal services, names aside, are equal packed.
+type packed string
+
+// pack is the inverse of packed.service.
+func pack(s *Service) packed {
+	p := packer{data: make([]byte, 0, 128)}
+	p.text(string(s.Policy))
+	p.text(string(s.Answer))
+	p.number(uint64(s.TTL))
+	p.number(uint64(s.TTLDegraded))
+	p.number(uint64(s.MinHealthy))
+	p.flag(s.PortsAtName)
+	p.number(uint64(len(s.Ports)))
+	for i := range s.Ports {
+		port := &s.Ports[i]
+		p.text(port.Name)
+		p.text(port.Protocol)
+		p.number(uint64(port.Port))
+	}
+	p.number(uint64(len(s.Targets)))
+	for i := range s.Targets {
+		p.target(&s.Targets[i])
+	}
+	return packed(p.data)
+}
+
+// service unpacks; name is put into it.
+func (p packed) service(name string) *Service {
+	u := unpacker{rest: string(p)}
+	s := &Service{
+		Name: name, Policy: Policy(u.text()), Answer: Answer(u.text()),
+		TTL: uint32(u.number()), TTLDegraded: uint32(u.number()), MinHealthy: int(u.number()), PortsAtName: u.flag(),
+	}
+	if n := u.number(); n > 0 {
+		s.Ports = make([]Port, n)
+	}
+	for i := range s.Ports {
+		s.Ports[i] = Port{Name: u.text(), Protocol: u.text(), Port: uint16(u.number())}
+	}
+	if n := u.number(); n > 0 {
+		s.Targets = make([]Target, n)
+	}
+	for i := range s.Targets {
+		u.target(&s.Targets[i])
+	}
+	return s
+}
+
+type packer struct{ data []byte }
+
+func (p *packer) number(v uint64) { p.data = binary.AppendUvarint(p.data, v) }
+
+func (p *packer) text(s string) {
+	p.number(uint64(len(s)))
+	p.data = append(p.data, s...)
+}
+
+func (p *packer) flag(v bool) {
+	if v {
+		p.number(1)
+		return
+	}
+	p.number(0)
+}
+
+func (p *packer) target(t *Target) {
+	p.text(t.Cluster)
+	p.number(uint64(len(t.Addresses)))
+	for _, a := range t.Addresses {
+		octets, _ := a.MarshalBinary() // there is no error; an invalid address is empty
+		p.text(string(octets))
+	}
+	p.text(t.Hostname)
+	p.number(uint64(t.Weight))
+	p.number(uint64(t.Tier))
+	p.text(string(t.State))
+	p.text(t.Name)
+	p.text(t.Region)
+	p.text(t.Zone)
+}
+
+// unpacker reads what a packer wrote.
+type unpacker struct{ rest string }
+
+func (u *unpacker) number() (v uint64) {
+	for shift := 0; ; shift += 7 {
+		c := u.rest[0]
+		u.rest = u.rest[1:]
+		v |= uint64(c&0x7f) << shift
+		if c < 0x80 {
+			return v
+		}
+	}
+}
+
+func (u *unpacker) text() string {
+	n := u.number()
+	s := u.rest[:n]
+	u.rest = u.rest[n:]
+	return s
+}
+
+func (u *unpacker) flag() bool { return u.number() == 1 }
+
+func (u *unpacker) target(t *Target) {
+	t.Cluster = u.text()
+	if n := u.number(); n > 0 {
+		t.Addresses = make([]netip.Addr, n)
+	}
+	for i := range t.Addresses {
+		_ = t.Addresses[i].UnmarshalBinary([]byte(u.text())) // it was marshalled by us
+	}
+	t.Hostname = u.text()
+	t.Weight, t.Tier = uint32(u.number()), uint16(u.number())
+	t.State, t.Name, t.Region, t.Zone = State(u.text()), u.text(), u.text(), u.text()
+}
