@@ -109,7 +109,8 @@ func New(ctx context.Context, c Config) (*Federation, error) {
 			DefaultTransform: cache.TransformStripManagedFields(), // nobody here reads them
 			NewInformer:      newInformer(c.Records),
 			ByObject: map[client.Object]cache.ByObject{
-				&corev1.Secret{}: {Namespaces: map[string]cache.Config{v1alpha1.SystemNamespace: {}}},
+				&corev1.Secret{}:    {Namespaces: map[string]cache.Config{v1alpha1.SystemNamespace: {}}},
+				&corev1.ConfigMap{}: {Namespaces: map[string]cache.Config{v1alpha1.SystemNamespace: {}}},
 			},
 		},
 	})

@@ -41,6 +41,9 @@ type ZoneSpec struct {
 	Records []Record `json:"records,omitempty"`
 	// Transfer of the zone to secondaries.
 	Transfer *Transfer `json:"transfer,omitempty"`
+	// Updates by others (RFC 2136), for example by cert-manager for _acme-challenge.
+	// +kubebuilder:validation:MaxItems=16
+	Updates []Update `json:"updates,omitempty"`
 	// DNSSEC signing.
 	DNSSEC *DNSSEC `json:"dnssec,omitempty"`
 }
@@ -81,7 +84,7 @@ type Record struct {
 	// Name, relative to the zone ("@" or empty = the apex), or fully qualified with a final dot.
 	Name string `json:"name"`
 	// Type of the record.
-	// +kubebuilder:validation:Enum=A;AAAA;CNAME;TXT;SRV;NS;PTR;MX;CAA
+	// +kubebuilder:validation:Enum=A;AAAA;CNAME;TXT;SRV;NS;DS;PTR;MX;CAA;HTTPS;SVCB;TLSA;SSHFP;NAPTR;URI
 	Type string `json:"type"`
 	// TTL in seconds; the zone's if absent.
 	// +kubebuilder:validation:Minimum=1
@@ -93,19 +96,44 @@ type Record struct {
 	Values []string `json:"values"`
 }
 
-// Transfer of a zone to secondaries (RFC 5936).
+// Transfer of a zone to secondaries (RFC 5936, RFC 1995). Without networks and without a key nobody may copy the zone;
+// with both, a copy must be asked for from one of the networks and be signed with the key.
 type Transfer struct {
 	// Allow lists networks (CIDR) that may transfer the zone.
+	// +kubebuilder:validation:MaxItems=64
 	Allow []string `json:"allow,omitempty"`
-	// Notify lists secondaries (host:port) that are told of changes (RFC 1996).
+	// Notify lists secondaries (host:port) that are told of changes (RFC 1996). The port is 53 if absent.
+	// +kubebuilder:validation:MaxItems=64
 	Notify []string `json:"notify,omitempty"`
-	// TSIGSecret in hanse-system with the keys name, algorithm and secret.
+	// TSIGSecret is the name of a Secret in hanse-system with the keys name, secret (base64) and algorithm (hmac-sha256
+	// if absent, hmac-sha384 or hmac-sha512). Transfers must be signed with it, and it signs what secondaries are told.
 	TSIGSecret string `json:"tsigSecret,omitempty"`
+}
+
+// Update lets others change some records of a zone by DNS messages (RFC 2136) that are signed. What they write is kept in
+// the ConfigMap dns-updates-<zone> in hanse-system. Records of the Zone itself are out of their reach.
+type Update struct {
+	// TSIGSecret is the name of a Secret in hanse-system with the keys name, secret (base64) and algorithm (hmac-sha256
+	// if absent, hmac-sha384 or hmac-sha512), which must sign the messages.
+	// +kubebuilder:validation:MinLength=1
+	TSIGSecret string `json:"tsigSecret"`
+	// Names that may be changed, relative to the zone: a name, "*.a" for every name below a, or "a.*" for a at and below
+	// every name of the zone.
+	// +kubebuilder:validation:MaxItems=64
+	// +kubebuilder:default={"_acme-challenge.*"}
+	Names []string `json:"names,omitempty"`
+	// Types of records that may be changed.
+	// +kubebuilder:validation:MaxItems=16
+	// +kubebuilder:validation:items:Enum=A;AAAA;CNAME;TXT;SRV;PTR;MX;CAA;TLSA
+	// +kubebuilder:default={"TXT"}
+	Types []string `json:"types,omitempty"`
 }
 
 // DNSSEC signing of a zone.
 type DNSSEC struct {
-	// Enabled: answers are signed.
+	// Enabled: answers are signed, with keys in the Secret dnssec-<zone> in hanse-system, which is made if it is missing.
+	// The parent zone must have the DS record that status.keys and "hanse dns key list" tell. Before this is switched
+	// off, the parent must have dropped it, for longer than its TTL.
 	Enabled bool `json:"enabled,omitempty"`
 }
 
@@ -123,6 +151,23 @@ type ZoneStatus struct {
 	Digest string `json:"digest,omitempty"`
 	// Records in the zone, those of GlobalServices included.
 	Records int32 `json:"records,omitempty"`
+	// Keys that the zone is signed with.
+	// +listType=map
+	// +listMapKey=tag
+	Keys []ZoneKey `json:"keys,omitempty"`
+}
+
+// ZoneKey is a key that a zone is signed with.
+type ZoneKey struct {
+	// Tag is what DS records call the key.
+	Tag int32 `json:"tag"`
+	// Stage: Incoming (published, and may have a DS), Active (signs the zone) or Retired (published until all that it
+	// signed has run out).
+	Stage string `json:"stage"`
+	// Since is when it came to this stage.
+	Since metav1.Time `json:"since"`
+	// DS record of the key for the parent zone, as a line of a zone file.
+	DS string `json:"ds"`
 }
 
 // ZoneList is a list of Zones.

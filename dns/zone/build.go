@@ -114,6 +114,7 @@ func plant(z *Zone, s *Snapshot, p problems) *Tree {
 	b.soa()
 	b.keys()
 	b.checkTransfer()
+	b.checkUpdates()
 	b.records(z.Records, "records")
 	for i := range z.Services {
 		b.addService(&z.Services[i], element("services", i))

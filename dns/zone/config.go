@@ -39,6 +39,8 @@ type Zone struct {
 	Keys []Key `json:",omitempty"`
 	// Transfer says who may copy the zone; the zero value: nobody.
 	Transfer Transfer `json:",omitzero"`
+	// Updates say who may change records of the zone by messages (RFC 2136).
+	Updates  []Update `json:",omitempty"`
 	Records  []Record
 	Services []Service
 }
@@ -53,6 +55,16 @@ type Transfer struct {
 	Allow []netip.Prefix
 	// Notify has the addresses of secondaries, host:port.
 	Notify []string
+}
+
+// Update lets whoever signs with a key change some records.
+type Update struct {
+	Key TSIGKey
+	// Names that may be changed, relative to the origin or absolute: a name; "*.a", every name below a; or "a.*", a at
+	// and below every name of the zone.
+	Names []string
+	// Types of records that may be changed, as mnemonics.
+	Types []string
 }
 
 // TSIGKey is a secret shared with another server (RFC 8945).

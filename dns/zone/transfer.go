@@ -32,6 +32,87 @@ func (b *builder) checkTransfer() {
 	}
 }
 
+// checkUpdates checks who may change what, and compiles it.
+func (b *builder) checkUpdates() {
+	b.updates = nil
+	var keys []TSIGKey
+	for i := range b.header.Updates {
+		u := &b.header.Updates[i]
+		at := fmt.Sprintf("updates[%d]", i)
+		b.checkTSIG(&u.Key, keys, at+".key")
+		keys = append(keys, u.Key)
+		if k := keyNamed(b.header.Transfer.Keys, u.Key.Name); k != nil && *k != u.Key {
+			b.add(fmt.Errorf("%w: the key %s of transfers has another secret or algorithm", ErrConflict, u.Key.Name), "%s.key", at)
+		}
+		may := updater{key: u.Key}
+		for j, text := range u.Names {
+			p, err := b.pattern(text)
+			if err != nil {
+				b.add(err, "%s.names[%d]", at, j)
+			}
+			may.names = append(may.names, p)
+		}
+		for j, text := range u.Types {
+			t, ok := recordTypes[strings.ToUpper(text)]
+			if !ok || t == wire.TypeNS || t == wire.TypeDS {
+				b.add(fmt.Errorf("%w: type %q", ErrNotAllowed, text), "%s.types[%d]", at, j)
+			}
+			may.types = append(may.types, t)
+		}
+		b.updates = append(b.updates, may)
+	}
+}
+
+// updater is an Update compiled.
+type updater struct {
+	key   TSIGKey
+	names []pattern
+	types []wire.Type
+}
+
+// pattern is a set of names: name itself, all below it, or all that begin with the labels of prefix.
+type pattern struct {
+	name    wire.Name
+	isBelow bool
+	prefix  string // labels in wire form, without the root; empty: the others count
+}
+
+func (b *builder) pattern(text string) (pattern, error) {
+	if labels, ok := strings.CutSuffix(text, ".*"); ok {
+		name, err := wire.ParseName(labels+".", wire.Root)
+		return pattern{prefix: strings.TrimSuffix(string(name), "\x00")}, err
+	}
+	below, isBelow := strings.CutPrefix(text, "*.")
+	name, err := b.name(below)
+	return pattern{name: name, isBelow: isBelow}, err
+}
+
+func (p *pattern) has(name, origin wire.Name) bool {
+	switch {
+	case p.prefix != "":
+		return len(name) >= len(p.prefix)+len(origin) && strings.HasPrefix(string(name), p.prefix)
+	case p.isBelow:
+		return name != p.name && name.IsAtOrBelow(p.name)
+	}
+	return name == p.name
+}
+
+// MayUpdate tells whether whoever has signed with the key of a name may change records of a type at a name of this zone.
+func (t *Tree) MayUpdate(key string, name wire.Name, kind wire.Type) bool {
+	return slices.ContainsFunc(t.updates, func(u updater) bool {
+		return u.key.isNamed(key) && slices.Contains(u.types, kind) && u.covers(name, t.Origin)
+	})
+}
+
+// MayUpdateAt tells whether whoever has signed with the key may change records of some type at a name.
+func (t *Tree) MayUpdateAt(key string, name wire.Name) bool {
+	return slices.ContainsFunc(t.updates, func(u updater) bool { return u.key.isNamed(key) && u.covers(name, t.Origin) })
+}
+
+func (u *updater) covers(name, origin wire.Name) bool {
+	return slices.ContainsFunc(u.names, func(p pattern) bool { return p.has(name, origin) })
+}
+
 func (b *builder) checkTSIG(k *TSIGKey, before []TSIGKey, at string) {
 	name, err := wire.ParseName(k.Name, wire.Root)
 	if err != nil || k.Name == "" || k.Name == "@" {
@@ -77,18 +158,31 @@ func (t *Tree) MayTransfer(from netip.Addr, key string) bool {
 		return false
 	}
 	isNear := len(rules.Allow) == 0 || slices.ContainsFunc(rules.Allow, func(p netip.Prefix) bool { return p.Contains(from.Unmap()) })
-	return isNear && (len(rules.Keys) == 0 || key != "" && keyNamed(rules.Keys, key) != nil)
+	return isNear && (len(rules.Keys) == 0 || keyNamed(rules.Keys, key) != nil)
 }
 
 // Key is the TSIG key of a name that means something for this zone, or nil.
-func (t *Tree) Key(name string) *TSIGKey { return keyNamed(t.header.Transfer.Keys, name) }
+func (t *Tree) Key(name string) *TSIGKey {
+	if k := keyNamed(t.header.Transfer.Keys, name); k != nil {
+		return k
+	}
+	for i := range t.updates {
+		if k := &t.updates[i].key; k.isNamed(name) {
+			return k
+		}
+	}
+	return nil
+}
+
+func (k *TSIGKey) isNamed(name string) bool {
+	return name != "" && strings.EqualFold(strings.TrimSuffix(k.Name, "."), strings.TrimSuffix(name, "."))
+}
 
 func keyNamed(keys []TSIGKey, name string) *TSIGKey {
-	at := slices.IndexFunc(keys, func(k TSIGKey) bool {
-		return strings.EqualFold(strings.TrimSuffix(k.Name, "."), strings.TrimSuffix(name, "."))
-	})
-	if at < 0 {
-		return nil
+	for i := range keys {
+		if keys[i].isNamed(name) {
+			return &keys[i]
+		}
 	}
-	return &keys[at]
+	return nil
 }

@@ -20,12 +20,13 @@ type Tree struct {
 	// ClientSubnet allows answers to depend on EDNS Client Subnet.
 	ClientSubnet bool
 
-	signer *sign.Signer
-	given  Zone // the zone as it was given, without records and services
-	header Zone // the same with what was left out filled in
-	apex   *Node
-	cuts   int // delegations in the zone
-	names  index
+	signer  *sign.Signer
+	updates []updater
+	given   Zone // the zone as it was given, without records and services
+	header  Zone // the same with what was left out filled in
+	apex    *Node
+	cuts    int // delegations in the zone
+	names   index
 }
 
 // Node is a name that exists: because it has data, or because a name below it has (an empty non-terminal).

@@ -17,8 +17,9 @@ import (
 	"github.com/hanse-federation/hanse/api/v1alpha1"
 )
 
-// kindsInUse are the kinds that this package reads and writes, with their scope. With the list at hand a client needs
-// no discovery, so the first request to a cluster already is the one whose failure says something.
+// kindsInUse are the kinds that memberships, and the commands that use this client, read and write, with their scope.
+// With the list at hand a client needs no discovery, so the first request to a cluster already is the one whose failure
+// says something.
 var kindsInUse = []struct {
 	version schema.GroupVersion
 	kind    string
@@ -36,6 +37,8 @@ var kindsInUse = []struct {
 	{v1alpha1.GroupVersion, "Cluster", meta.RESTScopeRoot},
 	{v1alpha1.GroupVersion, "Distribution", meta.RESTScopeNamespace},
 	{v1alpha1.GroupVersion, "Plan", meta.RESTScopeRoot},
+	{v1alpha1.GroupVersion, "Zone", meta.RESTScopeRoot},
+	{corev1.SchemeGroupVersion, "ConfigMap", meta.RESTScopeNamespace},
 }
 
 // NewClient is a client for what this package does, in a member or on the hub. It sends nothing by itself.

@@ -30,6 +30,9 @@ type world struct {
 	object func(template.Ref) (*unstructured.Unstructured, bool)
 	// workloads calls visit for the workloads of a namespace that run pods.
 	workloads func(namespace string, visit func(*unstructured.Unstructured))
+	// secret looks up a Secret of the hub's own, and updates what others have written into a zone.
+	secret  func(name string) (*corev1.Secret, bool)
+	updates func(zone string) ([]zone.Record, error)
 	// servers are the addresses that the hub serves DNS on, for zones that name none.
 	servers []string
 	now     time.Time
@@ -48,14 +51,16 @@ type exposure struct {
 type plan struct {
 	zones     []zone.Zone
 	exposures []exposure
-	problems  map[string]error // by zone
+	problems  map[string]error   // by zone: why it is not served
+	faults    map[string]error   // by zone: what of it is not, while the rest is
+	signing   map[string]signing // by zone
 	// recheck is when time alone changes the plan; 0 means never.
 	recheck time.Duration
 }
 
 // build is pure: the world in, the plan out.
 func build(w world) plan {
-	p := plan{problems: map[string]error{}}
+	p := plan{problems: map[string]error{}, faults: map[string]error{}, signing: map[string]signing{}}
 	slices.SortFunc(w.zones, func(a, b v1alpha1.Zone) int { return cmp.Compare(a.Name, b.Name) })
 	slices.SortFunc(w.services, func(a, b v1alpha1.GlobalService) int {
 		return cmp.Or(a.CreationTimestamp.Compare(b.CreationTimestamp.Time), cmp.Compare(a.Namespace, b.Namespace),
@@ -75,13 +80,12 @@ func build(w world) plan {
 			owners[hostname] = owner
 			return false
 		})
-		if recheck > 0 && (p.recheck == 0 || recheck < p.recheck) {
-			p.recheck = recheck
-		}
+		p.lookAgain(recheck)
 		p.exposures = append(p.exposures, e)
 	}
 	for i := range w.zones {
 		z := zoneOf(w, &w.zones[i])
+		unsigned := p.complete(w, &w.zones[i], &z)
 		for _, e := range p.exposures {
 			for _, hostname := range e.hostnames {
 				if in, ok := zoneFor(w.zones, hostname); ok && in.Name == w.zones[i].Name {
@@ -100,12 +104,64 @@ func build(w world) plan {
 			}
 			err = zone.Check(z)
 		}
-		if err != nil {
+		if err = cmp.Or(err, unsigned); err != nil {
 			p.problems[w.zones[i].Name] = err
 		}
 		p.zones = append(p.zones, z)
 	}
 	return p
+}
+
+func (p *plan) lookAgain(after time.Duration) {
+	if after > 0 && (p.recheck == 0 || after < p.recheck) {
+		p.recheck = after
+	}
+}
+
+// complete adds what a zone has from elsewhere: keys, rights, and what others have written. The error says why the zone
+// cannot be signed as it should; then it must not be served without.
+func (p *plan) complete(w world, from *v1alpha1.Zone, z *zone.Zone) (unsigned error) {
+	s, unsigned := signingOf(w, from)
+	p.signing[from.Name] = s
+	p.lookAgain(s.until)
+	z.Keys = keysOf(s.ring)
+	var faults [3]error
+	z.Transfer, faults[0] = transferOf(w, from)
+	z.Updates, faults[1] = updatesOf(w, from)
+	if len(from.Spec.Updates) > 0 {
+		faults[2] = addUpdates(w, from.Name, z)
+	}
+	if err := errors.Join(faults[:]...); err != nil {
+		p.faults[from.Name] = err
+	}
+	return unsigned
+}
+
+// addUpdates adds the records that others have written, as far as they fit beside the zone's own.
+func addUpdates(w world, name string, z *zone.Zone) error {
+	written, err := w.updates(name)
+	if err != nil {
+		return err
+	}
+	with := *z
+	with.Records = slices.Concat(z.Records, written)
+	if err := zone.Check(with); err == nil {
+		z.Records = with.Records
+		return nil
+	}
+	var misfits []string
+	for _, r := range written {
+		with.Records = append(slices.Clip(z.Records), r)
+		if err := zone.Check(with); err != nil {
+			misfits = append(misfits, r.Name+" "+r.Type)
+			continue
+		}
+		z.Records = with.Records
+	}
+	if len(misfits) > 0 {
+		return fmt.Errorf("written by updates, but not served, since it does not fit the zone: %s", strings.Join(misfits, ", "))
+	}
+	return nil
 }
 
 // fitting are the services that the zone can hold beside its records, and why the others do not fit: one name that

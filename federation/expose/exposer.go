@@ -5,10 +5,12 @@ import (
 	"fmt"
 	"log/slog"
 	"reflect"
+	"slices"
 	"strconv"
 	"sync/atomic"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -50,6 +52,8 @@ type Exposer struct {
 	served  []zone.Zone
 	timer   *time.Timer
 	isFresh bool
+	// published is when the last snapshot was.
+	published time.Time
 }
 
 // New prepares an Exposer.
@@ -94,6 +98,7 @@ func (x *Exposer) Run(ctx context.Context) error {
 func (x *Exposer) watch(ctx context.Context) error {
 	for _, of := range []client.Object{
 		&v1alpha1.Zone{}, &v1alpha1.GlobalService{}, &v1alpha1.Distribution{}, &v1alpha1.Cluster{},
+		&corev1.Secret{}, &corev1.ConfigMap{}, // of the hub's own namespace
 	} {
 		informer, err := x.Cache.GetInformer(ctx, of)
 		if err != nil {
@@ -164,17 +169,28 @@ func (x *Exposer) publish(ctx context.Context) {
 		x.timer.Reset(p.recheck)
 	}
 	zones := x.servable(p, w)
-	if !x.isFresh || !reflect.DeepEqual(zones, x.served) {
+	if !x.isFresh || !reflect.DeepEqual(zones, x.served) || x.copiesAge(zones) {
 		serial := x.nextSerial(w, zones)
 		if err := x.Store.Set(zone.Config{Serial: serial, Seed: x.Seed, Zones: zones}); err != nil {
 			x.Logger.Error("publishing DNS", "serial", serial, "error", err)
 			return
 		}
-		x.serial, x.served, x.isFresh = serial, zones, true
+		x.serial, x.served, x.isFresh, x.published = serial, zones, true, w.now
 	}
 	if x.Leads() {
 		x.report(ctx, w, p)
 	}
+}
+
+// copyAge is how long a secondary may hold the signatures of a zone that does not change: well below the 36 hours that
+// the oldest of them are sure to last.
+const copyAge = 24 * time.Hour
+
+// copiesAge tells that secondaries must fetch a signed zone again, for its signatures: they only do for another serial.
+func (x *Exposer) copiesAge(zones []zone.Zone) bool {
+	return x.Now().Sub(x.published) > copyAge && slices.ContainsFunc(zones, func(z zone.Zone) bool {
+		return len(z.Keys) > 0 && len(z.Transfer.Keys)+len(z.Transfer.Allow) > 0
+	})
 }
 
 // servable are the zones without fault, and those with one as they were served last.
@@ -254,6 +270,8 @@ func (x *Exposer) gather(ctx context.Context) (world, error) {
 		w.clusters[clusters.Items[i].Name] = &clusters.Items[i]
 	}
 	w.object = x.Templates.Get
+	w.secret = x.secretNamed(ctx)
+	w.updates = x.writtenInto(ctx)
 	w.distribution = func(ref template.Ref) *v1alpha1.Distribution {
 		namespace, name := ref.Distribution()
 		d := &v1alpha1.Distribution{}
@@ -284,9 +302,9 @@ func (x *Exposer) report(ctx context.Context, w world, p plan) {
 		changed.Status = status
 		x.write(ctx, changed)
 	}
+	x.keepKeys(ctx, w, p)
 	for i := range w.zones {
-		problem := p.problems[w.zones[i].Name]
-		status := zoneStatus(&w.zones[i], p.zones[i], x.serial, problem, w.now)
+		status := zoneStatus(&w.zones[i], p, i, x.serial, w.now)
 		if equality.Semantic.DeepEqual(w.zones[i].Status, status) {
 			continue
 		}

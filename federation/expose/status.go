@@ -13,8 +13,10 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/hanse-federation/hanse/api/v1alpha1"
+	"github.com/hanse-federation/hanse/dns/sign"
 	"github.com/hanse-federation/hanse/dns/wire"
 	"github.com/hanse-federation/hanse/dns/zone"
+	"github.com/hanse-federation/hanse/federation/keyring"
 )
 
 // serviceStatus is what is answered of a GlobalService.
@@ -115,25 +117,46 @@ func sameAnswers(a, b v1alpha1.GlobalServiceStatus) bool {
 		})
 }
 
-// zoneStatus is what is served of a Zone.
-func zoneStatus(
-	z *v1alpha1.Zone, served zone.Zone, serial uint32, problem error, now time.Time,
-) v1alpha1.ZoneStatus {
+// zoneStatus is what is served of the i-th Zone.
+func zoneStatus(z *v1alpha1.Zone, p plan, i int, serial uint32, now time.Time) v1alpha1.ZoneStatus {
 	status := v1alpha1.ZoneStatus{
 		ObservedGeneration: z.Generation,
 		Conditions:         slices.Clone(z.Status.Conditions),
 		Serial:             int64(serial),
-		Digest:             digestOf(served),
-		Records:            int32(countRecords(served)),
+		Digest:             digestOf(p.zones[i]),
+		Records:            int32(countRecords(p.zones[i])),
+		Keys:               keyStatus(z.Name, p.signing[z.Name].ring),
 	}
 	c := metav1.Condition{Type: v1alpha1.ConditionReady, Status: metav1.ConditionTrue, Reason: "Served",
 		ObservedGeneration: z.Generation, LastTransitionTime: metav1.NewTime(now.Truncate(time.Second))}
-	if problem != nil {
+	if fault := p.faults[z.Name]; fault != nil {
+		c.Status, c.Reason, c.Message = metav1.ConditionFalse, "PartlyServed", fault.Error()
+	}
+	if problem := p.problems[z.Name]; problem != nil {
 		c.Status, c.Reason = metav1.ConditionFalse, "NotServed"
 		c.Message = problem.Error() + "; what was served before stays"
 	}
 	meta.SetStatusCondition(&status.Conditions, c)
 	return status
+}
+
+// keyStatus tells of the keys of a zone, and what its parent should have of them.
+func keyStatus(name string, ring keyring.Ring) []v1alpha1.ZoneKey {
+	origin, err := wire.ParseName(absolute(name), wire.Root)
+	if err != nil {
+		return nil
+	}
+	var out []v1alpha1.ZoneKey
+	for _, k := range ring {
+		key, err := sign.NewKey(k.Private, k.Stage)
+		if err != nil {
+			continue // the ring was read from keys that are good
+		}
+		out = append(out, v1alpha1.ZoneKey{
+			Tag: int32(k.Tag), Stage: string(k.Stage), Since: metav1.NewTime(k.Since), DS: key.DSText(origin),
+		})
+	}
+	return out
 }
 
 // digestOf tells contents of a zone apart. It is empty, and equal to none, if there is no telling.

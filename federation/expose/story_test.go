@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/hanse-federation/hanse/api/v1alpha1"
 	"github.com/hanse-federation/hanse/dns/zone"
+	"github.com/hanse-federation/hanse/federation/keyring"
 	"github.com/hanse-federation/hanse/federation/template"
 	"github.com/hanse-federation/hanse/placement/story"
 )
@@ -32,6 +34,8 @@ type stage struct {
 	clusters      map[string]*v1alpha1.Cluster
 	objects       map[template.Ref]*unstructured.Unstructured
 	distributions map[template.Ref]*v1alpha1.Distribution
+	secrets       map[string]*corev1.Secret
+	updates       []zone.Record
 	exposer       Exposer
 }
 
@@ -43,6 +47,7 @@ func newStage() *stage {
 		clusters:      map[string]*v1alpha1.Cluster{},
 		objects:       map[template.Ref]*unstructured.Unstructured{},
 		distributions: map[template.Ref]*v1alpha1.Distribution{},
+		secrets:       map[string]*corev1.Secret{},
 	}
 }
 
@@ -54,6 +59,8 @@ func (s *stage) world() world {
 	for _, gs := range s.services {
 		w.services = append(w.services, *gs)
 	}
+	w.secret = func(name string) (*corev1.Secret, bool) { secret := s.secrets[name]; return secret, secret != nil }
+	w.updates = func(string) ([]zone.Record, error) { return s.updates, nil }
 	w.object = func(ref template.Ref) (*unstructured.Unstructured, bool) {
 		obj, ok := s.objects[ref]
 		return obj, ok
@@ -108,6 +115,20 @@ func (s *stage) Obey(line string) error {
 			return err
 		}
 		d.Spec.Leaving = append(d.Spec.Leaving, words[2])
+	case "secret": // name and fields
+		s.secrets[words[1]] = &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: "hanse-system", Name: words[1]}, Data: map[string][]byte{}}
+		for _, word := range words[2:] {
+			field, value, _ := strings.Cut(word, "=")
+			s.secrets[words[1]].Data[field] = []byte(value)
+		}
+	case "keyed": // zone: what the hub does when keys are missing
+		ring, err := keyring.New(s.now)
+		if err != nil {
+			return err
+		}
+		s.secrets[keyring.SecretName(words[1])] = ring.Secret(s.zones[words[1]])
+	case "written": // by updates: name, type, data
+		s.updates = append(s.updates, zone.Record{Name: words[1], TTL: 60, Type: words[2], Data: strings.Join(words[3:], " ")})
 	case "after":
 		passed, err := time.ParseDuration(words[1])
 		s.now = s.now.Add(passed)
@@ -229,6 +250,12 @@ func (s *stage) Tell(*testing.T) string {
 		if problem := p.problems[z.Name]; problem != nil {
 			fmt.Fprintf(&b, "zone %s: %v\n", z.Name, problem)
 		}
+		if fault := p.faults[z.Name]; fault != nil {
+			fmt.Fprintf(&b, "zone %s, in part: %v\n", z.Name, fault)
+		}
+		if p.signing[z.Name].isMissing {
+			fmt.Fprintf(&b, "zone %s needs its first key\n", z.Name)
+		}
 	}
 	for _, e := range p.exposures {
 		status := serviceStatus(e, 7, s.now)
@@ -251,6 +278,15 @@ func (s *stage) Tell(*testing.T) string {
 }
 
 func tellZone(b *strings.Builder, z zone.Zone) {
+	if len(z.Keys) > 0 {
+		fmt.Fprintf(b, "%s is signed with %d keys\n", z.Origin, len(z.Keys))
+	}
+	for _, key := range z.Transfer.Keys {
+		fmt.Fprintf(b, "%s may be copied by who has %s from %s, and %s are told\n", z.Origin, key.Name, z.Transfer.Allow, z.Transfer.Notify)
+	}
+	for _, u := range z.Updates {
+		fmt.Fprintf(b, "%s: who has %s may write %s at %s\n", z.Origin, u.Key.Name, u.Types, u.Names)
+	}
 	for _, r := range z.Records {
 		fmt.Fprintf(b, "%s: %s %s %s\n", z.Origin, r.Name, r.Type, r.Data)
 	}

@@ -1,0 +1,275 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/miekg/dns"
+	"github.com/spf13/cobra"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/hanse-federation/hanse/api/v1alpha1"
+	"github.com/hanse-federation/hanse/dns/sign"
+	"github.com/hanse-federation/hanse/dns/wire"
+	"github.com/hanse-federation/hanse/federation/enroll"
+	"github.com/hanse-federation/hanse/federation/keyring"
+)
+
+func newZoneKeys(hub *access) *cobra.Command {
+	c := &cobra.Command{
+		Use:   "key",
+		Short: "The DNSSEC keys of a zone",
+		Long: `Show and replace the DNSSEC keys of a Zone with spec.dnssec.enabled.
+
+A key is replaced in three steps, without a moment in which an answer does not validate:
+
+  1. "hanse dns key roll ZONE" brings in a new key, and prints the DS record to add at the parent zone. Parents that
+     read CDS records (RFC 7344) add it by themselves. Keep the old DS record.
+  2. Wait until the new DS record is at the parent, and for as long as its TTL.
+  3. "hanse dns key retire ZONE TAG" lets the new key sign, and the old one go. Then drop the old DS record.`,
+	}
+	c.AddCommand(newKeyList(hub), newKeyRoll(hub), newKeyRetire(hub))
+	return c
+}
+
+func newKeyList(hub *access) *cobra.Command {
+	c := &cobra.Command{
+		Use:     "list ZONE",
+		Short:   "The keys of a zone, and the DS records that its parent should have",
+		Example: `  hanse dns key list example.org`,
+		Args:    oneArg("the ZONE"),
+	}
+	output := formatFlag(c, asJSON, asYAML, asName, asWide)
+	c.RunE = func(c *cobra.Command, args []string) error {
+		h, err := hub.connect()
+		if err != nil {
+			return err
+		}
+		k, err := readKeys(c, h, args[0])
+		if err != nil {
+			return err
+		}
+		return k.table(time.Now()).print(c, *output)
+	}
+	return c
+}
+
+func newKeyRoll(hub *access) *cobra.Command {
+	return &cobra.Command{
+		Use:     "roll ZONE",
+		Short:   "Bring in a new key beside the one that signs the zone",
+		Example: `  hanse dns key roll example.org`,
+		Args:    oneArg("the ZONE"),
+		RunE: func(c *cobra.Command, args []string) error {
+			h, err := hub.connect()
+			if err != nil {
+				return err
+			}
+			k, err := readKeys(c, h, args[0])
+			if err != nil {
+				return err
+			}
+			next, err := k.ring.Roll(time.Now())
+			if err != nil {
+				return failure("hanse dns key list "+k.zone+" shows the keys.", "a new key for %s: %v", k.zone, err)
+			}
+			if err := k.store(c, h, next); err != nil {
+				return err
+			}
+			return k.tellNext(c)
+		},
+	}
+}
+
+func newKeyRetire(hub *access) *cobra.Command {
+	var force bool
+	c := &cobra.Command{
+		Use:   "retire ZONE TAG",
+		Short: "Let the new key take over from the one with this tag",
+		Long: `Let the new key of a zone take over, and the one with this TAG go.
+
+The parent of the zone is asked for its DS records first: if it has one for the old key and none for the new one, the
+zone would be lost for everybody who validates, and the command refuses. --force does without this question.`,
+		Example: `  hanse dns key retire example.org 12345`,
+		Args:    cobra.ExactArgs(2),
+		RunE: func(c *cobra.Command, args []string) error {
+			tag, err := strconv.ParseUint(args[1], 10, 16)
+			if err != nil {
+				return usagef("%q is no key tag; hanse dns key list %s shows them", args[1], args[0])
+			}
+			h, err := hub.connect()
+			if err != nil {
+				return err
+			}
+			k, err := readKeys(c, h, args[0])
+			if err != nil {
+				return err
+			}
+			next, err := k.ring.Retire(uint16(tag), time.Now())
+			if err != nil {
+				return failure("hanse dns key list "+k.zone+" shows the keys, and hanse dns key --help the way of one.",
+					"retiring key %d of %s: %v", tag, k.zone, err)
+			}
+			if !force {
+				if err := k.askParent(c); err != nil {
+					return err
+				}
+			}
+			if err := k.store(c, h, next); err != nil {
+				return err
+			}
+			_, err = fmt.Fprintf(c.OutOrStdout(), "The new key signs %s now. Drop the DS record with the tag %d at the parent.\n",
+				k.zone, tag)
+			return err
+		},
+	}
+	c.Flags().BoolVar(&force, "force", false, "do not ask the parent for its DS records first")
+	return c
+}
+
+// zoneKeys are the keys of a zone as they are stored.
+type zoneKeys struct {
+	zone   string
+	secret *corev1.Secret
+	ring   keyring.Ring
+}
+
+func readKeys(c *cobra.Command, h *hubAPI, name string) (*zoneKeys, error) {
+	k := &zoneKeys{zone: strings.ToLower(strings.TrimSuffix(name, ".")), secret: &corev1.Secret{}}
+	var z v1alpha1.Zone
+	err := h.Get(c.Context(), client.ObjectKey{Name: k.zone}, &z)
+	switch {
+	case apierrors.IsNotFound(err):
+		return nil, failure("kubectl get zones lists them.", "there is no Zone %s on %s", k.zone, h.what)
+	case err != nil:
+		return nil, enroll.Diagnose(h.what, err)
+	case z.Spec.DNSSEC == nil || !z.Spec.DNSSEC.Enabled:
+		return nil, failure("Set spec.dnssec.enabled of the Zone to true first.", "the Zone %s is not signed", k.zone)
+	}
+	key := client.ObjectKey{Namespace: v1alpha1.SystemNamespace, Name: keyring.SecretName(k.zone)}
+	err = h.Get(c.Context(), key, k.secret)
+	if apierrors.IsNotFound(err) {
+		return nil, failure("The hub makes it as soon as its controllers run: try again in a moment.",
+			"the Zone %s has no key yet", k.zone)
+	}
+	if err != nil {
+		return nil, enroll.Diagnose(h.what, err)
+	}
+	if k.ring, err = keyring.Read(k.secret); err != nil {
+		return nil, failure("Restore the Secret from a backup; without it the zone needs new keys and a new DS record.", "%v", err)
+	}
+	k.ring, _ = k.ring.Current(time.Now())
+	return k, nil
+}
+
+func (k *zoneKeys) store(c *cobra.Command, h *hubAPI, next keyring.Ring) error {
+	next.Put(k.secret)
+	err := h.Update(c.Context(), k.secret)
+	if apierrors.IsConflict(err) {
+		return failure("Look at hanse dns key list "+k.zone+", and try again.", "the keys of %s have been changed by somebody else", k.zone)
+	}
+	if err != nil {
+		return enroll.Diagnose(h.what, err)
+	}
+	k.ring = next
+	return nil
+}
+
+// tellNext says what to do with the new key.
+func (k *zoneKeys) tellNext(c *cobra.Command) error {
+	for _, key := range k.ring {
+		if key.Stage != sign.Incoming {
+			continue
+		}
+		if _, err := fmt.Fprintf(c.OutOrStdout(), "%s\n", k.ds(key)); err != nil {
+			return err
+		}
+	}
+	for _, key := range k.ring {
+		if key.Stage == sign.Active {
+			_, err := fmt.Fprintf(c.ErrOrStderr(), "Add this DS record at the parent, and keep the old one. When it has been there for "+
+				"as long as its TTL:\n  hanse dns key retire %s %d\n", k.zone, key.Tag)
+			return err
+		}
+	}
+	return nil
+}
+
+func (k *zoneKeys) ds(key keyring.Key) string {
+	origin, err := wire.ParseName(k.zone+".", wire.Root)
+	if err != nil {
+		return ""
+	}
+	parsed, err := sign.NewKey(key.Private, key.Stage)
+	if err != nil {
+		return ""
+	}
+	return parsed.DSText(origin)
+}
+
+func (k *zoneKeys) table(now time.Time) printed {
+	p := printed{head: []string{"TAG", "STAGE", "SINCE", "DS"}, empty: "no keys"}
+	var rows []v1alpha1.ZoneKey
+	for _, key := range k.ring {
+		row := v1alpha1.ZoneKey{Tag: int32(key.Tag), Stage: string(key.Stage), Since: metav1.NewTime(key.Since), DS: k.ds(key)}
+		rows = append(rows, row)
+		shown := row.DS
+		if key.Stage == sign.Retired {
+			shown = "(drop it at the parent)"
+		}
+		p.names = append(p.names, fmt.Sprint(row.Tag))
+		p.rows = append(p.rows, []string{fmt.Sprint(row.Tag), row.Stage, ago(&row.Since, now), shown})
+	}
+	p.value = rows
+	return p
+}
+
+// resolvConf is where this machine says which resolvers it asks.
+const resolvConf = "/etc/resolv.conf"
+
+// askParent refuses if the parent has DS records, and none of them is of the new key.
+func (k *zoneKeys) askParent(c *cobra.Command) error {
+	const without = "Try again later, or use --force if you know which DS records the parent has."
+	conf, err := dns.ClientConfigFromFile(resolvConf)
+	if err != nil || len(conf.Servers) == 0 {
+		return failure(without, "the parent of %s cannot be asked for its DS records: no resolver in %s", k.zone, resolvConf)
+	}
+	m := new(dns.Msg).SetQuestion(k.zone+".", dns.TypeDS)
+	m.SetEdns0(1232, false)
+	answer, _, err := (&dns.Client{Timeout: 5 * time.Second}).ExchangeContext(c.Context(), m, net.JoinHostPort(conf.Servers[0], conf.Port))
+	if err == nil && answer.Rcode != dns.RcodeSuccess && answer.Rcode != dns.RcodeNameError {
+		err = errors.New(dns.RcodeToString[answer.Rcode])
+	}
+	if err != nil {
+		return failure(without, "the parent of %s cannot be asked for its DS records: %v", k.zone, err)
+	}
+	return k.checkParent(answer.Answer)
+}
+
+func (k *zoneKeys) checkParent(answer []dns.RR) error {
+	var has []string
+	for _, rr := range answer {
+		ds, ok := rr.(*dns.DS)
+		if !ok {
+			continue
+		}
+		has = append(has, fmt.Sprint(ds.KeyTag))
+		for _, key := range k.ring {
+			if want, err := dns.NewRR(k.ds(key)); key.Stage == sign.Incoming && err == nil && strings.EqualFold(want.(*dns.DS).Digest, ds.Digest) {
+				return nil
+			}
+		}
+	}
+	if len(has) == 0 {
+		return nil // nobody validates the zone by its parent
+	}
+	return failure("Add the DS record that hanse dns key list "+k.zone+" shows, and wait for its TTL.",
+		"the parent of %s has DS records with the tags %s, and none of the new key", k.zone, strings.Join(has, ", "))
+}
