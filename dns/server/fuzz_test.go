@@ -2,11 +2,15 @@ package server
 
 import (
 	"encoding/binary"
+	"errors"
+	"io"
 	"math/rand/v2"
 	"net"
 	"net/netip"
+	"os"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -81,8 +85,8 @@ func checkResponse(t *testing.T, packet, response []byte, by transport) {
 	if len(response) < 12 {
 		t.Fatalf("a response of %d octets", len(response))
 	}
-	if by == overUDP && len(response) > defaultUDPSize || len(response) > maxTCPSize {
-		t.Fatalf("a response of %d octets", len(response))
+	if most := allowed(packet, by); len(response) > most {
+		t.Fatalf("a response of %d octets, of %d allowed, to %x", len(response), most, packet)
 	}
 	if response[0] != packet[0] || response[1] != packet[1] || response[2]&0xf8 != packet[2]&0x78|0x80 || response[3]&0xf0 != 0 {
 		t.Fatalf("header %x answers %x", response[:4], packet[:4])
@@ -94,6 +98,21 @@ func checkResponse(t *testing.T, packet, response []byte, by transport) {
 	if len(response) > 12 && m.IsEdns0() != nil != hasOPT(packet) && !hasTSIG(packet) {
 		t.Fatalf("OPT in the response: %v", m.IsEdns0())
 	}
+}
+
+// allowed is the length that a response may have (RFC 6891 section 6.2.3).
+func allowed(packet []byte, by transport) int {
+	if by != overUDP {
+		return maxTCPSize
+	}
+	var q wire.Query
+	if verdict, _ := wire.Parse(packet, &q); verdict == wire.RefuseHeader {
+		return wire.HeaderSize
+	}
+	if !q.HasEDNS {
+		return minUDPSize
+	}
+	return min(max(minUDPSize, int(q.EDNS.UDPSize)), defaultUDPSize)
 }
 
 func hasTSIG(packet []byte) bool {
@@ -204,21 +223,28 @@ func FuzzSecure(f *testing.F) {
 	})
 }
 
-// TestMutatedPackets sends packets that have been damaged in every way, over UDP and TCP, and asks in between whether
-// the server is well. At the end it holds no more memory and goroutines than at the start.
-func TestMutatedPackets(t *testing.T) {
-	n := 100000
-	if testing.Short() {
-		n = 5000
+// mutatedPackets is how many TestMutatedPackets sends: DNS_MUTATED_PACKETS=1000000 for a long run.
+func mutatedPackets(t *testing.T) int {
+	if text := os.Getenv("DNS_MUTATED_PACKETS"); text != "" {
+		n, err := strconv.Atoi(text)
+		if err != nil {
+			t.Fatalf("DNS_MUTATED_PACKETS: %v", err)
+		}
+		return n
 	}
+	if testing.Short() {
+		return 5000
+	}
+	return 100000
+}
+
+// TestMutatedPackets sends packets that have been damaged in every way, over UDP and TCP, looks at every response, and
+// asks in between whether the server is well. At the end it holds no more memory and goroutines than at the start.
+func TestMutatedPackets(t *testing.T) {
+	n := mutatedPackets(t)
 	s := start(t, Config{Snapshot: storeOf(t, fuzzZone(t))})
 	probes := readProbes(t)
 	rng := rand.New(rand.NewPCG(11, 12))
-	conn, err := net.DialUDP("udp", nil, net.UDPAddrFromAddrPort(s.Addr()))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close()
 	settle := func() (goroutines int, heap uint64) {
 		runtime.GC()
 		var m runtime.MemStats
@@ -226,40 +252,22 @@ func TestMutatedPackets(t *testing.T) {
 		return runtime.NumGoroutine(), m.HeapAlloc
 	}
 	goroutines, heap := settle()
-	buf := make([]byte, 65535)
+	udp, tcp := newFlood(t, s.Addr()), &stream{t: t, to: s.Addr()}
+	defer udp.conn.Close()
+	defer tcp.close()
 	for i := range n {
 		packet := mutate(rng, probes[rng.IntN(len(probes))].packet)
 		if i%20 == 0 {
-			if response := askTCP(t, s.Addr(), packet); response != nil {
+			if response := tcp.ask(packet); response != nil {
 				checkResponse(t, packet, response, overTCP)
 			}
 			continue
 		}
-		if _, err := conn.Write(packet); err != nil {
-			t.Fatal(err)
-		}
-		if i%100 != 1 { // often enough that the responses in between do not fill our own socket
-			continue
-		}
-		control := packed(t, "www.c.test.", dns.TypeA, false)
-		binary.BigEndian.PutUint16(control, 0xbeef)
-		conn.SetDeadline(time.Now().Add(10 * time.Second))
-		if _, err := conn.Write(control); err != nil {
-			t.Fatal(err)
-		}
-		for {
-			n, err := conn.Read(buf)
-			if err != nil {
-				t.Fatalf("after %d packets the server is silent: %v", i, err)
-			}
-			if n > defaultUDPSize {
-				t.Fatalf("a response of %d octets", n)
-			}
-			if binary.BigEndian.Uint16(buf) == 0xbeef {
-				break
-			}
-		}
+		udp.send(packet)
 	}
+	udp.settle()
+	tcp.close()
+	t.Logf("%d packets over UDP, of which %d were answered, and %d over TCP", udp.sent, udp.answered, tcp.sent)
 	deadline := time.Now().Add(20 * time.Second)
 	for {
 		g, h := settle()
@@ -276,6 +284,119 @@ func TestMutatedPackets(t *testing.T) {
 			t.Errorf("%d panics", p)
 		}
 	}
+}
+
+// flood sends packets over UDP, each with an ID of its own, and relates what comes back to them.
+type flood struct {
+	t              *testing.T
+	conn           *net.UDPConn
+	pending        [][]byte // by ID
+	control        []byte
+	buf            []byte
+	sent, answered int
+}
+
+// floodSize is how many packets go out before the responses are read: no more than fit our own socket.
+const floodSize = 100
+
+func newFlood(t *testing.T, to netip.AddrPort) *flood {
+	conn, err := net.DialUDP("udp", nil, net.UDPAddrFromAddrPort(to))
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn.SetReadBuffer(1 << 20)
+	control := packed(t, "www.c.test.", dns.TypeA, false)
+	binary.BigEndian.PutUint16(control, floodSize)
+	return &flood{t: t, conn: conn, control: control, buf: make([]byte, 65535)}
+}
+
+func (f *flood) send(packet []byte) {
+	if len(packet) >= 2 {
+		binary.BigEndian.PutUint16(packet, uint16(len(f.pending)))
+	}
+	f.pending = append(f.pending, packet)
+	f.sent++
+	if _, err := f.conn.Write(packet); err != nil {
+		f.t.Fatal(err)
+	}
+	if len(f.pending) == floodSize {
+		f.settle()
+	}
+}
+
+// settle asks a proper question, and reads until the answer to that. One worker serves our address, in order, so that
+// everything it had to say about the packets before has come then.
+func (f *flood) settle() {
+	f.t.Helper()
+	f.conn.SetDeadline(time.Now().Add(10 * time.Second))
+	if _, err := f.conn.Write(f.control); err != nil {
+		f.t.Fatal(err)
+	}
+	for {
+		n, err := f.conn.Read(f.buf)
+		if err != nil {
+			f.t.Fatalf("after %d packets the server is silent: %v", f.sent, err)
+		}
+		response := f.buf[:n]
+		id := binary.BigEndian.Uint16(response)
+		if id == floodSize {
+			break
+		}
+		if int(id) >= len(f.pending) || f.pending[id] == nil {
+			f.t.Fatalf("a response that nobody asked for: %x", response)
+		}
+		checkResponse(f.t, f.pending[id], response, overUDP)
+		f.pending[id] = nil // a second answer would be one too many
+		f.answered++
+	}
+	f.pending = f.pending[:0]
+}
+
+// stream asks over TCP, on one connection as long as the server leaves it open.
+type stream struct {
+	t    *testing.T
+	to   netip.AddrPort
+	conn *net.TCPConn
+	sent int
+}
+
+func (s *stream) close() {
+	if s.conn != nil {
+		s.conn.SetLinger(0) // tens of thousands of closed connections would use up the ports
+		s.conn.Close()
+		s.conn = nil
+	}
+}
+
+// ask gives the response, or nil when the server has closed the connection instead.
+func (s *stream) ask(packet []byte) []byte {
+	s.t.Helper()
+	if s.conn == nil {
+		conn, err := net.DialTCP("tcp", nil, net.TCPAddrFromAddrPort(s.to))
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		s.conn = conn
+	}
+	s.sent++
+	s.conn.SetDeadline(time.Now().Add(10 * time.Second))
+	if _, err := s.conn.Write(framed(packet)); err != nil {
+		s.close()
+		return nil
+	}
+	var head [2]byte
+	if _, err := io.ReadFull(s.conn, head[:]); err != nil {
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			s.t.Fatalf("neither an answer nor an end over TCP to %x", packet)
+		}
+		s.close()
+		return nil
+	}
+	response := make([]byte, binary.BigEndian.Uint16(head[:]))
+	if _, err := io.ReadFull(s.conn, response); err != nil {
+		s.t.Fatal(err)
+	}
+	return response
 }
 
 func mutate(rng *rand.Rand, packet []byte) []byte {

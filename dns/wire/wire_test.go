@@ -122,6 +122,58 @@ func FuzzParse(f *testing.F) {
 	})
 }
 
+// FuzzEDNS gives any octets as the RDATA of an OPT record: taken are those that are a list of options to the end (RFC
+// 6891 section 6.1.2), and each option is the one that a slow twin finds. The plain shape of a query and one that takes
+// the long way (a second record before the OPT) must agree.
+func FuzzEDNS(f *testing.F) {
+	f.Add([]byte{}, uint16(OptionCookie))
+	f.Add([]byte{0, 10, 0, 8, 1, 2, 3, 4, 5, 6, 7, 8}, uint16(OptionCookie))
+	f.Add([]byte{0, 3, 0, 0, 0, 8, 0, 4, 0, 1, 0, 0}, uint16(OptionECS))
+	f.Add([]byte{0, 3, 0, 9, 1}, uint16(OptionNSID))
+	f.Fuzz(func(t *testing.T, rdata []byte, code uint16) {
+		if len(rdata) > 4000 {
+			return
+		}
+		opt := []byte{0, 0, byte(TypeOPT), 4, 208, 0, 0, 0x80, 0}
+		opt = append(binary.BigEndian.AppendUint16(opt, uint16(len(rdata))), rdata...)
+		other := []byte{0, 0, byte(TypeA), 0, 1, 0, 0, 0, 0, 0, 0}
+		head := []byte{1, 2, 0, 0, 0, 1, 0, 0, 0, 0, 0, 1, 1, 'x', 0, 0, 1, 0, 1}
+		short := append(bytes.Clone(head), opt...)
+		long := append(append(bytes.Clone(head), other...), opt...)
+		long[11] = 2
+		want, isList := optionOf(rdata, code)
+		for what, packet := range map[string][]byte{"short": short, "long": long} {
+			var q Query
+			verdict, rcode := Parse(packet, &q)
+			if isList != (verdict == Answer) || !isList && rcode != FormErr {
+				t.Fatalf("the %s way: %v %s, a list of options: %v", what, verdict, rcode, isList)
+			}
+			if !isList {
+				continue
+			}
+			got, _ := q.EDNS.Option(code)
+			if !q.HasEDNS || !q.EDNS.DO || q.EDNS.UDPSize != 1232 || !bytes.Equal(got, want) {
+				t.Fatalf("the %s way: %+v, option %x, want %x", what, q.EDNS, got, want)
+			}
+		}
+	})
+}
+
+// optionOf is the first option of a code, and whether the octets are a list of options at all.
+func optionOf(rdata []byte, code uint16) (found []byte, isList bool) {
+	for len(rdata) >= 4 {
+		n := int(rdata[2])<<8 | int(rdata[3])
+		if len(rdata) < 4+n {
+			return nil, false
+		}
+		if found == nil && int(rdata[0])<<8|int(rdata[1]) == int(code) {
+			found = rdata[4 : 4+n : 4+n]
+		}
+		rdata = rdata[4+n:]
+	}
+	return found, len(rdata) == 0
+}
+
 func query(t *testing.T, name string) *Query {
 	t.Helper()
 	var m dns.Msg
