@@ -86,6 +86,7 @@ func (r *responder) keyNamed(name string) *zone.TSIGKey {
 func (r *responder) refuseSignature(m *dns.Msg, s signature, code uint16, by transport) []byte {
 	var reply dns.Msg
 	reply.SetRcode(m, dns.RcodeNotAuth)
+	reply.CheckingDisabled = false // it copies the flag, which is for resolvers
 	reply.SetTsig(s.name, s.algorithm, tsigFudge, r.now().Unix())
 	tsig := reply.IsTsig()
 	tsig.Error, tsig.OrigId = code, m.Id

@@ -25,6 +25,7 @@ var (
 	ErrLabelTooLong = errors.New("label longer than 63 octets")
 	ErrNameTooLong  = errors.New("name longer than 255 octets")
 	ErrEscape       = errors.New(`escape is neither \X nor \DDD`)
+	ErrNotASCII     = errors.New(`not ASCII: write an international name in its xn-- form, other octets as \DDD`)
 )
 
 // ParseName reads a name in presentation form (RFC 1035 section 5.1, with \X and \DDD escapes). A name without closing
@@ -59,6 +60,9 @@ func ParseName(s string, origin Name) (Name, error) {
 			label = append(label, lower[b])
 			i += used
 		default:
+			if c > '~' {
+				return "", fmt.Errorf("name %q: %w", s, ErrNotASCII)
+			}
 			label = append(label, lower[c])
 		}
 		if len(label) > MaxLabel {
@@ -81,6 +85,9 @@ func ParseName(s string, origin Name) (Name, error) {
 func unescape(s string) (b byte, used int, err error) {
 	if s == "" {
 		return 0, 0, ErrEscape
+	}
+	if s[0] > '~' {
+		return 0, 0, ErrNotASCII
 	}
 	if s[0] < '0' || s[0] > '9' {
 		return s[0], 1, nil

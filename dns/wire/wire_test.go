@@ -36,6 +36,8 @@ func TestParseName(t *testing.T) {
 		{`a\25`, "", ErrEscape},
 		{`a\999.`, "", ErrEscape},
 		{`a\1x3.`, "", ErrEscape},
+		{"b\u00fccher", "", ErrNotASCII},
+		{"a\x8b.", "", ErrNotASCII},
 	} {
 		got, err := ParseName(tt.text, origin)
 		if got != tt.want || !errors.Is(err, tt.err) {

@@ -31,13 +31,11 @@ func Build(c Config) (*Snapshot, error) {
 			p.in(z.Origin).add(ErrDuplicate, "origin")
 		}
 		s.trees[tree.Origin] = tree
-		if tree.Origin == wire.Root {
-			s.root = tree
-		}
 	}
 	if err := p.err(); err != nil {
 		return nil, err
 	}
+	s.index()
 	return s, nil
 }
 
@@ -79,7 +77,7 @@ func (s *Snapshot) Update(serial uint32, changes ...Change) (*Snapshot, error) {
 		fresh.setSOA(serial)
 		next.trees[origin] = &fresh
 	}
-	next.root = next.trees[wire.Root]
+	next.index()
 	if err := p.err(); err != nil {
 		return nil, err
 	}
@@ -320,7 +318,7 @@ func (b *builder) records(records []Record, path string) {
 	}
 	for _, name := range order {
 		n := b.node(name)
-		derived := n.sets[n.static:]
+		derived := slices.Clone(n.sets[n.static:])
 		sets := byName[name].sets
 		for i := range sets {
 			if n.RRset(sets[i].Type) != nil {
@@ -331,7 +329,7 @@ func (b *builder) records(records []Record, path string) {
 			}
 		}
 		n.static = uint16(len(sets))
-		n.sets = append(sets, derived...)
+		n.sets = append(append(n.one[:0:1], sets...), derived...)
 		b.checkNode(name, n, elementsOf(path, name))
 	}
 }

@@ -53,12 +53,12 @@ func differ(before, now *Tree, visit func(name wire.Name, was, is *Node)) {
 			if former == shard {
 				continue
 			}
-			for name, n := range shard.nodes {
-				visit(name, former.nodes[name], n)
+			for n := range shard.nodes {
+				visit(n.name, before.Node([]byte(n.name)), n)
 			}
-			for name, n := range former.nodes {
-				if shard.nodes[name] == nil {
-					visit(name, n, nil)
+			for n := range former.nodes {
+				if now.Node([]byte(n.name)) == nil {
+					visit(n.name, n, nil)
 				}
 			}
 		}

@@ -44,7 +44,7 @@ func (s *Snapshot) rebuild(c Config) *Snapshot {
 	if p.err() != nil {
 		return nil
 	}
-	next.root = next.trees[wire.Root]
+	next.index()
 	return next
 }
 

@@ -56,6 +56,9 @@ type choice struct {
 	steps  []step
 	sets   []wire.RRset // of all steps, one after another
 	sticky *stickyPlan  // of services that are drawn by the client
+	// Where steps and sets begin: most services have few, which are at hand then.
+	fewSteps [3]step
+	fewSets  [3]wire.RRset
 }
 
 // step is what a set of targets is answered with: one of its record sets, drawn evenly, and in that the records of one
@@ -384,17 +387,17 @@ func (c compiler) families(selection balance.Selection) (f families) {
 }
 
 func (c compiler) choice(plan balance.Plan, family int) *choice {
-	ch := &choice{total: plan.Total, steps: make([]step, len(plan.Sets))}
+	ch := &choice{total: plan.Total}
+	ch.steps, ch.sets = ch.fewSteps[:0], ch.fewSets[:0]
 	if c.service.Answer == Sticky {
 		ch.sticky = &stickyPlan{plan: plan, keys: make([]uint64, len(plan.Sets))}
 	}
-	ch.sets = make([]wire.RRset, 0, len(plan.Sets))
 	for i := range plan.Sets {
 		members := plan.Sets[i].Members
 		sets, stride := c.variants(members, family)
-		ch.steps[i] = step{
+		ch.steps = append(ch.steps, step{
 			weight: plan.Sets[i].Weight, from: uint32(len(ch.sets)), count: uint16(len(sets)), stride: stride,
-		}
+		})
 		ch.sets = append(ch.sets, sets...)
 		if ch.sticky != nil {
 			ch.sticky.keys[i] = balance.HashString(c.key, c.service.Targets[members[0]].Cluster)

@@ -13,7 +13,8 @@ type Snapshot struct {
 	seed       uint64
 	generation uint64
 	trees      map[wire.Name]*Tree
-	root       *Tree // the tree of the root zone, rarely there
+	lengths    [(wire.MaxName + 64) / 64]uint64 // a bit for every length that an origin in trees has
+	root       *Tree                            // the tree of the root zone, rarely there
 	networks   networks
 }
 
@@ -39,12 +40,23 @@ func (s *Snapshot) Tree(origin wire.Name) *Tree { return s.trees[origin] }
 // Find is the zone with the longest origin at or above name, which is in wire form and lower case, or nil.
 func (s *Snapshot) Find(name []byte) *Tree {
 	for name[0] != 0 {
-		if t := s.trees[wire.Name(name)]; t != nil {
-			return t
+		if n := len(name); s.lengths[n/64]&(1<<(n%64)) != 0 {
+			if t := s.trees[wire.Name(name)]; t != nil {
+				return t
+			}
 		}
 		name = name[1+name[0]:]
 	}
 	return s.root
+}
+
+// index notes what helps Find; it must be called when trees is complete.
+func (s *Snapshot) index() {
+	s.root = s.trees[wire.Root]
+	s.lengths = [len(s.lengths)]uint64{}
+	for origin := range s.trees {
+		s.lengths[len(origin)/64] |= 1 << (len(origin) % 64)
+	}
 }
 
 // compareNames orders names by their labels from the right, the canonical order of RFC 4034 section 6.1 for lower-case

@@ -1,9 +1,6 @@
 package zone
 
 import (
-	"hash/maphash"
-	"maps"
-
 	"github.com/hanse-federation/hanse/dns/sign"
 	"github.com/hanse-federation/hanse/dns/wire"
 )
@@ -31,12 +28,14 @@ type Tree struct {
 
 // Node is a name that exists: because it has data, or because a name below it has (an empty non-terminal).
 type Node struct {
-	generation uint64
-	children   uint32 // nodes one label below
-	wildcard   bool   // one of them is "*"
-	static     uint16 // how many of sets come from Records; the others are derived from name servers and services
+	name       wire.Name
 	sets       []wire.RRset
 	service    *Balanced
+	generation uint64
+	children   uint32        // nodes one label below
+	static     uint16        // how many of sets come from Records; the others are derived from name servers and services
+	wildcard   bool          // one of the children is "*"
+	one        [1]wire.RRset // where sets begins: most names have one set, which is at hand then
 }
 
 // RRset is the static record set of a type, or nil. The SOA of an apex is the Tree's.
@@ -94,7 +93,7 @@ func (t *Tree) Serial() uint32 {
 
 // Node is the node of a name in wire form and lower case, or nil if the name does not exist in this zone.
 func (t *Tree) Node(name []byte) *Node {
-	return t.names.shards[t.names.slot(name)].nodes[wire.Name(name)]
+	return t.names.node(name)
 }
 
 // HasDelegations reports whether there is any name with NS records below the apex.
@@ -108,8 +107,8 @@ func (t *Tree) IsDelegation(n *Node) bool {
 // Names yields every name that exists, in no particular order.
 func (t *Tree) Names(yield func(wire.Name, *Node) bool) {
 	for _, s := range t.names.shards {
-		for name, n := range s.nodes {
-			if !yield(name, n) {
+		for n := range s.nodes {
+			if !yield(n.name, n) {
 				return
 			}
 		}
@@ -118,41 +117,6 @@ func (t *Tree) Names(yield func(wire.Name, *Node) bool) {
 
 // Len is the number of names that exist.
 func (t *Tree) Len() int { return t.names.len }
-
-// index maps names to nodes in shards that are copied when they are first changed, so that a change costs what its
-// shard holds.
-type index struct {
-	seed   maphash.Seed
-	shards []*shard
-	len    int
-}
-
-type shard struct {
-	generation uint64
-	nodes      map[wire.Name]*Node
-}
-
-// Sizes of the index: names per shard aimed at, and the most shards.
-const (
-	shardLoad = 64
-	maxShards = 4096
-)
-
-func newIndex(names int) index {
-	n := 1
-	for n < maxShards && n*shardLoad < names {
-		n *= 2
-	}
-	x := index{seed: maphash.MakeSeed(), shards: make([]*shard, n)}
-	for i := range x.shards {
-		x.shards[i] = &shard{nodes: map[wire.Name]*Node{}}
-	}
-	return x
-}
-
-func (x *index) slot(name []byte) uint64 {
-	return maphash.Bytes(x.seed, name) & uint64(len(x.shards)-1)
-}
 
 // draft is a Tree that is being changed. It copies what it changes: nodes and shards of another generation are shared
 // with a Snapshot.
@@ -164,64 +128,41 @@ type draft struct {
 // edit starts a draft that shares everything with base.
 func edit(base *Tree, generation uint64) draft {
 	t := *base
-	t.names.shards = append([]*shard(nil), base.names.shards...)
-	if len(t.names.shards) < maxShards && t.names.len > 8*shardLoad*len(t.names.shards) {
-		t.names = t.names.grown()
-	}
+	t.names = base.names.shared()
 	return draft{Tree: &t, generation: generation}
-}
-
-// grown is the same index spread over more shards.
-func (x *index) grown() index {
-	next := newIndex(x.len)
-	next.len = x.len
-	for _, s := range x.shards {
-		for name, n := range s.nodes {
-			next.shards[next.slot([]byte(name))].nodes[name] = n
-		}
-	}
-	return next
-}
-
-// writable is the shard of a name, ours to change.
-func (d draft) writable(name wire.Name) map[wire.Name]*Node {
-	slot := d.names.slot([]byte(name))
-	s := d.names.shards[slot]
-	if s.generation != d.generation {
-		s = &shard{generation: d.generation, nodes: maps.Clone(s.nodes)}
-		d.names.shards[slot] = s
-	}
-	return s.nodes
 }
 
 // node is the node of a name, ours to change, made if it did not exist; its ancestors up to the apex exist then, too.
 func (d draft) node(name wire.Name) *Node {
-	nodes := d.writable(name)
-	n := nodes[name]
+	n := d.Node([]byte(name))
 	if n != nil && n.generation == d.generation {
 		return n
 	}
 	if n != nil {
 		fresh := *n
 		fresh.generation = d.generation
-		fresh.sets = append([]wire.RRset(nil), n.sets...)
-		nodes[name] = &fresh
-		if name == d.Origin {
-			d.apex = &fresh
-		}
+		fresh.sets = append(fresh.one[:0:1], n.sets...)
+		d.put(&fresh)
 		return &fresh
 	}
-	n = &Node{generation: d.generation}
-	nodes[name] = n
-	d.names.len++
+	n = &Node{name: name, generation: d.generation}
+	n.sets = n.one[:0:1]
+	d.put(n)
 	if name == d.Origin {
-		d.apex = n
 		return n
 	}
 	parent := d.node(name.Parent())
 	parent.children++
 	parent.wildcard = parent.wildcard || name.IsWildcard()
 	return n
+}
+
+// put makes n the node of its name.
+func (d draft) put(n *Node) {
+	d.names.put(n, d.generation)
+	if n.name == d.Origin {
+		d.apex = n
+	}
 }
 
 // prune removes the node of name if it has neither data nor children, and then its parents likewise.
@@ -231,8 +172,7 @@ func (d draft) prune(name wire.Name) {
 		if n == nil || n.children > 0 || len(n.sets) > 0 || n.service != nil {
 			return
 		}
-		delete(d.writable(name), name)
-		d.names.len--
+		d.names.remove(n, d.generation)
 		parent := d.node(name.Parent())
 		parent.children--
 		if name.IsWildcard() {
