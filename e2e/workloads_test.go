@@ -219,6 +219,79 @@ spec:
 	})
 }
 
+// A Deployment that leaves its replicas to an autoscaler begins with the autoscaler's least, divided by weight, and the hub
+// says what runs. What the autoscaler left runs on when it is deleted.
+func TestLeaveReplicasToAnAutoscaler(t *testing.T) {
+	s := onFleet(t)
+	manifest := strings.Replace(deployment("web", 1), "replicas: 1", "minReadySeconds: 0", 1)
+	s.apply(manifest, placement("web", []string{"Deployment/web"}, []string{"east=2", "west=1"}))
+	s.awaitShares("web", shares{"east": 1})
+	s.apply(`
+apiVersion: autoscaling/v2
+kind: HorizontalPodAutoscaler
+metadata: {name: web}
+spec:
+  minReplicas: 3
+  maxReplicas: 12
+  scaleTargetRef: {apiVersion: apps/v1, kind: Deployment, name: web}`)
+	s.awaitShares("web", shares{"east": 2, "west": 1})
+	bounds := func(member string, least, most int32) {
+		s.eventually(fmt.Sprintf("%s scales from %d to %d", member, least, most), func() error {
+			h, err := get[autoscalingv2.HorizontalPodAutoscaler](s, s.member(member).Client, "web")
+			if err != nil || h == nil {
+				return fmt.Errorf("there is none: %w", err)
+			}
+			if *h.Spec.MinReplicas != least || h.Spec.MaxReplicas != most {
+				return fmt.Errorf("it scales from %d to %d", *h.Spec.MinReplicas, h.Spec.MaxReplicas)
+			}
+			return nil
+		})
+	}
+	bounds("east", 2, 8)
+	bounds("west", 1, 4)
+	s.eventually("the hub has seen what the members say of the autoscaler", func() error {
+		h, err := get[autoscalingv2.HorizontalPodAutoscaler](s, s.hub.Client, "web")
+		if err == nil && (h.Status.ObservedGeneration == nil || *h.Status.ObservedGeneration != h.Generation) {
+			err = fmt.Errorf("its status is %+v", h.Status)
+		}
+		return err
+	})
+
+	// As the autoscaler of east would; that one has no metrics here.
+	s.in("east", "", "scale", "deployment/web", "--replicas=6")
+	s.awaitShares("web", shares{"east": 6, "west": 1})
+	s.eventually("the template's scale is the true sum", func() error {
+		scale, err := s.hub.Kube.AppsV1().Deployments(s.ns).GetScale(t.Context(), "web", metav1.GetOptions{})
+		if err == nil && (scale.Spec.Replicas != 7 || scale.Status.Replicas != 7) {
+			err = fmt.Errorf("it is %d of %d", scale.Status.Replicas, scale.Spec.Replicas)
+		}
+		return err
+	})
+	s.eventually("kubectl get shows what runs", func() error {
+		if out := s.kubectl("", "get", "deployment", "web"); !strings.Contains(out, "7/7") {
+			return errors.New(out)
+		}
+		return nil
+	})
+
+	s.kubectl("", "delete", "hpa", "web")
+	s.eventually("no member has the autoscaler", func() error {
+		for _, member := range []string{"east", "west"} {
+			if h, err := get[autoscalingv2.HorizontalPodAutoscaler](s, s.member(member).Client, "web"); err != nil || h != nil {
+				return fmt.Errorf("%s has it: %v", member, err)
+			}
+		}
+		return nil
+	})
+	s.eventually("seven run on", func() error {
+		d, err := get[appsv1.Deployment](s, s.hub.Client, "web")
+		if err == nil && d.Status.ReadyReplicas != 7 {
+			err = fmt.Errorf("%d are ready", d.Status.ReadyReplicas)
+		}
+		return err
+	})
+}
+
 // An autoscaler goes where its workload goes, its bounds are divided, and what it sets in a member stays.
 func TestAutoscale(t *testing.T) {
 	s := onFleet(t)

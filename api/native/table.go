@@ -6,11 +6,13 @@ import (
 	"slices"
 	"sync"
 
+	appsv1 "k8s.io/api/apps/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apiserver/pkg/registry/rest"
+	"k8s.io/kubernetes/pkg/apis/apps"
 	"k8s.io/kubernetes/pkg/printers"
 	printersinternal "k8s.io/kubernetes/pkg/printers/internalversion"
 )
@@ -67,6 +69,7 @@ func (c tableConvertor) ConvertToTable(
 	if err != nil {
 		return c.fallback.ConvertToTable(ctx, object, options)
 	}
+	asRunning(internal, object)
 	table, err := upstreamTables().GenerateTable(internal, printers.GenerateOptions{Wide: true})
 	if err != nil {
 		return c.fallback.ConvertToTable(ctx, object, options)
@@ -82,6 +85,33 @@ func (c tableConvertor) ConvertToTable(
 		table.ColumnDefinitions = nil
 	}
 	return table, nil
+}
+
+// asRunning shows, of workloads that name no number of replicas, how many run: autoscalers in the members say how many
+// are wanted, and on the hub nobody writes it into the template.
+func asRunning(internal, object runtime.Object) {
+	switch in := internal.(type) {
+	case *apps.Deployment:
+		if of, is := object.(*appsv1.Deployment); is && of.Spec.Replicas == nil {
+			in.Spec.Replicas = max(in.Spec.Replicas, of.Status.Replicas)
+		}
+	case *apps.StatefulSet:
+		if of, is := object.(*appsv1.StatefulSet); is && of.Spec.Replicas == nil {
+			in.Spec.Replicas = max(in.Spec.Replicas, of.Status.Replicas)
+		}
+	case *apps.DeploymentList:
+		if of, is := object.(*appsv1.DeploymentList); is && len(of.Items) == len(in.Items) {
+			for i := range in.Items {
+				asRunning(&in.Items[i], &of.Items[i])
+			}
+		}
+	case *apps.StatefulSetList:
+		if of, is := object.(*appsv1.StatefulSetList); is && len(of.Items) == len(in.Items) {
+			for i := range in.Items {
+				asRunning(&in.Items[i], &of.Items[i])
+			}
+		}
+	}
 }
 
 func (c tableConvertor) kindOfPrinted(object runtime.Object) schema.GroupVersionKind {

@@ -55,6 +55,15 @@ func TestColumns(t *testing.T) {
 			rowsPrefix: "web 1/1 1 1 2/3 <unknown> c nginx a=b",
 		},
 		{
+			manifest: `{apiVersion: apps/v1, kind: Deployment, metadata: {name: scaled},
+				spec: {}, status: {replicas: 9, readyReplicas: 8, updatedReplicas: 9, availableReplicas: 8}}`,
+			options: everywhere,
+			narrow:  "NAME READY UP-TO-DATE AVAILABLE CLUSTERS AGE",
+			wide:    "NAME READY UP-TO-DATE AVAILABLE CLUSTERS AGE CONTAINERS IMAGES SELECTOR",
+			// autoscalers in the members say how many are wanted.
+			rowsPrefix: "scaled 8/9 9 8 2/3",
+		},
+		{
 			manifest: `{apiVersion: apps/v1, kind: Deployment, metadata: {name: nowhere}, spec: {replicas: 0}}`,
 			options:  everywhere,
 			narrow:   "NAME READY UP-TO-DATE AVAILABLE CLUSTERS AGE",

@@ -144,13 +144,16 @@ func scaleOf(obj runtime.Object) (*autoscalingv1.Scale, error) {
 	var selector *metav1.LabelSelector
 	switch w := obj.(type) {
 	case *appsv1.Deployment:
-		out.Spec.Replicas, out.Status.Replicas, selector = wanted(w.Spec.Replicas), w.Status.Replicas, w.Spec.Selector
+		out.Spec.Replicas, selector = wanted(w.Spec.Replicas, w.Status.Replicas), w.Spec.Selector
+		out.Status.Replicas = w.Status.Replicas
 	case *appsv1.StatefulSet:
-		out.Spec.Replicas, out.Status.Replicas, selector = wanted(w.Spec.Replicas), w.Status.Replicas, w.Spec.Selector
+		out.Spec.Replicas, selector = wanted(w.Spec.Replicas, w.Status.Replicas), w.Spec.Selector
+		out.Status.Replicas = w.Status.Replicas
 	case *appsv1.ReplicaSet:
-		out.Spec.Replicas, out.Status.Replicas, selector = wanted(w.Spec.Replicas), w.Status.Replicas, w.Spec.Selector
+		out.Spec.Replicas, selector = wanted(w.Spec.Replicas, w.Status.Replicas), w.Spec.Selector
+		out.Status.Replicas = w.Status.Replicas
 	case *corev1.ReplicationController:
-		out.Spec.Replicas, out.Status.Replicas = wanted(w.Spec.Replicas), w.Status.Replicas
+		out.Spec.Replicas, out.Status.Replicas = wanted(w.Spec.Replicas, w.Status.Replicas), w.Status.Replicas
 		out.Status.Selector = labels.Set(w.Spec.Selector).String()
 		return out, nil
 	default:
@@ -164,10 +167,10 @@ func scaleOf(obj runtime.Object) (*autoscalingv1.Scale, error) {
 	return out, nil
 }
 
-// wanted is what an unset number of replicas means.
-func wanted(replicas *int32) int32 {
+// wanted is what an unset number of replicas means: what runs, since autoscalers in the members say how many, or else one.
+func wanted(replicas *int32, running int32) int32 {
 	if replicas == nil {
-		return 1
+		return max(running, 1)
 	}
 	return *replicas
 }

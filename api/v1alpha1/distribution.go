@@ -67,6 +67,10 @@ type DistributionSpec struct {
 	Placement PlacementReference `json:"placement"`
 	// Replicas of the template that were divided; absent for kinds without.
 	Replicas *int64 `json:"replicas,omitempty"`
+	// Autoscaled: autoscalers own the replica count in the members. Replicas is what they begin with.
+	Autoscaled bool `json:"autoscaled,omitempty"`
+	// KeptReplicas ran when the autoscaler went; they are wanted as long as the template names no number.
+	KeptReplicas *int64 `json:"keptReplicas,omitempty"`
 	// Clusters that were chosen.
 	// +listType=map
 	// +listMapKey=name

@@ -613,6 +613,11 @@ func (in *DistributionSpec) DeepCopyInto(out *DistributionSpec) {
 		*out = new(int64)
 		**out = **in
 	}
+	if in.KeptReplicas != nil {
+		in, out := &in.KeptReplicas, &out.KeptReplicas
+		*out = new(int64)
+		**out = **in
+	}
 	if in.Clusters != nil {
 		in, out := &in.Clusters, &out.Clusters
 		*out = make([]DistributionCluster, len(*in))

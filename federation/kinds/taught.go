@@ -113,6 +113,15 @@ func (r Rule) IsTaught() bool { return r.lesson != nil }
 // HasReplicas tells that objects of the kind have a number that a Divide splits.
 func (r Rule) HasReplicas() bool { return r.hasReplicas() }
 
+// NamesReplicas tells that a template says how many replicas it has; one that does not has the kind's default.
+func (r Rule) NamesReplicas(template *unstructured.Unstructured) bool {
+	if len(r.replicas) == 0 {
+		return r.hasReplicas()
+	}
+	_, named := at(template.Object, r.replicas...)
+	return named
+}
+
 func (r Rule) hasReplicas() bool {
 	return len(r.replicas) > 0 || r.lesson != nil && r.lesson.Replicas != nil
 }

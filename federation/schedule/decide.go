@@ -27,6 +27,8 @@ type facts struct {
 	// followed are the Distributions of what the template follows, or of what refers to it, in a stable order.
 	followed []*v1alpha1.Distribution
 	clusters []placement.Cluster
+	// scaled are the numbers between which an autoscaler keeps the template's replicas; nil: nothing scales it.
+	scaled *bounds
 	// joined names every Cluster there is, those that are being removed included.
 	joined map[string]bool
 	// brings is the template's own CustomResourceDefinition, which goes ahead of it.
@@ -95,6 +97,7 @@ func place(f facts) outcome {
 	}
 	if input.Object.HasReplicas {
 		spec.Replicas = &input.Object.Replicas
+		spec.Autoscaled, spec.KeptReplicas = f.scaled != nil, kept(f)
 	}
 	for _, share := range decision.Clusters {
 		chosen := v1alpha1.DistributionCluster{
@@ -238,6 +241,7 @@ func leave(f facts) outcome {
 	spec.Paused = f.claim != nil && f.claim.Paused
 	spec.ReportOnly = f.claim != nil && f.claim.ReportOnly
 	spec.Moving, spec.Surge = false, 0
+	spec.Autoscaled, spec.KeptReplicas = false, nil
 	if len(spec.Leaving) == 0 {
 		return outcome{}
 	}

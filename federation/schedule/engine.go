@@ -16,7 +16,8 @@ func engineInput(f facts) placement.Input {
 	policy := f.claim.Policy
 	object := engineObject(f, policy.Replicas)
 	policy.Replicas = "" // engineObject has seen to it
-	return placement.Input{
+	policy.Terms = slices.Clone(policy.Terms)
+	input := placement.Input{
 		Object:   object,
 		Policy:   policy,
 		Clusters: f.clusters,
@@ -24,6 +25,13 @@ func engineInput(f facts) placement.Input {
 		Now:      f.now,
 		Explain:  f.explain,
 	}
+	if object.Mode == placement.ModeDivide && object.HasReplicas {
+		input.Object.Replicas = ptr.Deref(kept(f), object.Replicas)
+	}
+	if f.scaled != nil {
+		f.scaled.scale(f, &input)
+	}
+	return input
 }
 
 func engineObject(f facts, wish placement.Mode) placement.Object {
@@ -141,6 +149,9 @@ func divides(f facts, mode placement.Mode) bool {
 	if f.claim != nil && f.claim.Policy.Replicas == placement.ModeDuplicate {
 		return false
 	}
+	if own == kinds.Follows && len(f.followed) > 0 && !slices.ContainsFunc(f.followed, isDivided) {
+		return false // what runs whole in every cluster is scaled and guarded whole in every cluster
+	}
 	return mode == placement.ModeDivide || own == kinds.Divide || own == kinds.Follows
 }
 
@@ -153,7 +164,7 @@ func ratio(f facts, spec *v1alpha1.DistributionSpec) []int64 {
 			parts[i], known = *c.Replicas, true
 		}
 		for _, d := range f.followed {
-			if r := replicasIn(d, c.Name); r > 0 {
+			if r := partIn(f, d, c.Name); r > 0 {
 				parts[i], known = parts[i]+r, true
 			}
 		}
@@ -187,6 +198,19 @@ func engineInputByWeight(f facts) placement.Input {
 		input.Policy.Terms[i].Min, input.Policy.Terms[i].Max = nil, nil
 	}
 	return input
+}
+
+func isDivided(d *v1alpha1.Distribution) bool { return !isDuplicated(d) }
+
+// partIn is a cluster's part of what is followed: its replicas, or, for what scales them, its share by weight.
+func partIn(f facts, d *v1alpha1.Distribution, cluster string) int64 {
+	if parts, exact := idealParts(d, cluster); exact && f.rule.Scales() {
+		return parts
+	}
+	if f.rule.Scales() {
+		return replicasIn(d, cluster) * wholeRatio
+	}
+	return replicasIn(d, cluster)
 }
 
 func replicasIn(d *v1alpha1.Distribution, cluster string) int64 {

@@ -101,9 +101,9 @@ func (w *world) settle() {
 	if !w.isSilent {
 		d.Status = v1alpha1.DistributionStatus{ObservedGeneration: d.Generation}
 		for _, c := range d.Spec.Clusters {
-			o := v1alpha1.ClusterOutcome{Name: c.Name, Verdict: "Unchanged", Ready: c.Replicas}
+			o := v1alpha1.ClusterOutcome{Name: c.Name, Verdict: "Unchanged", Ready: c.Replicas, Desired: c.Replicas}
 			if n, told := w.ready[c.Name]; told {
-				o.Ready = &n
+				o.Ready, o.Desired = &n, &n
 			}
 			d.Status.Clusters = append(d.Status.Clusters, o)
 		}
@@ -164,6 +164,18 @@ func (w *world) Obey(line string) error {
 		}
 	case "needed":
 		return w.needed(words[1], words[2:])
+	case "scaled": // by an autoscaler, from and to
+		w.f.scaled = &bounds{}
+		return counts(words[1:], func(name string, n int64) {
+			switch name {
+			case "from":
+				w.f.scaled.least = n
+			case "to":
+				w.f.scaled.most = n
+			}
+		})
+	case "unscaled":
+		w.f.scaled = nil
 	case "unneeded":
 		w.f.followed = nil
 	case "ready":
@@ -293,8 +305,17 @@ func (w *world) needed(by string, words []string) error {
 	d.Name = by
 	d.Spec.Template = v1alpha1.TemplateReference{Kind: kind, Name: name}
 	for _, word := range words {
+		if all, isAll := strings.CutPrefix(word, "of="); isAll {
+			n, err := strconv.ParseInt(all, 10, 64)
+			if err != nil {
+				return err
+			}
+			d.Spec.Replicas = &n
+			continue
+		}
 		cluster, replicas, counted := strings.Cut(word, "=")
-		c := v1alpha1.DistributionCluster{Name: cluster}
+		replicas, ideal, _ := strings.Cut(replicas, ":")
+		c := v1alpha1.DistributionCluster{Name: cluster, Ideal: ideal}
 		if counted {
 			n, err := strconv.ParseInt(replicas, 10, 64)
 			if err != nil {

@@ -113,8 +113,21 @@ func gather(ctx context.Context, view View, ref template.Ref, now time.Time) (fa
 	if f.template == nil {
 		return f, nil
 	}
+	if scaler, ok := autoscaler(view, f); ok {
+		rule := view.Rule(scaler.GroupVersionKind().GroupKind())
+		f.scaled = &bounds{}
+		f.scaled.least, f.scaled.most = rule.Bounds(scaler)
+	}
 	f.followed, err = followed(ctx, view, f)
 	return f, err
+}
+
+// autoscaler finds what scales the template, of kinds that have replicas.
+func autoscaler(view View, f facts) (*unstructured.Unstructured, bool) {
+	if !f.rule.HasReplicas() {
+		return nil, false
+	}
+	return view.Autoscaler(f.ref)
 }
 
 // definitionOf finds the CustomResourceDefinition of a kind on the hub; nil for native kinds.
