@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"sync/atomic"
 	"time"
 
@@ -45,6 +46,7 @@ import (
 	"github.com/hanse-federation/hanse/federation/membership"
 	"github.com/hanse-federation/hanse/federation/plan"
 	"github.com/hanse-federation/hanse/federation/propagate"
+	"github.com/hanse-federation/hanse/federation/relay"
 	"github.com/hanse-federation/hanse/federation/schedule"
 	"github.com/hanse-federation/hanse/federation/template"
 )
@@ -87,6 +89,7 @@ type Federation struct {
 	leads     atomic.Bool
 	facts     *schedule.Caches
 	planner   *plan.Planner
+	relay     *relay.Relay
 }
 
 // New prepares everything; nothing runs yet.
@@ -139,13 +142,15 @@ func New(ctx context.Context, c Config) (*Federation, error) {
 		ListWatch: func(kind template.Kind) toolscache.ListerWatcher { return listWatch(c.Records, dyn, kind) },
 		Logger:    c.Logger,
 	})
-	f.fleet = fleet.New(ctx, member.Options{
+	members := member.Options{
 		Logger:    c.Logger,
 		Selector:  labels.Set{v1alpha1.HubLabel: c.HubUID}.String(),
 		Strip:     f.strip,
 		AllowExec: c.AllowExec,
 		UserAgent: "hanse-hub",
-	})
+	}
+	f.fleet = fleet.New(ctx, members)
+	f.relay = relay.New(ctx, mgr.GetCache(), members, time.Now)
 	return f, f.setUp(ctx)
 }
 
@@ -365,4 +370,10 @@ func (f *Federation) NamespaceLabels(name string) labels.Set {
 // Plan answers what would become of objects, and writes nothing.
 func (f *Federation) Plan(ctx context.Context, caller user.Info, question *v1alpha1.Plan) error {
 	return f.planner.Answer(ctx, caller, question)
+}
+
+// Member answers requests for the API of one member as the caller. The requests have the member's own path; prefix is
+// what stood ahead of it at the hub.
+func (f *Federation) Member(name, prefix string, caller user.Info) http.Handler {
+	return f.relay.Handler(name, prefix, caller)
 }

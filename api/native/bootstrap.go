@@ -49,7 +49,7 @@ func BootstrapRBAC() []runtime.Object {
 	for _, role := range append(upstreamRoles(), hanseRoles()...) {
 		seeds = append(seeds, &role)
 	}
-	for _, binding := range upstreamBindings() {
+	for _, binding := range append(upstreamBindings(), hanseBindings()...) {
 		seeds = append(seeds, &binding)
 	}
 	return seeds
@@ -86,26 +86,52 @@ func hanseRoles() []rbacv1.ClusterRole {
 		aggregatedRole("edit", rbacv1.PolicyRule{
 			APIGroups: []string{hanseGroup}, Verbs: writeVerbs,
 			Resources: []string{"placements", "globalservices"},
-		}, rbacv1.PolicyRule{ // a plan needs the permission of every write that it plans, too
-			APIGroups: []string{hanseGroup}, Verbs: []string{"create"}, Resources: []string{"plans"},
 		}),
+		ownRole(planner, rbacv1.PolicyRule{
+			APIGroups: []string{hanseGroup}, Resources: []string{"plans"}, Verbs: []string{"create"},
+		}),
+		// Bound to nobody: to bind it, or a role with resourceNames, is to let somebody ask the members through the hub.
+		// What they may do there is up to the members.
+		ownRole("clusters-proxy", rbacv1.PolicyRule{
+			APIGroups: []string{hanseGroup}, Resources: []string{"clusters/proxy"},
+			Verbs: []string{"get", "create", "update", "patch", "delete"},
+		}),
+	}
+}
+
+// hanseBindings let everybody ask what would be. A Plan has no namespace, so a role in one could not allow it, and it
+// allows nothing by itself: it takes the caller's own permission of every read and every write that it plans.
+func hanseBindings() []rbacv1.ClusterRoleBinding {
+	r := ownRole(planner)
+	return []rbacv1.ClusterRoleBinding{{
+		TypeMeta:   metav1.TypeMeta{APIVersion: rbacv1.SchemeGroupVersion.String(), Kind: "ClusterRoleBinding"},
+		ObjectMeta: r.ObjectMeta,
+		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: r.Name},
+		Subjects:   []rbacv1.Subject{{APIGroup: rbacv1.GroupName, Kind: rbacv1.GroupKind, Name: user.AllAuthenticated}},
+	}}
+}
+
+// planner is the role of whoever may ask for Plans.
+const planner = "planner"
+
+// ownRole returns a role of ours.
+func ownRole(name string, rules ...rbacv1.PolicyRule) rbacv1.ClusterRole {
+	return rbacv1.ClusterRole{
+		TypeMeta: metav1.TypeMeta{APIVersion: rbacv1.SchemeGroupVersion.String(), Kind: "ClusterRole"},
+		ObjectMeta: metav1.ObjectMeta{
+			Name:        hanseGroup + ":" + name,
+			Labels:      map[string]string{"kubernetes.io/bootstrapping": "rbac-defaults"},
+			Annotations: map[string]string{rbacv1.AutoUpdateAnnotationKey: "true"},
+		},
+		Rules: rules,
 	}
 }
 
 // aggregatedRole returns a role whose rules become part of the role named to.
 func aggregatedRole(to string, rules ...rbacv1.PolicyRule) rbacv1.ClusterRole {
-	return rbacv1.ClusterRole{
-		TypeMeta: metav1.TypeMeta{APIVersion: rbacv1.SchemeGroupVersion.String(), Kind: "ClusterRole"},
-		ObjectMeta: metav1.ObjectMeta{
-			Name: hanseGroup + ":aggregate-to-" + to,
-			Labels: map[string]string{
-				"kubernetes.io/bootstrapping":                  "rbac-defaults",
-				"rbac.authorization.k8s.io/aggregate-to-" + to: "true",
-			},
-			Annotations: map[string]string{rbacv1.AutoUpdateAnnotationKey: "true"},
-		},
-		Rules: rules,
-	}
+	r := ownRole("aggregate-to-"+to, rules...)
+	r.Labels["rbac.authorization.k8s.io/aggregate-to-"+to] = "true"
+	return r
 }
 
 // SeedRBAC brings the hub's cluster roles and bindings to at least what BootstrapRBAC returns, and can be called at

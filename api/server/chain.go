@@ -47,8 +47,9 @@ func (s *Server) buildChain(context.Context) error {
 	c := genericserver.NewConfig(serializer.NewCodecFactory(native.Scheme()))
 	c.FeatureGate = feature.DefaultFeatureGate
 	c.MaxRequestBodyBytes = maxBody
-	c.RequestInfoResolver = genericserver.NewRequestInfoResolver(c)
-	c.LongRunningFunc = s.longRunning()
+	resolver := clusterInfo{genericserver.NewRequestInfoResolver(c)}
+	c.RequestInfoResolver = resolver
+	c.LongRunningFunc = s.longRunning(resolver)
 	c.Authentication.Authenticator = authenticator.RequestFunc(func(req *http.Request) (*authenticator.Response, bool, error) {
 		return s.access.Authenticator.AuthenticateRequest(req)
 	})
@@ -68,8 +69,8 @@ func (s *Server) buildChain(context.Context) error {
 	return nil
 }
 
-// longRunning tells the requests that have no timeout: watches, and routes that say so.
-func (s *Server) longRunning() request.LongRunningRequestCheck {
+// longRunning tells the requests that have no timeout: watches, the same and streams of members, and routes that say so.
+func (s *Server) longRunning(members clusterInfo) request.LongRunningRequestCheck {
 	isWatch := genericfilters.BasicLongRunningRequestCheck(sets.NewString("watch"), sets.NewString())
 	var prefixes []string
 	for _, route := range s.cfg.Protected {
@@ -80,7 +81,7 @@ func (s *Server) longRunning() request.LongRunningRequestCheck {
 		}
 	}
 	return func(req *http.Request, info *request.RequestInfo) bool {
-		if isWatch(req, info) {
+		if isWatch(req, info) || members.isLongThroughCluster(req) {
 			return true
 		}
 		return !info.IsResourceRequest &&

@@ -46,6 +46,8 @@ type Config struct {
 	Admission admission.Interface
 	// Clusters is the text of the column CLUSTERS of one workload, "east=4/4,west=2/2". nil leaves the column out.
 	Clusters func(group, kind, namespace, name string) string
+	// Members answers /clusters/<name>/…, to whom may use the resource clusters/proxy of that name. nil answers 404.
+	Members Members
 
 	// Reviews are kinds of other parts that are questions.
 	Reviews []Review

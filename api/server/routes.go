@@ -22,7 +22,7 @@ import (
 //
 //	outer gin   health and metrics where they are public, routes of other parts that are
 //	  else      the filter chain: who is it, may they, how much at once, log it, not for ever
-//	inner gin   discovery, OpenAPI, version, health, metrics, routes of other parts
+//	inner gin   discovery, OpenAPI, version, health, metrics, members' APIs, routes of other parts
 //	  else      resources: native kinds by table, custom kinds by their CRD
 //
 // No gin context ever crosses the filter chain: its timeout filter goes on without waiting for the handler, and gin
@@ -76,6 +76,8 @@ func (s *Server) inner() http.Handler {
 	})
 	inner.GET("/metrics", gin.WrapH(legacyregistry.Handler()))
 	s.addHealth(inner)
+	inner.Any(clustersPath+":name", gin.WrapF(s.serveCluster))
+	inner.Any(clustersPath+":name/*path", gin.WrapF(s.serveCluster))
 	for _, route := range s.cfg.Protected {
 		inner.Any(route.Path, gin.WrapH(route.Handler))
 	}

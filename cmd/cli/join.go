@@ -32,6 +32,7 @@ cluster's API server; the cluster need not reach the hub. Supported are Kubernet
 
 A join that fails leaves nothing behind. "hanse unjoin NAME" undoes it.`, enroll.OldestMinor, enroll.NewestMinor),
 		Example: `  hanse join east --cluster-kubeconfig ~/.kube/east --region eu-west-1 --label env=prod
+  hanse join west --cluster-kubeconfig ~/.kube/west --impersonate group:developers --impersonate group:oncall
   hanse join edge --cluster-kubeconfig ~/.kube/edge --server https://10.7.0.4:6443`,
 		Args: oneArg("the NAME of the cluster"),
 		RunE: func(c *cobra.Command, args []string) (err error) {
@@ -53,6 +54,9 @@ A join that fails leaves nothing behind. "hanse unjoin NAME" undoes it.`, enroll
 	f.BoolVar(&req.ClusterAdmin, "cluster-admin", false, "give the hub every right in the cluster")
 	f.StringSliceVar(&req.APIGroups, "api-group", nil,
 		"let the hub also write the resources of this API group, for custom resources; may be repeated")
+	f.StringSliceVar(&req.Impersonate, "impersonate", nil,
+		"let the hub act as these in the cluster, for kubectl, hanse logs and hanse exec through the hub: user:NAME, "+
+			"group:NAME, or all (includes system:masters); may be repeated")
 	f.BoolVar(&req.Renew, "renew", false, "make account, rights and token of a present member anew")
 	f.DurationVar(&timeout, "timeout", time.Minute, "how long to wait until the hub sees it Ready; 0: not at all")
 	_ = c.MarkFlagFilename("cluster-kubeconfig")

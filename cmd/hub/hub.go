@@ -7,6 +7,7 @@ import (
 	"hash/fnv"
 	"log/slog"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -18,6 +19,7 @@ import (
 	"golang.org/x/sync/errgroup"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apiserver/pkg/authentication/user"
 	"k8s.io/apiserver/pkg/server/healthz"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/klog/v2"
@@ -215,6 +217,7 @@ func (h *Hub) buildAPI(listener net.Listener) error {
 		Protected:       []server.Route{{Path: feed.Path, Handler: feed.Serve(h.zones), LongRunning: true}},
 		Admission:       &admit.Plugin{Claims: h.claims.Load},
 		Clusters:        h.clusters,
+		Members:         h.members,
 		Reviews:         h.reviews(),
 		PublicHealth:    h.config.PublicHealth,
 		PublicMetrics:   h.config.PublicMetrics,
@@ -355,6 +358,11 @@ func (h *Hub) namespaceLabels(name string) labels.Set {
 		return nil
 	}
 	return f.NamespaceLabels(name)
+}
+
+// members is server.Members. A federation is there before the API's port answers.
+func (h *Hub) members(name, prefix string, caller user.Info) http.Handler {
+	return h.federation.Load().Member(name, prefix, caller)
 }
 
 func (h *Hub) clusters(group, kind, namespace, name string) string {

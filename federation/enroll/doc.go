@@ -4,6 +4,7 @@
 //	Join         both sides, with an administrator's access to the member; what hanse join does
 //	RotateToken  a new token before the old one ends; the hub does it, with the account itself
 //	Withdraw     takes the account out of the member; the hub does it when a Cluster is deleted
+//	Connection   how to reach a member, from what Join stored; what the hub does
 //	Unjoin       deletes the Cluster and waits for the hub; what hanse unjoin does
 //
 //
@@ -30,6 +31,10 @@
 // The role has neither escalate nor bind. The hub can therefore place Roles and bindings that grant at most what it
 // may do itself; more needs ClusterAdmin or APIGroups. An account that may write pods and read Secrets everywhere is
 // powerful all the same: whoever may write templates on the hub should be trusted accordingly.
+//
+// The role has no impersonation either, so nobody can use the member through the hub before Impersonate says who. All
+// is the same as ClusterAdmin for whoever controls the hub, since it includes the group system:masters; named users and
+// groups give the hub what these have in the member, and no more.
 //
 // RotateToken leaves the old token valid until its own end. Kubernetes cannot revoke a token without deleting the
 // account, and deleting it would cut off the hub in the middle of its work.

@@ -2,6 +2,7 @@ package enroll
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"net/http"
@@ -35,6 +36,9 @@ type Request struct {
 	ClusterAdmin bool
 	// APIGroups whose resources the hub may write besides, for custom resources.
 	APIGroups []string
+	// Impersonate says whom the hub may act as in the member, for requests that people send through it: user:NAME,
+	// group:NAME, or Everybody. None: nobody can use the member through the hub.
+	Impersonate []string
 	// Renew makes account, role and token of a present membership anew.
 	Renew bool
 }
@@ -59,7 +63,7 @@ type join struct {
 func Join(ctx context.Context, hub, member *rest.Config, req Request, now time.Time, report func(string)) (
 	*v1alpha1.Cluster, error) {
 
-	if err := checkName(req.Name); err != nil {
+	if err := errors.Join(checkName(req.Name), checkImpersonate(req.Impersonate)); err != nil {
 		return nil, err
 	}
 	j := &join{Request: req, now: now, report: report}
@@ -136,7 +140,7 @@ func (j *join) act(ctx context.Context, renew *v1alpha1.Cluster) (*v1alpha1.Clus
 func (j *join) makeAccount(ctx context.Context) error {
 	m := mark{hub: j.hub.uid, server: j.hub.config.Host, name: j.Name}
 	j.anchor = &rbacv1.ClusterRole{ObjectMeta: metav1.ObjectMeta{Name: AccountName}}
-	rules := Rules(j.ClusterAdmin, j.APIGroups)
+	rules := Rules(j.Request)
 	if err := j.ensure(ctx, j.member, j.anchor, func() error {
 		if j.anchor.UID != "" { // another join was first
 			if err := refuseMark(markOf(j.anchor), j.hub, j.member); err != nil {

@@ -1,7 +1,10 @@
 package enroll
 
 import (
+	"fmt"
+	"maps"
 	"slices"
+	"strings"
 
 	rbacv1 "k8s.io/api/rbac/v1"
 )
@@ -16,8 +19,8 @@ var (
 
 // grants is the least that the hub needs to keep native objects in a member, one row a reason. What is not in the
 // list, the hub cannot do: writing custom resources, admission webhooks and policies, APIServices, certificate
-// requests, node changes, impersonation, and RBAC objects that grant more than this list does. JoinRequest.APIGroups
-// adds whole groups.
+// requests, node changes, impersonation, and RBAC objects that grant more than this list does. Request.APIGroups adds
+// whole groups, Request.Impersonate whom the hub may act as.
 var grants = []struct {
 	reason string
 	rule   rbacv1.PolicyRule
@@ -76,20 +79,61 @@ var everything = []rbacv1.PolicyRule{
 	{NonResourceURLs: []string{"*"}, Verbs: []string{"*"}},
 }
 
-// Rules is what the hub may do in a member: the least that applying native objects needs, with all resources of the
-// given API groups besides (for custom resources), or everything.
-func Rules(clusterAdmin bool, apiGroups []string) []rbacv1.PolicyRule {
-	if clusterAdmin {
+// Rules is what the hub may do in a member: the least that applying native objects needs and what the request adds, or
+// everything.
+func Rules(req Request) []rbacv1.PolicyRule {
+	if req.ClusterAdmin {
 		return slices.Clone(everything)
 	}
-	rules := make([]rbacv1.PolicyRule, 0, len(grants)+len(apiGroups))
+	rules := make([]rbacv1.PolicyRule, 0, len(grants)+len(req.APIGroups))
 	for _, g := range grants {
 		rules = append(rules, *g.rule.DeepCopy())
 	}
-	for _, group := range apiGroups {
+	for _, group := range req.APIGroups {
 		rules = append(rules, rbacv1.PolicyRule{APIGroups: []string{group}, Resources: []string{"*"}, Verbs: write})
 	}
+	return append(rules, impersonationRules(req.Impersonate)...)
+}
+
+// Everybody as Request.Impersonate: the hub may act as any user and group, system:masters included.
+const Everybody = "all"
+
+// impersonationRules let people work in the member through the hub, as themselves: the hub names them, the member's RBAC
+// decides. Naming a user gives nothing away that the member has not given to that user.
+func impersonationRules(whom []string) []rbacv1.PolicyRule {
+	if len(whom) == 0 {
+		return nil
+	}
+	act := []string{"impersonate"}
+	// What a token says beside user and groups counts only together with a user.
+	rules := []rbacv1.PolicyRule{{APIGroups: []string{"authentication.k8s.io"}, Resources: []string{"*"}, Verbs: act}}
+	if slices.Contains(whom, Everybody) {
+		return append(rules, rbacv1.PolicyRule{APIGroups: []string{""}, Verbs: act,
+			Resources: []string{"users", "groups", "serviceaccounts"}})
+	}
+	names := map[string][]string{}
+	for _, one := range whom {
+		kind, name, _ := strings.Cut(one, ":")
+		names[kind+"s"] = append(names[kind+"s"], name)
+	}
+	for _, resource := range slices.Sorted(maps.Keys(names)) {
+		rules = append(rules, rbacv1.PolicyRule{
+			APIGroups: []string{""}, Resources: []string{resource}, ResourceNames: names[resource], Verbs: act})
+	}
 	return rules
+}
+
+// checkImpersonate refuses what is neither all, nor user:NAME, nor group:NAME.
+func checkImpersonate(whom []string) error {
+	for _, one := range whom {
+		kind, name, _ := strings.Cut(one, ":")
+		if one != Everybody && (kind != "user" && kind != "group" || name == "") {
+			return &Problem{Reason: BadRequest,
+				What: fmt.Sprintf("%q does not say whom the hub may act as in the cluster", one),
+				Next: "Write user:NAME, group:NAME, or all."}
+		}
+	}
+	return nil
 }
 
 // tokenRules lets the account renew its own token.

@@ -31,7 +31,8 @@ type line struct {
 	base      *url.URL
 	transport http.RoundTripper
 	pool      *http.Transport
-	broken    error // the Config cannot be used
+	settings  *transport.Config // of the wrappers that add our credentials
+	broken    error             // the Config cannot be used
 
 	ctx    context.Context // ends when the line is replaced or the member ends
 	cancel context.CancelFunc
@@ -99,6 +100,7 @@ func (l *line) setUp(c Config, o Options) error {
 		MaxResponseHeaderBytes: 64 << 10,
 		OnProxyConnectResponse: proxyAnswer,
 	}
+	l.settings = settings
 	l.transport, err = transport.HTTPWrappersForConfig(settings, l.pool)
 	return err
 }

@@ -258,10 +258,21 @@ func (l *line) address(req *http.Request) *http.Request {
 	out.URL = &url.URL{Scheme: l.base.Scheme, Host: l.base.Host, Path: req.URL.Path, RawPath: req.URL.RawPath,
 		RawQuery: req.URL.RawQuery}
 	if prefix := strings.TrimSuffix(l.base.Path, "/"); prefix != "" {
-		out.URL.Path = prefix + path.Join("/", req.URL.Path)
-		out.URL.RawPath = ""
+		out.URL.Path = prefix + cleanPath(req.URL.Path)
+		if req.URL.RawPath != "" {
+			out.URL.RawPath = prefix + cleanPath(req.URL.RawPath)
+		}
 	}
 	return out
+}
+
+// cleanPath has no way up, and ends in a slash if it did: below a pod's proxy that is another page.
+func cleanPath(p string) string {
+	clean := path.Join("/", p)
+	if strings.HasSuffix(p, "/") && clean != "/" {
+		clean += "/"
+	}
+	return clean
 }
 
 const maxText = 300

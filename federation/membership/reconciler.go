@@ -7,7 +7,6 @@ import (
 	"slices"
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
@@ -49,7 +48,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, request reconcile.Request) (
 			return again(err, "adding the finalizer of cluster "+request.Name)
 		}
 	}
-	spec, problem := r.spec(ctx, cluster)
+	spec, problem := enroll.Connection(ctx, r.Client, cluster)
 	if problem == nil {
 		r.Fleet.Keep(spec)
 	} else {
@@ -151,35 +150,4 @@ func (r *Reconciler) isUsed(ctx context.Context, name string) (bool, error) {
 		}
 	}
 	return false, nil
-}
-
-// spec says how to reach the member; the error is what a person should mend.
-func (r *Reconciler) spec(ctx context.Context, cluster *v1alpha1.Cluster) (member.Spec, error) {
-	c := cluster.Spec.Connection
-	spec := member.Spec{Name: member.Name(cluster.Name), Config: member.Config{
-		Server:                c.Server,
-		CABundle:              c.CABundle,
-		ServerName:            c.TLSServerName,
-		InsecureSkipTLSVerify: c.InsecureSkipTLSVerify,
-		ProxyURL:              c.ProxyURL,
-	}}
-	switch {
-	case c.Tunnel != nil:
-		return spec, fmt.Errorf("spec.connection.tunnel: connections from the member's side are not available yet; set server")
-	case c.Server == "":
-		return spec, fmt.Errorf("spec.connection.server: is empty; hanse join fills it in")
-	case c.Credentials.SecretName == "":
-		return spec, nil
-	}
-	secret := &corev1.Secret{}
-	key := client.ObjectKey{Namespace: v1alpha1.SystemNamespace, Name: c.Credentials.SecretName}
-	if err := r.Client.Get(ctx, key, secret); err != nil {
-		return spec, fmt.Errorf("spec.connection.credentials: reading secret %s/%s: %w", key.Namespace, key.Name, err)
-	}
-	credentials, err := credentialsFrom(secret)
-	if err != nil {
-		return spec, fmt.Errorf("secret %s/%s: %w", key.Namespace, key.Name, err)
-	}
-	spec.Config.Credentials = credentials
-	return spec, nil
 }

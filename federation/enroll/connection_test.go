@@ -1,4 +1,4 @@
-package membership
+package enroll
 
 import (
 	"fmt"
