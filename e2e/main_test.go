@@ -61,8 +61,8 @@ func TestMain(m *testing.M) {
 // startPatience bounds the start of a whole federation. The first one in a fresh repository builds Kubernetes.
 const startPatience = 20 * time.Minute
 
-// newFederation is a hub with members that run pods.
-func newFederation(names ...string) (*federation, error) {
+// newFederation is a hub with members that run pods; they join with the flags.
+func newFederation(flags []string, names ...string) (*federation, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), startPatience)
 	defer cancel()
 	f := &federation{}
@@ -83,12 +83,14 @@ func newFederation(names ...string) (*federation, error) {
 	if err := errors.Join(hubErr, memberErr); err != nil {
 		return nil, err
 	}
-	return f, harness.JoinAll(ctx, f.hub, f.members)
+	return f, harness.JoinAll(ctx, f.hub, f.members, flags...)
 }
 
 var (
-	theFleet   = sync.OnceValues(func() (*federation, error) { return newFederation("east", "west", "south") })
-	theTestbed = sync.OnceValues(func() (*federation, error) { return newFederation("alpha", "beta") })
+	theFleet = sync.OnceValues(func() (*federation, error) {
+		return newFederation([]string{"--impersonate", "all"}, "east", "west", "south")
+	})
+	theTestbed = sync.OnceValues(func() (*federation, error) { return newFederation(nil, "alpha", "beta") })
 )
 
 // scenario is one test in one namespace of a federation.

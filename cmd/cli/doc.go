@@ -13,6 +13,8 @@
 //	3  done, but not (yet) as asked: a wait ended, or what was asked about is not Ready
 //	4  the hub (or the cluster that is to join) cannot be reached, or does not accept the credentials
 //
-// get, describe, apply, edit and delete are kubectl's job: the hub speaks its language. Only what kubectl cannot say
-// is here.
+// hanse exec ends with the exit code of the command that it ran.
+//
+// describe, apply, edit and delete are kubectl's job: the hub speaks its language. Only what kubectl cannot say
+// is here; get, logs and exec are about all members at once.
 package cli

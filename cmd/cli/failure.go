@@ -40,6 +40,16 @@ type notAsAsked struct{ message string }
 
 func (n notAsAsked) Error() string { return n.message }
 
+// commandEnded is the end of a command in a pod that was not well. Its own output has said why.
+type commandEnded struct {
+	code    int
+	cluster string
+}
+
+func (e commandEnded) Error() string {
+	return fmt.Sprintf("the command ended with exit code %d in %s", e.code, e.cluster)
+}
+
 // failure is an error with what to do next.
 func failure(next, format string, args ...any) error {
 	return &enroll.Problem{What: fmt.Sprintf(format, args...), Next: next}
@@ -53,10 +63,13 @@ func printFailure(w io.Writer, command *cobra.Command, err error) int {
 	var problem *enroll.Problem
 	var wrong usageError
 	var unfinished notAsAsked
+	var ended commandEnded
 	switch {
 	case errors.As(err, &wrong) || isCobraUsage(err):
 		_, _ = fmt.Fprintf(w, "  %s --help shows what it takes.\n", command.CommandPath())
 		return exitUsage
+	case errors.As(err, &ended):
+		return ended.code
 	case errors.As(err, &unfinished):
 		return exitNotAsAsked
 	case errors.As(err, &problem):

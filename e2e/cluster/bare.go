@@ -72,7 +72,7 @@ type bareCluster struct {
 
 // ports are where the parts listen on the loopback address.
 type ports struct {
-	etcdClient, etcdPeer, apiServer int
+	etcdClient, etcdPeer, apiServer, kubelet int
 }
 
 func (b *bare) Create(ctx context.Context, name string, opts Options) (Cluster, error) {
@@ -136,7 +136,7 @@ func (c *bareCluster) bringUp(ctx context.Context, lbRange netip.Prefix) error {
 			return err
 		}
 	}
-	if err := createNodes(ctx, c.client, c.name, c.options); err != nil {
+	if err := createNodes(ctx, c.client, c.name, c.ports.kubelet, c.options); err != nil {
 		return err
 	}
 	if err := c.waitUntilUsable(ctx); err != nil || !c.options.Controllers {
@@ -171,7 +171,10 @@ func (c *bareCluster) writeFiles(now time.Time) error {
 		serving.write(c.path("pki"), "apiserver"),
 		os.WriteFile(c.path("pki", "token.key"), private, 0o600),
 		os.WriteFile(c.path("pki", "token.pub"), public, 0o600),
-		os.WriteFile(c.path("kwok.yaml"), kwokStages, 0o600),
+		os.WriteFile(c.path("kwok.yaml"), append(kwokStages, c.kubeletConfig()...), 0o600),
+		os.Mkdir(c.path("container"), 0o700),
+		os.WriteFile(c.path("container", "web"), webStandIn, 0o700),
+		os.WriteFile(c.path("container", "log"), c.containerLog(), 0o600),
 	); err != nil {
 		return err
 	}

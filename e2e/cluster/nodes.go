@@ -17,7 +17,7 @@ import (
 
 // createNodes writes the nodes for kwok to play, and the storage class of the
 // volumes that it makes.
-func createNodes(ctx context.Context, client kubernetes.Interface, cluster string, opts Options) error {
+func createNodes(ctx context.Context, client kubernetes.Interface, cluster string, kubelet int, opts Options) error {
 	if opts.Nodes == 0 {
 		return nil
 	}
@@ -31,6 +31,7 @@ func createNodes(ctx context.Context, client kubernetes.Interface, cluster strin
 	for i := range opts.Nodes {
 		node := nodeFor(cluster, i, opts)
 		node.Status.NodeInfo.KubeletVersion = server.GitVersion
+		node.Status.DaemonEndpoints.KubeletEndpoint.Port = int32(kubelet)
 		if _, err := client.CoreV1().Nodes().Create(ctx, node, metav1.CreateOptions{}); err != nil {
 			return fmt.Errorf("creating node %s: %w", node.Name, err)
 		}
@@ -57,6 +58,7 @@ func nodeFor(cluster string, i int, opts Options) *corev1.Node {
 			Addresses: []corev1.NodeAddress{
 				{Type: corev1.NodeInternalIP, Address: fmt.Sprintf("10.0.%d.%d", (i+1)/256, (i+1)%256)},
 				{Type: corev1.NodeHostName, Address: name},
+				{Type: corev1.NodeInternalDNS, Address: "localhost"}, // of the kubelet
 			},
 			NodeInfo: corev1.NodeSystemInfo{OperatingSystem: "linux", Architecture: "amd64", OSImage: "kwok"},
 		},

@@ -75,7 +75,8 @@ func (c *bareCluster) apiServerArguments() []string {
 		"--service-cluster-ip-range=" + serviceRange,
 		"--authorization-mode=RBAC",
 		"--allow-privileged=true",
-		"--endpoint-reconciler-type=none", // endpoints on the loopback address are not valid
+		"--endpoint-reconciler-type=none",               // endpoints on the loopback address are not valid
+		"--kubelet-preferred-address-types=InternalDNS", // where kwok plays the kubelet
 		"--profiling=false",
 	}
 }
@@ -114,6 +115,8 @@ func (c *bareCluster) kwokArguments() []string {
 		"--manage-all-nodes=true",
 		"--node-lease-duration-seconds=0", // see the considerations in doc.go
 		"--cidr=10.244.0.1/16",
+		"--server-address=" + address(c.ports.kubelet),
+		"--tls-cert-file=" + c.path("pki", "apiserver.crt"), "--tls-private-key-file=" + c.path("pki", "apiserver.key"),
 	}
 }
 

@@ -48,7 +48,7 @@ func freePort() (int, error) {
 
 // pickPorts chooses the ports of all parts.
 func (c *bareCluster) pickPorts() error {
-	for _, port := range []*int{&c.ports.etcdClient, &c.ports.etcdPeer, &c.ports.apiServer} {
+	for _, port := range []*int{&c.ports.etcdClient, &c.ports.etcdPeer, &c.ports.apiServer, &c.ports.kubelet} {
 		var err error
 		if *port, err = freePort(); err != nil {
 			return err

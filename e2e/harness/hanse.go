@@ -51,6 +51,12 @@ func Etcd() (string, error) {
 	return p.Etcd, err
 }
 
+// Kubectl is the path of the program kubectl.
+func Kubectl() (string, error) {
+	p, err := parts()
+	return p.Kubectl, err
+}
+
 // Result is what a command came back with.
 type Result struct {
 	Stdout, Stderr string

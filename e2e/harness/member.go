@@ -72,11 +72,11 @@ func Join(ctx context.Context, hub *Hub, member *Member, flags ...string) error 
 }
 
 // JoinAll makes all members join at once.
-func JoinAll(ctx context.Context, hub *Hub, members []*Member) error {
+func JoinAll(ctx context.Context, hub *Hub, members []*Member, flags ...string) error {
 	failures := make([]error, len(members))
 	var group sync.WaitGroup
 	for i, m := range members {
-		group.Go(func() { failures[i] = Join(ctx, hub, m) })
+		group.Go(func() { failures[i] = Join(ctx, hub, m, flags...) })
 	}
 	group.Wait()
 	return errors.Join(failures...)

@@ -2,6 +2,7 @@ package member
 
 import (
 	"context"
+	"crypto/tls"
 	"net/http"
 	"time"
 
@@ -43,7 +44,8 @@ func (g *Guest) setUp() (err error) {
 	upgrades := plain.Clone()
 	upgrades.Protocols = &http.Protocols{}
 	upgrades.Protocols.SetHTTP1(true)
-	upgrades.ForceAttemptHTTP2 = false
+	upgrades.TLSClientConfig.NextProtos = []string{"http/1.1"} // a copy has what the original offers
+	upgrades.TLSNextProto = map[string]func(string, *tls.Conn) http.RoundTripper{}
 	upgrades.ResponseHeaderTimeout = headerPatience
 	g.pools = []*http.Transport{plain, upgrades}
 	if g.plain, err = transport.HTTPWrappersForConfig(g.line.settings, plain); err != nil {

@@ -13,11 +13,14 @@ import (
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apiserver/pkg/authentication/user"
+	"k8s.io/client-go/transport"
+
+	"github.com/hanse-federation/hanse/federation/enroll"
 )
 
-// answer sends an error as a Status of the Kubernetes API, which every client of it reads.
-func answer(w http.ResponseWriter, err error) {
+// answer sends an error as a Status of the Kubernetes API, which every client of it reads. What is no request for a
+// resource (discovery, first of all) gets it as text: there, client-go shows no other.
+func answer(w http.ResponseWriter, req *http.Request, err error) {
 	var told apierrors.APIStatus
 	if !errors.As(err, &told) {
 		told = apierrors.NewInternalError(err)
@@ -25,7 +28,7 @@ func answer(w http.ResponseWriter, err error) {
 	status := told.Status()
 	status.TypeMeta = metav1.TypeMeta{APIVersion: "v1", Kind: "Status"}
 	raw, err := json.Marshal(status)
-	if err != nil {
+	if err != nil || !isResource(req.URL.Path) {
 		http.Error(w, status.Message, int(status.Code))
 		return
 	}
@@ -33,6 +36,17 @@ func answer(w http.ResponseWriter, err error) {
 	w.Header().Set("Content-Length", strconv.Itoa(len(raw)))
 	w.WriteHeader(int(status.Code))
 	_, _ = w.Write(raw)
+}
+
+// isResource tells /api/v1/… and /apis/apps/v1/… from what is above them.
+func isResource(path string) bool {
+	switch parts := strings.Split(strings.Trim(path, "/"), "/"); parts[0] {
+	case "api":
+		return len(parts) > 2
+	case "apis":
+		return len(parts) > 3
+	}
+	return false
 }
 
 // maxRefusal is how much of a refusal is looked at.
@@ -45,8 +59,7 @@ func (e exchange) explainForbidden(resp *http.Response) error {
 	if err != nil {
 		return err
 	}
-	whom, ok := impersonationRefused(text)
-	if !ok {
+	if !refused.Match(text) {
 		resp.Body = struct {
 			io.Reader
 			io.Closer
@@ -54,9 +67,14 @@ func (e exchange) explainForbidden(resp *http.Response) error {
 		return nil
 	}
 	_ = resp.Body.Close()
-	return refusal(fmt.Sprintf("the hub may not act as %s in cluster %s, so nobody can work there through the hub as %s."+
-		" Who administers the cluster can allow it: hanse join %s --renew --cluster-kubeconfig FILE %s"+
-		" (with the flags that it was joined with)", whom, e.name, e.caller.GetName(), e.name, grantFor(e.caller)))
+	who := whoIs(e.caller)
+	as := fmt.Sprintf("user %q", who.UserName)
+	for _, group := range who.Groups {
+		as += fmt.Sprintf(", group %q", group)
+	}
+	return refusal(fmt.Sprintf("the hub may not act as you (%s) in cluster %s. Who administers the cluster can allow it:"+
+		" hanse join %s --renew --cluster-kubeconfig FILE %s, beside the flags of the first join",
+		as, e.name, e.name, grantFor(who)))
 }
 
 // refusal is 403.
@@ -66,28 +84,19 @@ func refusal(message string) error {
 	}}
 }
 
-// refused is what Kubernetes says of an impersonation that is not allowed, after the quotes of JSON are undone.
-var refused = regexp.MustCompile(`(users?|groups?|serviceaccounts?|userextras|uids)\S* "([^"]*)" is forbidden: ` +
-	`User "[^"]*" cannot impersonate resource`)
-
-// impersonationRefused finds out whom the hub was not allowed to act as; the text may be JSON or protobuf.
-func impersonationRefused(text []byte) (whom string, ok bool) {
-	found := refused.FindSubmatch(bytes.ReplaceAll(text, []byte(`\"`), []byte(`"`)))
-	if found == nil {
-		return "", false
-	}
-	return fmt.Sprintf("%s %q", bytes.TrimSuffix(found[1], []byte("s")), found[2]), true
-}
+// refused is what Kubernetes says of an impersonation that is not allowed, in JSON or protobuf. Older members name what
+// must not be impersonated (verb impersonate), newer ones what must not be done as somebody else
+// (impersonate-on:user-info:list). Requests reach a member without any impersonation of the caller's.
+var refused = regexp.MustCompile(`User \\?"[^"]*" cannot impersonate[-: ]`)
 
 // grantFor is the flag of hanse join that lets the hub act as the caller.
-func grantFor(caller user.Info) string {
-	who := whoIs(caller)
+func grantFor(who transport.ImpersonationConfig) string {
 	if strings.HasPrefix(who.UserName, "system:serviceaccount:") {
-		return "--impersonate all"
+		return "--impersonate " + enroll.Everybody
 	}
-	flags := []string{"--impersonate user:" + who.UserName}
+	flags := "--impersonate user:" + who.UserName
 	for _, group := range who.Groups {
-		flags = append(flags, "--impersonate group:"+group)
+		flags += " --impersonate group:" + group
 	}
-	return strings.Join(flags, " ")
+	return flags
 }

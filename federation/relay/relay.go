@@ -64,7 +64,7 @@ func (r *Relay) Handler(name, prefix string, caller user.Info) http.Handler {
 			err = checkPath(req.URL)
 		}
 		if err != nil {
-			answer(w, err)
+			answer(w, req, err)
 			return
 		}
 		e := exchange{relay: r, guest: guest, name: name, prefix: prefix, caller: caller}
@@ -189,9 +189,10 @@ func (e exchange) failed(w http.ResponseWriter, req *http.Request, err error) {
 	}
 	var told *apierrors.StatusError
 	if errors.As(err, &told) {
-		answer(w, told)
+		answer(w, req, told)
 		return
 	}
 	_, message := e.guest.Explain(err)
-	answer(w, unavailable("cluster %s does not answer: %s", e.name, message))
+	e.relay.log.Printf("a request to member %s failed: %v", e.name, err)
+	answer(w, req, unavailable("cluster %s does not answer: %s", e.name, message))
 }

@@ -1,23 +1,50 @@
-// Command web is the application that the members run where pods are real: it
-// answers every request with the name of its pod and its version, so that a
-// test sees which pod a DNS answer led to. With the argument "once" it ends at once and well, as the pod of a Job does.
+// Command web is the application that the members run where pods are real: it answers every request with the name of its
+// pod and its version, so that a test sees which pod a DNS answer led to. Its log begins with "web of" and that name.
+//
+//	once        ends at once and well, as the pod of a Job does
+//	say WORDS   prints them, echo prints the line that it reads, fail CODE ends so: for commands in a container
 package main
 
 import (
+	"bufio"
 	"fmt"
 	"log"
 	"net/http"
 	"os"
+	"strconv"
+	"strings"
 )
 
 func main() {
-	if len(os.Args) > 1 && os.Args[1] == "once" {
-		return
+	argument := ""
+	if len(os.Args) > 1 {
+		argument = os.Args[1]
 	}
+	switch argument {
+	case "once":
+	case "say":
+		fmt.Println(strings.Join(os.Args[2:], " "))
+	case "echo":
+		line, err := bufio.NewReader(os.Stdin).ReadString('\n')
+		if err != nil {
+			log.Fatal(err)
+		}
+		fmt.Print(line)
+	case "fail":
+		fmt.Fprintln(os.Stderr, "failing as asked")
+		code, _ := strconv.Atoi(os.Args[2])
+		os.Exit(code)
+	default:
+		serve()
+	}
+}
+
+func serve() {
 	pod, err := os.Hostname()
 	if err != nil {
 		log.Fatal(err)
 	}
+	fmt.Println("web of", pod)
 	version := os.Getenv("VERSION") // set by the image
 	answer := func(w http.ResponseWriter, _ *http.Request) {
 		fmt.Fprintf(w, "%s version %s\n", pod, version)
