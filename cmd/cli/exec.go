@@ -73,18 +73,15 @@ func runExec(c *cobra.Command, h *hubAPI, o object, req execRequest) error {
 	if err != nil {
 		return err
 	}
+	all, silent := h.podsOf(ctx, names, o)
 	pods := make([]*corev1.Pod, len(names))
-	silent := askEach(names, func(i int, name string) error {
-		all, err := h.pods(ctx, name, o)
-		if err == nil {
-			pods[i], err = firstReady(all)
-		}
-		return err
-	})
 	var have []int
-	for i, pod := range pods {
-		if pod != nil {
-			have = append(have, i)
+	var among []string
+	for i, name := range names {
+		if pods[i] = firstReady(all[i]); pods[i] != nil {
+			have, among = append(have, i), append(among, name)
+		} else if len(all[i]) > 0 {
+			silent = append(silent, silence{name, fmt.Errorf("none of its %d pods runs", len(all[i]))})
 		}
 	}
 	switch {
@@ -92,7 +89,7 @@ func runExec(c *cobra.Command, h *hubAPI, o object, req execRequest) error {
 		say(c.ErrOrStderr(), silent)
 		return failure("hanse status "+o.String()+" shows how it is.", "no pod of %s can run a command", o)
 	case len(have) > 1 && !req.everywhere:
-		return usagef("%s is in %s: choose with --cluster, or take --all", o, strings.Join(names, ", "))
+		return usagef("%s is in %s: choose with --cluster, or take --all", o, strings.Join(among, ", "))
 	case !req.everywhere:
 		i := have[0]
 		return h.execIn(ctx, names[i], pods[i], req, streamsOf(c, req))
@@ -129,7 +126,7 @@ func (h *hubAPI) execInEach(c *cobra.Command, names []string, pods []*corev1.Pod
 }
 
 // firstReady is the pod that takes a command: the first that is ready or, if none is, that runs.
-func firstReady(pods []corev1.Pod) (*corev1.Pod, error) {
+func firstReady(pods []corev1.Pod) *corev1.Pod {
 	var running *corev1.Pod
 	for i := range pods {
 		pod := &pods[i]
@@ -140,16 +137,13 @@ func firstReady(pods []corev1.Pod) (*corev1.Pod, error) {
 			return c.Type == corev1.PodReady && c.Status == corev1.ConditionTrue
 		})
 		if isReady {
-			return pod, nil
+			return pod
 		}
 		if running == nil {
 			running = pod
 		}
 	}
-	if running == nil {
-		return nil, fmt.Errorf("none of its %d pods runs", len(pods))
-	}
-	return running, nil
+	return running
 }
 
 // execIn runs the command in one pod. A command that fails is a commandEnded.
@@ -174,7 +168,7 @@ func (h *hubAPI) execIn(ctx context.Context, cluster string, pod *corev1.Pod, re
 	if err != nil {
 		return fmt.Errorf("preparing the connection to %s: %w", cluster, err)
 	}
-	restore, err := rawTerminal(streams)
+	restore, err := rawTerminal(&streams)
 	if err != nil {
 		return err
 	}
@@ -204,7 +198,7 @@ func streamsOf(c *cobra.Command, req execRequest) remotecommand.StreamOptions {
 
 // rawTerminal hands every key to the command, if there is a terminal, and tells the command its size. The function gives
 // the terminal back.
-func rawTerminal(streams remotecommand.StreamOptions) (restore func(), err error) {
+func rawTerminal(streams *remotecommand.StreamOptions) (restore func(), err error) {
 	in, ok := streams.Stdin.(*os.File)
 	if !streams.Tty || !ok || !term.IsTerminal(int(in.Fd())) {
 		return func() {}, nil
@@ -213,7 +207,9 @@ func rawTerminal(streams remotecommand.StreamOptions) (restore func(), err error
 	if err != nil {
 		return nil, fmt.Errorf("preparing the terminal: %w", err)
 	}
-	return func() { _ = term.Restore(int(in.Fd()), before) }, nil
+	sizes, stop := watchSize(in)
+	streams.TerminalSizeQueue = sizes
+	return func() { stop(); _ = term.Restore(int(in.Fd()), before) }, nil
 }
 
 // prefixed writes whole lines with a prefix.

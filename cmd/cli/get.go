@@ -153,7 +153,11 @@ func (h *hubAPI) tableOf(ctx context.Context, cluster string, mapping *meta.REST
 		SetHeader("Accept", "application/json;as=Table;v=v1;g=meta.k8s.io,application/json").
 		Param("includeObject", string(metav1.IncludeObject)).
 		VersionedParams(&metav1.ListOptions{LabelSelector: req.selector, FieldSelector: fields}, metav1.ParameterCodec)
-	raw, err := ask.Do(ctx).Raw()
+	result := ask.Do(ctx)
+	if err := result.Error(); err != nil { // Raw alone would not read the Status
+		return nil, err
+	}
+	raw, err := result.Raw()
 	if err != nil {
 		return nil, err
 	}

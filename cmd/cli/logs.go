@@ -123,14 +123,7 @@ func tailOf(req logsRequest, sources int, isGiven bool) int64 {
 // logSources finds the containers to read, by cluster and pod.
 func (h *hubAPI) logSources(ctx context.Context, names []string, o object, req logsRequest) (
 	[]logSource, []silence, error) {
-	pods := make([][]corev1.Pod, len(names))
-	silent := askEach(names, func(i int, name string) (err error) {
-		pods[i], err = h.pods(ctx, name, o)
-		return err
-	})
-	if isOnePod := o.mapping.GroupVersionKind.GroupKind() == podKind; isOnePod && len(silent) < len(names) {
-		silent = nil // it is in one of them; the others rightly say that they have none
-	}
+	pods, silent := h.podsOf(ctx, names, o)
 	var sources []logSource
 	for i, name := range names {
 		for _, pod := range pods[i] {

@@ -140,6 +140,20 @@ func (h *hubAPI) where(ctx context.Context, o object, named []string) ([]string,
 	return names, nil
 }
 
+// podsOf are the pods of an object in each member, and the members that did not say.
+func (h *hubAPI) podsOf(ctx context.Context, names []string, o object) ([][]corev1.Pod, []silence) {
+	pods := make([][]corev1.Pod, len(names))
+	silent := askEach(names, func(i int, name string) (err error) {
+		pods[i], err = h.pods(ctx, name, o)
+		return err
+	})
+	if o.mapping.GroupVersionKind.GroupKind() == podKind && len(silent) < len(names) {
+		// One pod was named, and somebody has it: that others have none is no news.
+		silent = slices.DeleteFunc(silent, func(s silence) bool { return apierrors.IsNotFound(s.err) })
+	}
+	return pods, silent
+}
+
 // pods are the pods of an object in one member: itself, or those that its selector selects, by name.
 func (h *hubAPI) pods(ctx context.Context, cluster string, o object) ([]corev1.Pod, error) {
 	config := h.inMember(cluster)

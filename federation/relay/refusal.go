@@ -26,6 +26,9 @@ func answer(w http.ResponseWriter, req *http.Request, err error) {
 		told = apierrors.NewInternalError(err)
 	}
 	status := told.Status()
+	if status.Code == http.StatusNotFound && !isResource(req.URL.Path) {
+		status.Code = http.StatusBadRequest // client-go takes a 404 for "no such API" and does not show its text
+	}
 	status.TypeMeta = metav1.TypeMeta{APIVersion: "v1", Kind: "Status"}
 	raw, err := json.Marshal(status)
 	if err != nil || !isResource(req.URL.Path) {

@@ -78,7 +78,9 @@ func (r *Relay) open(ctx context.Context, name string) (*member.Guest, error) {
 	err := r.hub.Get(ctx, client.ObjectKey{Name: name}, cluster)
 	if apierrors.IsNotFound(err) {
 		r.shut(name)
-		return nil, apierrors.NewNotFound(v1alpha1.GroupVersion.WithResource("clusters").GroupResource(), name)
+		missing := apierrors.NewNotFound(v1alpha1.GroupVersion.WithResource("clusters").GroupResource(), name)
+		missing.ErrStatus.Message += "; hanse clusters lists those that there are"
+		return nil, missing
 	}
 	if err != nil {
 		return nil, fmt.Errorf("reading cluster %s: %w", name, err)
