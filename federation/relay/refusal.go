@@ -18,20 +18,26 @@ import (
 	"github.com/hanse-federation/hanse/federation/enroll"
 )
 
-// answer sends an error as a Status of the Kubernetes API, which every client of it reads. What is no request for a
-// resource (discovery, first of all) gets it as text: there, client-go shows no other.
+// answer sends an error as a Status of the Kubernetes API, which every client of it reads.
+//
+// Discovery is the exception: of a failed discovery client-go, and so kubectl, shows a text of its own instead of the
+// Status, except for plain text with 403 or a code from 500 on that it has no words for. 502 is such a one.
 func answer(w http.ResponseWriter, req *http.Request, err error) {
 	var told apierrors.APIStatus
 	if !errors.As(err, &told) {
 		told = apierrors.NewInternalError(err)
 	}
 	status := told.Status()
-	if status.Code == http.StatusNotFound && !isResource(req.URL.Path) {
-		status.Code = http.StatusBadRequest // client-go takes a 404 for "no such API" and does not show its text
+	if isDiscovery(req.URL.Path) {
+		if status.Code != http.StatusForbidden {
+			status.Code = http.StatusBadGateway
+		}
+		http.Error(w, status.Message, int(status.Code))
+		return
 	}
 	status.TypeMeta = metav1.TypeMeta{APIVersion: "v1", Kind: "Status"}
 	raw, err := json.Marshal(status)
-	if err != nil || !isResource(req.URL.Path) {
+	if err != nil {
 		http.Error(w, status.Message, int(status.Code))
 		return
 	}
@@ -41,13 +47,15 @@ func answer(w http.ResponseWriter, req *http.Request, err error) {
 	_, _ = w.Write(raw)
 }
 
-// isResource tells /api/v1/… and /apis/apps/v1/… from what is above them.
-func isResource(path string) bool {
+// isDiscovery tells /api, /apis/apps/v1 and /openapi/v3 from what is below them, and from all else.
+func isDiscovery(path string) bool {
 	switch parts := strings.Split(strings.Trim(path, "/"), "/"); parts[0] {
 	case "api":
-		return len(parts) > 2
+		return len(parts) <= 2
 	case "apis":
-		return len(parts) > 3
+		return len(parts) <= 3
+	case "openapi":
+		return true
 	}
 	return false
 }

@@ -172,22 +172,26 @@ func TestRefusals(t *testing.T) {
 			`"status":"Failure","message":"clusters.hanse.io \"west\" not found; hanse clusters lists those that there are",` +
 			`"reason":"NotFound","details":{"name":"west","group":"hanse.io","kind":"clusters"},"code":404}`},
 		{"no such cluster, for discovery", "west/api", nil, nil,
-			"400 clusters.hanse.io \"west\" not found; hanse clusters lists those that there are\n"},
-		{"away", "east/version", nil, func(s *stored) {
+			"502 clusters.hanse.io \"west\" not found; hanse clusters lists those that there are\n"},
+		{"away", "east/apis", nil, func(s *stored) {
 			s.cluster.Status.LastSeen = &metav1.Time{Time: noon.Add(-3 * time.Minute)}
 			s.cluster.Status.Conditions = []metav1.Condition{{Type: "Ready", Status: "False", Reason: "ConnectionRefused",
 				Message: "nobody listens at https://east:6443; is the API server running, is the port right?"}}
-		}, "503 cluster east is away: it last answered at 2026-11-23 11:57:00 UTC, 3m ago (ConnectionRefused: nobody listens " +
+		}, "502 cluster east is away: it last answered at 2026-11-23 11:57:00 UTC, 3m ago (ConnectionRefused: nobody listens " +
 			"at https://east:6443; is the API server running, is the port right?)\n"},
 		{"not well, but it answers", "east/version", forbids("sick"), func(s *stored) {
 			s.cluster.Status.Conditions = []metav1.Condition{{Type: "Ready", Status: "False", Reason: "ReadinessCheckFails"}}
 		}, "403 sick"},
+		{"gone", "east/version", nil, func(s *stored) {
+			s.cluster.Status.Conditions = []metav1.Condition{{Type: "Ready", Status: "False", Reason: "Timeout", Message: "no answer"}}
+		}, `503 {"kind":"Status","apiVersion":"v1","metadata":{},"status":"Failure","message":"cluster east is away: it has never` +
+			` answered (Timeout: no answer)","reason":"ServiceUnavailable","code":503}`},
 		{"a way up", "east/api/v1/../../../secret", nil, nil, `400 {"kind":"Status","apiVersion":"v1","metadata":{},` +
 			`"status":"Failure","message":"the path \"/api/v1/../../../secret\" has a \"..\" in it","reason":"BadRequest","code":400}`},
-		{"an unusable connection", "east/version", nil, func(s *stored) { s.cluster.Spec.Connection.Server = "" },
-			"503 cluster east cannot be reached: spec.connection.server: is empty; hanse join fills it in\n"},
-		{"it does not answer", "east/version", func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, nil,
-			"503 cluster east does not answer: the connection to ADDRESS broke: stream error: stream ID 1; INTERNAL_ERROR; received from peer\n"},
+		{"an unusable connection", "east/apis/apps/v1", nil, func(s *stored) { s.cluster.Spec.Connection.Server = "" },
+			"502 cluster east cannot be reached: spec.connection.server: is empty; hanse join fills it in\n"},
+		{"it does not answer", "east/openapi/v3", func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, nil,
+			"502 cluster east does not answer: the connection to ADDRESS broke: stream error: stream ID 1; INTERNAL_ERROR; received from peer\n"},
 	} {
 		hub, front := stage(t, alice, c.handler)
 		if c.change != nil {
