@@ -100,7 +100,7 @@ func TestKubectlThroughTheHub(t *testing.T) {
 	if out := s.refused("", s.through("east", "get", "pod/nobody")...); !strings.Contains(out, `pods "nobody" not found`) {
 		t.Errorf("the member's own error: %q", out)
 	}
-	if out := s.refused("", s.through("nowhere", "get", "pods")...); !strings.Contains(out, `clusters.hanse.io "nowhere" not found`) {
+	if out := s.refused("", s.through("nowhere", "get", "pods")...); !strings.Contains(out, "not found; hanse clusters lists those that there are") {
 		t.Errorf("a cluster that is none: %q", out)
 	}
 }
