@@ -48,6 +48,9 @@ func hubFlags(f *pflag.FlagSet, cfg *hub.Config, quota *string) {
 	f.StringVar(&cfg.DataDir, "data-dir", "", "folder for state, certificates and admin.kubeconfig; made if missing")
 	f.StringVar(&cfg.Listen, "listen", "127.0.0.1:7443", "address of the API")
 	f.StringSliceVar(&cfg.DNSListen, "dns-listen", []string{"127.0.0.1:8053"}, "addresses of the DNS server, UDP and TCP")
+	f.StringSliceVar(&cfg.DNSListenTLS, "dns-listen-tls", nil, "addresses of DNS over TLS, with the API's certificate "+
+		"(default: none)")
+	f.BoolVar(&cfg.PublicDNS, "public-dns", false, "answer DNS over HTTPS at /dns-query without credentials")
 	f.StringVar(&cfg.AdvertiseURL, "advertise-url", "", "URL of the API in kubeconfigs (default: https:// and --listen)")
 	f.StringSliceVar(&cfg.SANs, "san", nil, "further names and addresses in the serving certificate")
 	f.StringVar(&cfg.KubeconfigOut, "kubeconfig-out", "", "where the administrator's kubeconfig is written (default: "+

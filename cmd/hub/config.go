@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/hanse-federation/hanse/api/access"
 )
@@ -20,6 +21,10 @@ type Config struct {
 	Listen string
 	// DNSListen are the addresses of the DNS server, UDP and TCP. Default 127.0.0.1:8053.
 	DNSListen []string
+	// DNSListenTLS are the addresses of DNS over TLS, with the certificate of the API. Empty: there is none.
+	DNSListenTLS []string
+	// PublicDNS answers DNS over HTTPS at /dns-query to anybody.
+	PublicDNS bool
 	// AdvertiseURL is the API's URL in kubeconfigs. Default https:// and the address listened on.
 	AdvertiseURL string
 	// SANs are further names and addresses in the serving certificate.
@@ -66,7 +71,7 @@ func (c Config) complete() (Config, error) {
 		c.DNSListen = []string{"127.0.0.1:8053"}
 	}
 	c.KubeconfigOut = cmp.Or(c.KubeconfigOut, filepath.Join(c.DataDir, "admin.kubeconfig"))
-	for _, address := range append([]string{c.Listen}, c.DNSListen...) {
+	for _, address := range slices.Concat([]string{c.Listen}, c.DNSListen, c.DNSListenTLS) {
 		if _, _, err := net.SplitHostPort(address); err != nil {
 			return c, fmt.Errorf("%q is no address such as 127.0.0.1:7443: %w", address, err)
 		}

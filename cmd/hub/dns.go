@@ -2,14 +2,23 @@ package hub
 
 import (
 	"context"
+	"crypto/tls"
+	"errors"
 	"fmt"
 	"os"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
 
+	"github.com/hanse-federation/hanse/api/server"
+	"github.com/hanse-federation/hanse/dns/feed"
+	"github.com/hanse-federation/hanse/dns/zone"
 	"github.com/hanse-federation/hanse/federation/convergence"
+	"github.com/hanse-federation/hanse/federation/enroll"
+	"github.com/hanse-federation/hanse/federation/updates"
 )
 
 // reportDNS tells what the hub's own DNS server answers from, as those away from it do.
@@ -44,4 +53,57 @@ func (h *Hub) dnsName() string {
 		host = "unknown"
 	}
 	return fmt.Sprintf("hub-%s-%d", strings.ToLower(host), h.dns.Addr().Port())
+}
+
+// dnsOverHTTPS is where DNS is answered over HTTPS (RFC 8484).
+const dnsOverHTTPS = "/dns-query"
+
+// publicRoutes are those of other parts that anybody may use.
+func (h *Hub) publicRoutes() []server.Route {
+	if !h.config.PublicDNS {
+		return nil
+	}
+	return []server.Route{{Path: dnsOverHTTPS, Handler: h.dns.HTTPS()}}
+}
+
+// protectedRoutes are those that need credentials which allow them.
+func (h *Hub) protectedRoutes() []server.Route {
+	routes := []server.Route{{Path: feed.Path, Handler: feed.Serve(h.zones), LongRunning: true}}
+	if !h.config.PublicDNS {
+		routes = append(routes, server.Route{Path: dnsOverHTTPS, Handler: h.dns.HTTPS()})
+	}
+	return routes
+}
+
+// dnsTLS is the API's certificate, for clients that speak DNS.
+func (h *Hub) dnsTLS() *tls.Config {
+	config := h.pki.ServingTLS().Clone()
+	config.NextProtos = []string{"dot"} // RFC 7858
+	config.ClientAuth = tls.NoClientCert
+	return config
+}
+
+// dnsUpdates is the way of DNS updates into the hub's store. The DNS server listens before there is one.
+type dnsUpdates struct{ store atomic.Pointer[updates.Store] }
+
+func (u *dnsUpdates) open(loopback *rest.Config, served *zone.Store) error {
+	c, err := enroll.NewClient(loopback)
+	if err != nil {
+		return err
+	}
+	u.store.Store(&updates.Store{Client: c, Served: served})
+	return nil
+}
+
+var errStarting = errors.New("the hub is starting")
+
+// Update implements dns/server.Updater.
+func (u *dnsUpdates) Update(
+	ctx context.Context, origin string, change func([]zone.Record) ([]zone.Record, error),
+) error {
+	store := u.store.Load()
+	if store == nil {
+		return errStarting
+	}
+	return store.Update(ctx, origin, change)
 }

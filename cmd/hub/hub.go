@@ -30,7 +30,6 @@ import (
 	"github.com/hanse-federation/hanse/api/server"
 	"github.com/hanse-federation/hanse/api/storage"
 	"github.com/hanse-federation/hanse/api/v1alpha1"
-	"github.com/hanse-federation/hanse/dns/feed"
 	dnsserver "github.com/hanse-federation/hanse/dns/server"
 	"github.com/hanse-federation/hanse/dns/zone"
 	"github.com/hanse-federation/hanse/federation"
@@ -50,6 +49,8 @@ type Hub struct {
 	api   *server.Server
 	zones *zone.Store
 	dns   *dnsserver.Server
+	// updates takes what others write into zones, when the API is there.
+	updates dnsUpdates
 	// These are built anew when the Lease was lost, see keepFederation.
 	federation    atomic.Pointer[federation.Federation]
 	claims        atomic.Pointer[claim.Index]
@@ -189,6 +190,7 @@ func (h *Hub) buildDNS() error {
 	var err error
 	h.dns, err = dnsserver.New(dnsserver.Config{
 		Listen: h.config.DNSListen, Snapshot: h.zones, Registerer: ctrlmetrics.Registry, Logger: h.log,
+		ListenTLS: h.config.DNSListenTLS, TLS: h.dnsTLS(), Updater: &h.updates,
 	})
 	if err != nil {
 		return fmt.Errorf("preparing DNS: %w", err)
@@ -214,7 +216,8 @@ func (h *Hub) buildAPI(listener net.Listener) error {
 		Access:          newDoors(h.ctx, h.config, h.pki).open,
 		CRDs:            crds,
 		Namespaces:      []string{v1alpha1.SystemNamespace, convergence.Namespace},
-		Protected:       []server.Route{{Path: feed.Path, Handler: feed.Serve(h.zones), LongRunning: true}},
+		Public:          h.publicRoutes(),
+		Protected:       h.protectedRoutes(),
 		Admission:       &admit.Plugin{Claims: h.claims.Load},
 		Clusters:        h.clusters,
 		Members:         h.members,
@@ -231,7 +234,7 @@ func (h *Hub) buildAPI(listener net.Listener) error {
 		return err
 	}
 	h.closers = append(h.closers, func() error { h.api.Close(); return nil })
-	return nil
+	return h.updates.open(h.api.Loopback(), h.zones)
 }
 
 func (h *Hub) buildFederation(ctx context.Context) error {

@@ -53,6 +53,9 @@ type Config struct {
 	// internet.
 	ResponsesPerSecond int
 
+	// Updater stores what others write into zones, as far as those allow it (RFC 2136). Nil: nobody may.
+	Updater Updater
+
 	// Registerer takes the metrics; nil: there are none to see.
 	Registerer prometheus.Registerer
 	// Logger takes what an operator must know; nil: nobody does.

@@ -15,6 +15,8 @@ type exchange struct {
 	hasCookie, isKnown bool
 	// subnet is the EDNS Client Subnet of the query; not valid if there is none.
 	subnet netip.Prefix
+	// wantsPadding: the query was padded, over an encrypted transport (RFC 7830 section 4).
+	wantsPadding bool
 	// subnetAt is where the subnet option stands in the options of the response.
 	subnetAt int
 }
@@ -40,11 +42,14 @@ func (r *responder) examine(from netip.AddrPort, by transport) wire.Rcode {
 	if data, ok := e.Option(wire.OptionECS); ok && !r.examineSubnet(data) {
 		return wire.FormErr // RFC 7871 section 7.1.2
 	}
+	if _, isPadded := e.Option(wire.OptionPadding); isPadded && (by == overTLS || by == overHTTPS) {
+		r.exchange.wantsPadding = true
+	}
 	if _, asked := e.Option(wire.OptionNSID); asked && r.identity != "" {
 		r.openOption(wire.OptionNSID, len(r.identity))
 		r.options = append(r.options, r.identity...)
 	}
-	if _, asked := e.Option(wire.OptionKeepalive); asked && by != overUDP {
+	if _, asked := e.Option(wire.OptionKeepalive); asked && by.isStream() {
 		r.openOption(wire.OptionKeepalive, 2)
 		tenths := uint16(min(r.idle.Milliseconds()/100, 0xffff)) // RFC 7828 section 3.1
 		r.options = binary.BigEndian.AppendUint16(r.options, tenths)

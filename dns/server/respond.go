@@ -17,10 +17,11 @@ const (
 	overUDP transport = iota
 	overTCP
 	overTLS
+	overHTTPS
 	transports
 )
 
-var transportNames = [transports]string{"udp", "tcp", "tls"}
+var transportNames = [transports]string{"udp", "tcp", "tls", "https"}
 
 // isStream tells that a response may be several messages.
 func (t transport) isStream() bool { return t == overTCP || t == overTLS }
@@ -46,8 +47,10 @@ type responder struct {
 	// signature is there while a signed query is answered. wantsZone says that the query must be answered by sendZone.
 	signature signature
 	wantsZone bool
-	options   []byte
-	opt       wire.OPT
+	// pending is an update that is to be carried out, and answered then.
+	pending *pendingUpdate
+	options []byte
+	opt     wire.OPT
 	// denial is the NSEC set of the response, and owner memory for a name.
 	denial wire.RRset
 	owner  []byte
@@ -84,7 +87,7 @@ func (r *responder) respond(dst, packet []byte, from netip.AddrPort, by transpor
 		r.counts.dropped.Add(1) // nobody can be listening there
 		return nil
 	}
-	r.signature, r.wantsZone = signature{}, false
+	r.signature, r.wantsZone, r.pending = signature{}, false, nil
 	return r.answerPacket(dst, packet, from, by)
 }
 
@@ -97,6 +100,12 @@ func (r *responder) answerPacket(dst, packet []byte, from netip.AddrPort, by tra
 	case wire.RefuseHeader:
 		r.counts.count(by, 0, rcode)
 		return wire.AppendHeader(dst[:0], q, rcode)
+	case wire.Update:
+		if !r.takesUpdates || by == overHTTPS {
+			r.counts.count(by, 0, rcode)
+			return wire.AppendHeader(dst[:0], q, rcode)
+		}
+		return r.examineUpdate(packet, by)
 	case wire.CookieOnly:
 		return r.respondWithoutQuestion(dst, from, by)
 	}
@@ -237,6 +246,23 @@ func (r *responder) finish(rcode wire.Rcode) []byte {
 	if !r.query.HasEDNS {
 		return r.writer.Finish(rcode, nil)
 	}
+	if r.exchange.wantsPadding {
+		r.pad()
+	}
 	r.opt = wire.OPT{UDPSize: uint16(r.udpSize), DO: r.query.EDNS.DO, Options: r.options}
 	return r.writer.Finish(rcode, &r.opt)
+}
+
+// paddingBlock is what responses over encrypted transports are padded to a multiple of, in octets (RFC 8467 section 4.1).
+const paddingBlock = 468
+
+// pad adds the padding option (RFC 7830), so that the length of the message tells little of what is in it.
+func (r *responder) pad() {
+	length := r.writer.Len() + wire.OPTSize(len(r.options)) + 4
+	padding := (paddingBlock - length%paddingBlock) % paddingBlock
+	if length+padding > maxTCPSize-tsigRoom {
+		return
+	}
+	r.openOption(wire.OptionPadding, padding)
+	r.options = append(r.options, make([]byte, padding)...)
 }

@@ -31,7 +31,9 @@ type Server struct {
 	retired   chan struct{} // closed by Retire
 	retiring  sync.Once
 	counters  []*counters
+	overHTTPS *counters
 	started   bool
+	updating  chan struct{} // has one element for each update under way
 }
 
 // settings are what every worker reads.
@@ -44,10 +46,11 @@ type settings struct {
 	secret   [2]uint64
 	limiter  *limiter
 
-	signatures *signatures
-	sent       *sentTrees
-	log        *slog.Logger
-	now        func() time.Time
+	signatures   *signatures
+	sent         *sentTrees
+	takesUpdates bool
+	log          *slog.Logger
+	now          func() time.Time
 }
 
 // New checks the configuration. Nothing listens before Start.
@@ -57,18 +60,20 @@ func New(c Config) (*Server, error) {
 		return nil, fmt.Errorf("configuration of the DNS server: %w", err)
 	}
 	s := &Server{
-		config:  c,
-		ended:   make(chan struct{}),
-		retired: make(chan struct{}),
+		config:   c,
+		ended:    make(chan struct{}),
+		updating: make(chan struct{}, updatesAtOnce),
+		retired:  make(chan struct{}),
 		settings: &settings{
 			store: c.Snapshot, udpSize: c.UDPSize, idle: c.IdleTimeout, identity: c.Identity, version: c.Version,
 			secret:     sipKey(c.CookieSecret),
 			limiter:    newLimiter(c.ResponsesPerSecond, rand.Uint64()),
-			signatures: newSignatures(c.Workers), sent: &sentTrees{},
+			signatures: newSignatures(c.Workers), sent: &sentTrees{}, takesUpdates: c.Updater != nil,
 			log: c.Logger, now: c.Now,
 		},
 		conns: newConnections(c.MaxConnections, c.MaxConnectionsPerClient),
 	}
+	s.overHTTPS = s.newCounters()
 	return s, nil
 }
 

@@ -183,6 +183,9 @@ func (s *Server) converse(c *connection, by transport, counts *counters) {
 			out = out[:0]
 			continue
 		}
+		if r.pending != nil {
+			response = s.carryOut(r.pending, counts, by)
+		}
 		if len(response) == 0 {
 			return // not a query: nothing sensible will follow
 		}

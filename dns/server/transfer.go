@@ -2,7 +2,6 @@ package server
 
 import (
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -36,18 +35,9 @@ func (r *responder) respondSigned(dst, packet []byte, from netip.AddrPort, by tr
 		r.counts.count(by, r.query.Type, wire.FormErr)
 		return wire.AppendHeader(dst[:0], &r.query, wire.FormErr)
 	}
-	tsig := m.IsTsig()
-	s := signature{name: dns.CanonicalName(tsig.Hdr.Name), algorithm: dns.CanonicalName(tsig.Algorithm), mac: tsig.MAC}
-	key := r.keyNamed(s.name)
-	if key == nil || !key.FitsAlgorithm(s.algorithm) {
-		return r.refuseSignature(&m, s, dns.RcodeBadKey, by)
-	}
-	s.secret = key.Secret
-	switch err := dns.TsigVerify(packet, s.secret, "", false); {
-	case errors.Is(err, dns.ErrTime):
-		return r.refuseSignature(&m, s, dns.RcodeBadTime, by)
-	case err != nil:
-		return r.refuseSignature(&m, s, dns.RcodeBadSig, by)
+	s, code := checkSignature(&m, packet, r.treeOf(r.query.Name()))
+	if code != dns.RcodeSuccess {
+		return r.refuseSignature(&m, s, code, by)
 	}
 	m.Extra = m.Extra[:len(m.Extra)-1]
 	plain, err := m.Pack()
@@ -70,17 +60,12 @@ func (r *responder) respondSigned(dst, packet []byte, from netip.AddrPort, by tr
 	return signed
 }
 
-// keyNamed is the TSIG key of that name in the zone that is asked about, or nil.
-func (r *responder) keyNamed(name string) *zone.TSIGKey {
-	snapshot := r.store.Snapshot()
-	if snapshot == nil {
-		return nil
+// treeOf is the zone that a name lies in, or nil.
+func (r *responder) treeOf(name []byte) *zone.Tree {
+	if snapshot := r.store.Snapshot(); snapshot != nil {
+		return snapshot.Find(name)
 	}
-	tree := snapshot.Find(r.query.Name())
-	if tree == nil {
-		return nil
-	}
-	return tree.Key(name)
+	return nil
 }
 
 func (r *responder) refuseSignature(m *dns.Msg, s signature, code uint16, by transport) []byte {

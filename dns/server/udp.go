@@ -30,6 +30,8 @@ func (s *Server) serveOneByOne(conn *net.UDPConn, r *responder) {
 			if _, err := conn.WriteToUDPAddrPort(response, from); err != nil {
 				r.counts.dropped.Add(1)
 			}
+		} else if r.pending != nil {
+			s.carryOutLater(r.pending, r.counts, func(out []byte) { _, _ = conn.WriteToUDPAddrPort(out, from) })
 		}
 	}
 }

@@ -76,7 +76,7 @@ func (s *Server) runUDP(conn *net.UDPConn, r *responder) {
 		s.serveOneByOne(conn, r)
 		return
 	}
-	newBatch(r, conn.LocalAddr().(*net.UDPAddr).IP.IsUnspecified()).serve(raw)
+	newBatch(s, r, conn).serve(raw)
 }
 
 // mmsghdr is struct mmsghdr of recvmmsg(2); the compiler pads it as C does.
@@ -89,6 +89,8 @@ type mmsghdr struct {
 // kernel.
 type batch struct {
 	*responder
+	server            *Server
+	conn              *net.UDPConn
 	answersFromSource bool // the socket is bound to every address, so responses must say which one they come from
 
 	in, out [batchSize]mmsghdr
@@ -105,8 +107,9 @@ type batch struct {
 	lastOverflow     uint32
 }
 
-func newBatch(r *responder, anyAddress bool) *batch {
-	b := &batch{responder: r, answersFromSource: anyAddress}
+func newBatch(s *Server, r *responder, conn *net.UDPConn) *batch {
+	b := &batch{responder: r, server: s, conn: conn}
+	b.answersFromSource = conn.LocalAddr().(*net.UDPAddr).IP.IsUnspecified()
 	for i := range batchSize {
 		b.inVec[i].Base = &b.inData[i][0]
 		b.inVec[i].SetLen(maxQuery)
@@ -169,6 +172,9 @@ func (b *batch) answer() {
 		source := b.readControl(i)
 		response := b.respond(b.outData[i][:0], b.inData[i][:in.len], b.peer(i), overUDP)
 		if len(response) == 0 {
+			if b.pending != nil {
+				b.carryOutPending(i, source)
+			}
 			continue
 		}
 		out := &b.out[b.ready].hdr
@@ -182,6 +188,19 @@ func (b *batch) answer() {
 		}
 		b.ready++
 	}
+}
+
+// carryOutPending leaves the update that packet i was to others.
+func (b *batch) carryOutPending(i int, source []byte) {
+	from := b.peer(i)
+	if !b.answersFromSource {
+		source = nil
+	}
+	source = append([]byte(nil), source...)
+	conn := b.conn
+	b.server.carryOutLater(b.pending, b.counts, func(out []byte) {
+		_, _, _ = conn.WriteMsgUDPAddrPort(out, source, from) // a client that hears nothing asks again
+	})
 }
 
 // send hands the responses over; false asks to wait until the socket is writable.

@@ -51,6 +51,9 @@ const (
 	RefuseHeader
 	// CookieOnly: no question, but an OPT record, for a DNS Cookie (RFC 7873 section 5.4).
 	CookieOnly
+	// Update: an UPDATE message (RFC 2136), of which nothing but ID and flags has been read; respond with the returned
+	// code if there is nobody to carry it out.
+	Update
 )
 
 // Name is the name asked for, in wire form and lower case. It is overwritten by the next Parse into the same Query.
@@ -63,7 +66,7 @@ func (q *Query) RD() bool { return q.flags&flagRD != 0 }
 //
 // The rules, in their order:
 //   - Shorter than a header, or a response: drop; answering answers makes loops.
-//   - Any opcode but QUERY: NOTIMP (RFC 8906 section 3.1.4).
+//   - Any opcode but QUERY: NOTIMP (RFC 8906 section 3.1.4), and UPDATE is told apart.
 //   - Not exactly one question: FORMERR (RFC 9619), but none with an OPT is a request for a cookie.
 //   - A question that is cut off, has a compression pointer, a label over 63 or a name over 255 octets: FORMERR.
 //   - A record counted but not there, or longer than the packet: FORMERR. Octets after the last counted record are
@@ -81,7 +84,11 @@ func Parse(packet []byte, q *Query) (Verdict, Rcode) {
 	if q.flags&flagQR != 0 {
 		return Drop, 0
 	}
-	if q.flags>>11&15 != 0 {
+	switch q.flags >> 11 & 15 {
+	case opcodeQuery:
+	case opcodeUpdate:
+		return Update, NotImp
+	default:
 		return RefuseHeader, NotImp
 	}
 	questions := binary.BigEndian.Uint16(packet[4:])

@@ -63,9 +63,19 @@ const (
 	NXDomain  Rcode = 3
 	NotImp    Rcode = 4
 	Refused   Rcode = 5
+	YXDomain  Rcode = 6
+	YXRRSet   Rcode = 7
+	NXRRSet   Rcode = 8
 	NotAuth   Rcode = 9
+	NotZone   Rcode = 10
 	BadVers   Rcode = 16
 	BadCookie Rcode = 23
+)
+
+// Opcodes (RFC 1035 section 4.1.1, RFC 2136 section 1.3).
+const (
+	opcodeQuery  = 0
+	opcodeUpdate = 5
 )
 
 // Header flags, in the second 16 bits of a message (RFC 1035 section 4.1.1).
@@ -82,6 +92,7 @@ const (
 	OptionECS       = 8
 	OptionCookie    = 10
 	OptionKeepalive = 11
+	OptionPadding   = 12
 	OptionEDE       = 15
 )
 
@@ -95,7 +106,7 @@ var typeNames = map[Type]string{
 
 var rcodeNames = map[Rcode]string{
 	NoError: "NOERROR", FormErr: "FORMERR", ServFail: "SERVFAIL", NXDomain: "NXDOMAIN", NotImp: "NOTIMP",
-	Refused: "REFUSED", NotAuth: "NOTAUTH", BadVers: "BADVERS", BadCookie: "BADCOOKIE",
+	Refused: "REFUSED", YXDomain: "YXDOMAIN", YXRRSet: "YXRRSET", NXRRSet: "NXRRSET", NotAuth: "NOTAUTH", NotZone: "NOTZONE", BadVers: "BADVERS", BadCookie: "BADCOOKIE",
 }
 
 // String is the mnemonic, or TYPEn (RFC 3597 section 5).

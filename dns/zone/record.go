@@ -73,14 +73,23 @@ func presentData(t wire.Type, data []byte) (string, error) {
 	return strings.TrimPrefix(rr.String(), rr.Header().String()), nil
 }
 
-// Lines is a record set as a zone file has it, a line for each record.
-func Lines(owner wire.Name, set *wire.RRset) []string {
-	var lines []string
+// Texts are the data of a record set as a zone file has them, with absolute names.
+func Texts(set *wire.RRset) []string {
+	var texts []string
 	for data := range set.All {
 		text, err := presentData(set.Type, data)
 		if err != nil {
 			text = fmt.Sprintf(`\# %d %x`, len(data), data) // RFC 3597 section 5
 		}
+		texts = append(texts, text)
+	}
+	return texts
+}
+
+// Lines is a record set as a zone file has it, a line for each record.
+func Lines(owner wire.Name, set *wire.RRset) []string {
+	var lines []string
+	for _, text := range Texts(set) {
 		lines = append(lines, fmt.Sprintf("%s %d IN %s %s", owner, set.TTL, set.Type, text))
 	}
 	return lines
