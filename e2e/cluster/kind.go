@@ -16,6 +16,7 @@ import (
 	"sync"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/wait"
@@ -226,8 +227,39 @@ func (c *kindCluster) awaitAndRoute(ctx context.Context) error {
 	if err := waitForNodes(ctx, c.client, c.options); err != nil {
 		return err
 	}
+	if err := c.joinNodes(ctx); err != nil {
+		return fmt.Errorf("laying routes between the nodes: %w", err)
+	}
 	c.route(ctx)
 	return c.balancer.start()
+}
+
+// joinNodes gives every node a route to every other node's pods. kind's own image does so itself (kindnetd); an image
+// without it sends what is for another node's pods out into the world.
+func (c *kindCluster) joinNodes(ctx context.Context) error {
+	nodes, err := c.client.CoreV1().Nodes().List(ctx, metav1.ListOptions{})
+	if err != nil {
+		return err
+	}
+	for _, to := range nodes.Items {
+		at := slices.IndexFunc(to.Status.Addresses, func(a corev1.NodeAddress) bool {
+			return a.Type == corev1.NodeInternalIP
+		})
+		if at < 0 || to.Spec.PodCIDR == "" {
+			return fmt.Errorf("node %s has no address or no range for pods", to.Name)
+		}
+		for _, from := range nodes.Items {
+			if from.Name == to.Name {
+				continue
+			}
+			_, err := command(ctx, "docker", "exec", from.Name, "ip", "route", "replace", to.Spec.PodCIDR,
+				"via", to.Status.Addresses[at].Address)
+			if err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // route sends what is for the load balancer's range to the control plane's
