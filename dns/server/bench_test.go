@@ -2,6 +2,7 @@ package server
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"net/netip"
 	"testing"
 	"time"
@@ -109,5 +110,21 @@ func BenchmarkRespond(b *testing.B) {
 				r.respond(out, packet, client, overUDP)
 			}
 		})
+	}
+}
+
+// BenchmarkManyNames asks for all names of a large zone in a random order, so that memory is not in the caches.
+func BenchmarkManyNames(b *testing.B) {
+	const services = 100000
+	r := testResponder(b, benchZone(services))
+	out := make([]byte, 0, maxUDPSize)
+	packets := make([][]byte, services)
+	for i := range packets {
+		packets[i] = packed(b, fmt.Sprintf("s%d.bench.test.", i), dns.TypeA, true)
+	}
+	rand.Shuffle(len(packets), func(i, j int) { packets[i], packets[j] = packets[j], packets[i] })
+	b.ReportAllocs()
+	for i := 0; b.Loop(); i++ {
+		r.respond(out, packets[i%services], client, overUDP)
 	}
 }

@@ -37,8 +37,9 @@ func ParseName(s string, origin Name) (Name, error) {
 	if s == "@" || s == "" {
 		return origin, nil
 	}
-	var out strings.Builder
-	label := make([]byte, 0, MaxLabel)
+	var name [2 * MaxName]byte
+	var one [MaxLabel + 1]byte
+	out, label := name[:0], one[:0]
 	absolute := false
 	for i := 0; i < len(s); i++ {
 		absolute = false
@@ -47,8 +48,10 @@ func ParseName(s string, origin Name) (Name, error) {
 			if len(label) == 0 {
 				return "", fmt.Errorf("name %q: %w", s, ErrEmptyLabel)
 			}
-			out.WriteByte(byte(len(label)))
-			out.Write(label)
+			out = append(append(out, byte(len(label))), label...)
+			if len(out) >= MaxName {
+				return "", fmt.Errorf("name %q: %w", s, ErrNameTooLong)
+			}
 			label = label[:0]
 			absolute = true
 			continue
@@ -70,16 +73,14 @@ func ParseName(s string, origin Name) (Name, error) {
 		}
 	}
 	if absolute {
-		out.WriteByte(0)
+		out = append(out, 0)
 	} else {
-		out.WriteByte(byte(len(label)))
-		out.Write(label)
-		out.WriteString(string(origin))
+		out = append(append(append(out, byte(len(label))), label...), origin...)
 	}
-	if out.Len() > MaxName {
+	if len(out) > MaxName {
 		return "", fmt.Errorf("name %q: %w", s, ErrNameTooLong)
 	}
-	return Name(out.String()), nil
+	return Name(out), nil
 }
 
 func unescape(s string) (b byte, used int, err error) {

@@ -12,6 +12,38 @@ type packed string
 // pack is the inverse of packed.service.
 func pack(s *Service) packed {
 	p := packer{data: make([]byte, 0, 128)}
+	p.service(s)
+	return packed(p.data)
+}
+
+// service unpacks; name is put into it.
+func (p packed) service(name string) *Service {
+	s := &Service{Name: name}
+	u := unpacker{rest: string(p)}
+	u.service(s)
+	return s
+}
+
+// packer writes numbers as varints, and texts with their length before them.
+type packer struct{ data []byte }
+
+func (p *packer) number(v uint64) { p.data = binary.AppendUvarint(p.data, v) }
+
+func (p *packer) text(s string) {
+	p.number(uint64(len(s)))
+	p.data = append(p.data, s...)
+}
+
+func (p *packer) flag(v bool) {
+	if v {
+		p.number(1)
+		return
+	}
+	p.number(0)
+}
+
+// service writes everything but the name.
+func (p *packer) service(s *Service) {
 	p.text(string(s.Policy))
 	p.text(string(s.Answer))
 	p.number(uint64(s.TTL))
@@ -29,46 +61,6 @@ func pack(s *Service) packed {
 	for i := range s.Targets {
 		p.target(&s.Targets[i])
 	}
-	return packed(p.data)
-}
-
-// service unpacks; name is put into it.
-func (p packed) service(name string) *Service {
-	u := unpacker{rest: string(p)}
-	s := &Service{
-		Name: name, Policy: Policy(u.text()), Answer: Answer(u.text()),
-		TTL: uint32(u.number()), TTLDegraded: uint32(u.number()), MinHealthy: int(u.number()), PortsAtName: u.flag(),
-	}
-	if n := u.number(); n > 0 {
-		s.Ports = make([]Port, n)
-	}
-	for i := range s.Ports {
-		s.Ports[i] = Port{Name: u.text(), Protocol: u.text(), Port: uint16(u.number())}
-	}
-	if n := u.number(); n > 0 {
-		s.Targets = make([]Target, n)
-	}
-	for i := range s.Targets {
-		u.target(&s.Targets[i])
-	}
-	return s
-}
-
-type packer struct{ data []byte }
-
-func (p *packer) number(v uint64) { p.data = binary.AppendUvarint(p.data, v) }
-
-func (p *packer) text(s string) {
-	p.number(uint64(len(s)))
-	p.data = append(p.data, s...)
-}
-
-func (p *packer) flag(v bool) {
-	if v {
-		p.number(1)
-		return
-	}
-	p.number(0)
 }
 
 func (p *packer) target(t *Target) {
@@ -87,11 +79,18 @@ func (p *packer) target(t *Target) {
 	p.text(t.Zone)
 }
 
-// unpacker reads what a packer wrote.
-type unpacker struct{ rest string }
+// unpacker reads what a packer wrote. After something that no packer writes isBad is set, and nothing is left to read.
+type unpacker struct {
+	rest  string
+	isBad bool
+}
+
+func (u *unpacker) fail() {
+	u.rest, u.isBad = "", true
+}
 
 func (u *unpacker) number() (v uint64) {
-	for shift := 0; ; shift += 7 {
+	for shift := 0; shift < 64 && u.rest != ""; shift += 7 {
 		c := u.rest[0]
 		u.rest = u.rest[1:]
 		v |= uint64(c&0x7f) << shift
@@ -99,10 +98,22 @@ func (u *unpacker) number() (v uint64) {
 			return v
 		}
 	}
+	u.fail()
+	return 0
+}
+
+// count is the number of things that follow, each at least one octet long.
+func (u *unpacker) count() int {
+	n := u.number()
+	if n > uint64(len(u.rest)) {
+		u.fail()
+		return 0
+	}
+	return int(n)
 }
 
 func (u *unpacker) text() string {
-	n := u.number()
+	n := u.count()
 	s := u.rest[:n]
 	u.rest = u.rest[n:]
 	return s
@@ -110,13 +121,33 @@ func (u *unpacker) text() string {
 
 func (u *unpacker) flag() bool { return u.number() == 1 }
 
+func (u *unpacker) service(s *Service) {
+	s.Policy, s.Answer = Policy(u.text()), Answer(u.text())
+	s.TTL, s.TTLDegraded = uint32(u.number()), uint32(u.number())
+	s.MinHealthy, s.PortsAtName = int(u.number()), u.flag()
+	if n := u.count(); n > 0 {
+		s.Ports = make([]Port, n)
+	}
+	for i := range s.Ports {
+		s.Ports[i] = Port{Name: u.text(), Protocol: u.text(), Port: uint16(u.number())}
+	}
+	if n := u.count(); n > 0 {
+		s.Targets = make([]Target, n)
+	}
+	for i := range s.Targets {
+		u.target(&s.Targets[i])
+	}
+}
+
 func (u *unpacker) target(t *Target) {
 	t.Cluster = u.text()
-	if n := u.number(); n > 0 {
+	if n := u.count(); n > 0 {
 		t.Addresses = make([]netip.Addr, n)
 	}
 	for i := range t.Addresses {
-		_ = t.Addresses[i].UnmarshalBinary([]byte(u.text())) // it was marshalled by us
+		if t.Addresses[i].UnmarshalBinary([]byte(u.text())) != nil {
+			u.fail()
+		}
 	}
 	t.Hostname = u.text()
 	t.Weight, t.Tier = uint32(u.number()), uint16(u.number())
