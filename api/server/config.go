@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 
+	"github.com/prometheus/client_golang/prometheus"
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -52,6 +53,8 @@ type Config struct {
 	// Reviews are kinds of other parts that are questions.
 	Reviews []Review
 
+	// Metrics of other parts are served beside those of the API. nil: there are none.
+	Metrics prometheus.Gatherer
 	// PublicHealth and PublicMetrics serve /healthz, /livez, /readyz, or /metrics, to anybody. Otherwise they need
 	// credentials that allow "get" on the path.
 	PublicHealth, PublicMetrics bool

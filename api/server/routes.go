@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"github.com/gin-gonic/gin"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -35,7 +37,7 @@ func (s *Server) buildRoutes(context.Context) error {
 		s.addHealth(outer)
 	}
 	if s.cfg.PublicMetrics {
-		outer.GET("/metrics", gin.WrapH(legacyregistry.Handler()))
+		outer.GET("/metrics", gin.WrapH(s.metrics()))
 	}
 	for _, route := range s.cfg.Public {
 		outer.Any(route.Path, gin.WrapH(route.Handler))
@@ -74,7 +76,7 @@ func (s *Server) inner() http.Handler {
 		}
 		s.openapi.serveIndex(c.Writer, c.Request)
 	})
-	inner.GET("/metrics", gin.WrapH(legacyregistry.Handler()))
+	inner.GET("/metrics", gin.WrapH(s.metrics()))
 	s.addHealth(inner)
 	inner.Any(clustersPath+":name", gin.WrapF(s.serveCluster))
 	inner.Any(clustersPath+":name/*path", gin.WrapF(s.serveCluster))
@@ -83,6 +85,15 @@ func (s *Server) inner() http.Handler {
 	}
 	inner.NoRoute(through(http.HandlerFunc(s.serveResource)))
 	return inner
+}
+
+// metrics serves those of the API's libraries, and of other parts.
+func (s *Server) metrics() http.Handler {
+	all := prometheus.Gatherers{legacyregistry.DefaultGatherer}
+	if s.cfg.Metrics != nil {
+		all = append(all, s.cfg.Metrics)
+	}
+	return promhttp.HandlerFor(all, promhttp.HandlerOpts{ErrorHandling: promhttp.ContinueOnError})
 }
 
 // newEngine is a gin engine that changes no request: no redirects, no guesses.

@@ -222,6 +222,7 @@ func (h *Hub) buildAPI(listener net.Listener) error {
 		Clusters:        h.clusters,
 		Members:         h.members,
 		Reviews:         h.reviews(),
+		Metrics:         ownMetrics{},
 		PublicHealth:    h.config.PublicHealth,
 		PublicMetrics:   h.config.PublicMetrics,
 		AuditLogFile:    h.config.AuditLogFile,
