@@ -19,7 +19,9 @@ import (
 // +kubebuilder:printcolumn:name=Applied,type=string,JSONPath=`.status.conditions[?(@.type=="Applied")].status`
 // +kubebuilder:printcolumn:name=Ready,type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`
 // +kubebuilder:printcolumn:name=Unplaced,type=integer,JSONPath=`.spec.unplaced`
+// +kubebuilder:printcolumn:name=Progress,type=string,JSONPath=`.status.conditions[?(@.type=="Progressing")].reason`
 // +kubebuilder:printcolumn:name=Placement,type=string,priority=1,JSONPath=`.spec.placement.name`
+// +kubebuilder:printcolumn:name=Trouble,type=string,priority=1,JSONPath=`.status.conditions[?(@.type=="Applied")].message`
 // +kubebuilder:printcolumn:name=Age,type=date,JSONPath=`.metadata.creationTimestamp`
 type Distribution struct {
 	metav1.TypeMeta   `json:",inline"`
@@ -198,6 +200,9 @@ type DistributionStatus struct {
 	// +listType=map
 	// +listMapKey=name
 	Clusters []ClusterOutcome `json:"clusters,omitempty"`
+	// StatusesCut is how many members' objects have a status that is too big to be stored beside the others; it is left
+	// out below, and counts in the totals all the same.
+	StatusesCut int32 `json:"statusesCut,omitempty"`
 	// Desired and Ready are the totals over the members.
 	Desired int64 `json:"desired,omitempty"`
 	// Ready total.

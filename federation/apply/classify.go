@@ -34,7 +34,7 @@ var (
 	slowly    = Result{Verdict: Failed, RetryAfter: 5 * time.Minute}
 	minutely  = Result{Verdict: Failed, RetryAfter: time.Minute}
 	coming    = Result{Verdict: Failed, RetryAfter: time.Second, Backoff: true} // its definition may be on the way
-	freeing   = Result{Verdict: Failed, RetryAfter: 30 * time.Second, Backoff: true}
+	freeing   = Result{Verdict: Failed, RetryAfter: 10 * time.Second, Backoff: true}
 	soon      = Result{Verdict: Failed, RetryAfter: 5 * time.Second, Backoff: true}
 	waiting   = Result{Verdict: Pending, RetryAfter: time.Second, Backoff: true}
 	ending    = Result{Verdict: Pending, RetryAfter: 2 * time.Second, Backoff: true}

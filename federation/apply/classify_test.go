@@ -59,7 +59,7 @@ func TestClassify(t *testing.T) {
 		{status(400, metav1.StatusReasonBadRequest, `admission webhook "x" denied the request: web`), Failed, ReasonDenied, 5 * time.Second, false, ""},
 		{status(500, metav1.StatusReasonInternalError, `Internal error occurred: failed calling webhook "x": web`),
 			Failed, ReasonWebhookBroken, 5 * time.Second, false, "does not answer"},
-		{apierrors.NewForbidden(gr, "web", errors.New("exceeded quota: q, requested: pods=1")), Failed, ReasonQuota, 30 * time.Second, false, "exceeded quota"},
+		{apierrors.NewForbidden(gr, "web", errors.New("exceeded quota: q, requested: pods=1")), Failed, ReasonQuota, 10 * time.Second, false, "exceeded quota"},
 		{terminating, Pending, ReasonNamespaceEnding, 2 * time.Second, false, ""},
 		{apierrors.NewForbidden(gr, "web", errors.New(`User "hanse" cannot patch`)), Failed, ReasonForbidden, time.Minute, false, "permission"},
 		{apierrors.NewNotFound(schema.GroupResource{Resource: "namespaces"}, "shop"), Pending, ReasonNamespaceMissing, time.Second, false, "shop"},

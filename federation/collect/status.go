@@ -155,6 +155,7 @@ func distributionStatus(v view, now time.Time) v1alpha1.DistributionStatus {
 			status.Ready += *o.Ready
 		}
 	}
+	status.StatusesCut = cutStatuses(status.Clusters)
 	status.Summary = summary(v, status.Clusters)
 	conditions := []metav1.Condition{scheduled(v), applied(v, status.Clusters), ready(v, status.Clusters)}
 	status.LastProgress = lastProgress(v, status, conditions, now)
@@ -227,6 +228,34 @@ func (v view) raw(m memberView, s kinds.MemberStatus) *runtime.RawExtension {
 		return nil
 	}
 	return &runtime.RawExtension{Raw: encoded}
+}
+
+// maxStatuses is how many bytes the members' statuses of one template may have together: with all else they must fit
+// into one object of etcd (1.5 MiB).
+const maxStatuses = 768 << 10
+
+// cutStatuses leaves out the statuses that are bigger than their part of the whole, if the whole is too big.
+func cutStatuses(outcomes []v1alpha1.ClusterOutcome) (cut int32) {
+	size := func(o v1alpha1.ClusterOutcome) int {
+		if o.Status == nil {
+			return 0
+		}
+		return len(o.Status.Raw)
+	}
+	total := 0
+	for _, o := range outcomes {
+		total += size(o)
+	}
+	if total <= maxStatuses {
+		return 0
+	}
+	for i, o := range outcomes {
+		if size(o) > maxStatuses/len(outcomes) {
+			outcomes[i].Status = nil
+			cut++
+		}
+	}
+	return cut
 }
 
 func (v view) hasReplicas() bool {

@@ -167,6 +167,9 @@ func (l *lane) bring(ctx context.Context, f facts) reconcile.Result {
 			result = made
 		}
 	}
+	if result.Reason == apply.ReasonKindMissing {
+		l.awaitDefinition(f, &result)
+	}
 	entry := ledger.Entry{
 		Verdict: v1alpha1.Verdict(result.Verdict),
 		Reason:  string(result.Reason),
@@ -184,6 +187,23 @@ func (l *lane) bring(ctx context.Context, f facts) reconcile.Result {
 	}
 	l.record(f, entry)
 	return l.again(f.ref, result)
+}
+
+// awaitDefinition says what an object waits for whose kind the member does not serve, when the definition of the kind is
+// on its way there.
+func (l *lane) awaitDefinition(f facts, result *apply.Result) {
+	definition := template.Ref{Group: "apiextensions.k8s.io", Kind: "CustomResourceDefinition",
+		Name: f.kind.Resource + "." + f.ref.Group}
+	entry, isComing := l.Ledger.Get(definition, l.member.Name())
+	switch {
+	case !isComing || entry.Verdict == "Deleted":
+		return
+	case entry.Good():
+		result.Message = fmt.Sprintf("waits until the member serves its kind: %s has just come", definition)
+	default:
+		result.Message = fmt.Sprintf("waits for %s, which is %s: %s", definition, entry.Verdict, entry.Message)
+	}
+	result.Verdict = apply.Pending
 }
 
 // repaired tells that an apply of what had been applied before undid what somebody did in the member.
