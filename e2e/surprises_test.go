@@ -281,19 +281,14 @@ func TestTwoHubs(t *testing.T) {
 	config, err := clientcmd.BuildConfigFromFlags("", s.member("beta").Kubeconfig())
 	s.must(err)
 	s.must(rest.LoadTLSFiles(config))
-	encode := base64.StdEncoding.EncodeToString
+	other.create(&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: s.ns}})
+	other.create(&corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: v1alpha1.SystemNamespace, Name: "beta"},
+		Data: map[string][]byte{corev1.TLSCertKey: config.CertData, corev1.TLSPrivateKeyKey: config.KeyData}})
 	other.apply(fmt.Sprintf(`
-apiVersion: v1
-kind: Namespace
-metadata: {name: %s}`, s.ns), fmt.Sprintf(`
-apiVersion: v1
-kind: Secret
-metadata: {name: beta, namespace: hanse-system}
-data: {tls.crt: %s, tls.key: %s}`, encode(config.CertData), encode(config.KeyData)), fmt.Sprintf(`
 apiVersion: hanse.io/v1alpha1
 kind: Cluster
 metadata: {name: beta}
-spec: {connection: {server: %q, caBundle: %s, credentials: {secretName: beta}}}`, config.Host, encode(config.CAData)))
+spec: {connection: {server: %q, caBundle: %s, credentials: {secretName: beta}}}`, config.Host, base64.StdEncoding.EncodeToString(config.CAData)))
 	other.awaitCluster("beta", metav1.ConditionTrue)
 	uid, err := s.hub.Kube.CoreV1().Namespaces().Get(t.Context(), "kube-system", metav1.GetOptions{})
 	s.must(err)

@@ -170,21 +170,28 @@ func (e escalation) Validate(ctx context.Context, a admission.Attributes, _ admi
 
 // space refuses what is new when the database is full, so that what is left of it serves to delete: an object that waits
 // for its copies in members is written several times before it is gone.
-type space struct{ isFull func() bool }
+type space struct {
+	isFull   func() bool
+	makeRoom func(context.Context)
+}
 
 var _ admission.ValidationInterface = space{}
 
 // Handles implements admission.Interface.
 func (space) Handles(operation admission.Operation) bool {
-	return operation == admission.Create || operation == admission.Update
+	return operation == admission.Create || operation == admission.Update || operation == admission.Delete
 }
 
 // notStored are the groups whose objects are questions.
 var notStored = sets.New("authentication.k8s.io", "authorization.k8s.io")
 
 // Validate implements admission.ValidationInterface.
-func (s space) Validate(_ context.Context, a admission.Attributes, _ admission.ObjectInterfaces) error {
+func (s space) Validate(ctx context.Context, a admission.Attributes, _ admission.ObjectInterfaces) error {
 	resource := a.GetResource().GroupResource()
+	if a.GetOperation() == admission.Delete {
+		s.makeRoom(ctx)
+		return nil
+	}
 	if !s.isFull() || a.IsDryRun() || notStored.Has(resource.Group) || resource.Resource == "plans" {
 		return nil
 	}

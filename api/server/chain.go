@@ -60,7 +60,8 @@ func (s *Server) buildChain(context.Context) error {
 	s.chain = c
 
 	chain := []admission.Interface{
-		&lifecycle{server: s, ending: map[string]time.Time{}}, newOwnKinds(s.cfg.CRDs), escalation{s}, space{s.cfg.Etcd.Full},
+		&lifecycle{server: s, ending: map[string]time.Time{}}, newOwnKinds(s.cfg.CRDs), escalation{s},
+		space{s.cfg.Etcd.Full, s.cfg.Etcd.MakeRoom},
 	}
 	if s.cfg.Admission != nil {
 		chain = append(chain, s.cfg.Admission)

@@ -107,8 +107,9 @@ func OpenEmbedded(ctx context.Context, cfg EmbeddedConfig) (*Etcd, error) {
 
 	e := newEtcd(v3client.New(server.Server), cfg.Prefix, []string{"embedded"}, cfg.Logger)
 	e.embedded, e.quota = true, cfg.QuotaBytes
-	e.size = server.Server.Backend().Size
-	e.defrag = server.Server.Backend().Defrag
+	e.hard = hardQuota(cfg.QuotaBytes)
+	e.size, e.inUse = server.Server.Backend().Size, server.Server.Backend().SizeInUse
+	e.commit, e.defrag = server.Server.Backend().ForceCommit, server.Server.Backend().Defrag
 	e.closers = []func(){undo, server.Close}
 	return e, nil
 }
@@ -118,7 +119,7 @@ func embedConfig(dir, sockets string, cfg EmbeddedConfig) *embed.Config {
 	c := embed.NewConfig()
 	c.Name = memberName
 	c.Dir = dir
-	c.QuotaBackendBytes = cfg.QuotaBytes + min(max(cfg.QuotaBytes/8, minReserve), maxReserve)
+	c.QuotaBackendBytes = hardQuota(cfg.QuotaBytes)
 	c.MaxRequestBytes = maxRequestBytes
 	c.ZapLoggerBuilder = embed.NewZapLoggerBuilder(zapTo(cfg.Logger))
 
@@ -139,6 +140,9 @@ func embedConfig(dir, sockets string, cfg EmbeddedConfig) *embed.Config {
 	c.InitialCluster = c.InitialClusterFromName(c.Name)
 	return c
 }
+
+// hardQuota is the quota and the reserve above it.
+func hardQuota(quota int64) int64 { return quota + min(max(quota/8, minReserve), maxReserve) }
 
 // peerHost is the advertised peer address of the only member; Restore writes the same one.
 const peerHost = "localhost:2380"

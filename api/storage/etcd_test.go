@@ -234,6 +234,29 @@ func TestFullDatabaseRecovers(t *testing.T) {
 	}
 }
 
+// Everything in a full database can be deleted, also what is written once more before it goes.
+func TestFullDatabaseCanBeEmptied(t *testing.T) {
+	e := open(t, t.TempDir(), 8<<20)
+	fill := strings.Repeat("x", 512<<10)
+	count := 0
+	for ; !e.Full(); count++ {
+		put(t, e, fmt.Sprintf("/hanse/fill/%d", count), fill)
+	}
+	for i := range count {
+		e.MakeRoom(t.Context())
+		key := fmt.Sprintf("/hanse/fill/%d", i)
+		put(t, e, key, fill+"deleted")
+		put(t, e, key+"/what became of it", fill) // what the hub writes of it
+		put(t, e, key+"/what became of it", fill+"gone")
+		if _, err := e.Client().Delete(t.Context(), key, clientv3.WithPrefix()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := e.MakeSpace(t.Context()); err != nil || e.Full() {
+		t.Errorf("it is still full: %v", err)
+	}
+}
+
 func TestExternalUnreachableIsAnError(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 	defer cancel()

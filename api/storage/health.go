@@ -29,6 +29,8 @@ type Health struct {
 	Size, InUse, Quota int64
 	// NoSpace tells that the quota was reached: the database is Full, or etcd refuses every write.
 	NoSpace bool
+	// Refuses tells that etcd refuses every write.
+	Refuses bool
 	// Took is how long one consistent read took.
 	Took time.Duration
 }
@@ -48,7 +50,6 @@ func (e *Etcd) Health(ctx context.Context) (Health, error) {
 			continue
 		}
 		out.Version, out.Size, out.InUse = status.Version, status.DbSize, status.DbSizeInUse
-		out.NoSpace = e.Full()
 		if status.DbSizeQuota > 0 && !e.embedded {
 			out.Quota = status.DbSizeQuota
 		}
@@ -57,8 +58,9 @@ func (e *Etcd) Health(ctx context.Context) (Health, error) {
 			return out, fmt.Errorf("ask etcd for its alarms: %w", err)
 		}
 		for _, alarm := range alarms.Alarms {
-			out.NoSpace = out.NoSpace || alarm.Alarm == pb.AlarmType_NOSPACE
+			out.Refuses = out.Refuses || alarm.Alarm == pb.AlarmType_NOSPACE
 		}
+		out.NoSpace = out.Refuses || e.Full()
 		return out, nil
 	}
 	return out, last
@@ -125,12 +127,12 @@ func (e *Etcd) DisarmAlarm(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if !health.NoSpace {
+	if !health.Refuses {
 		return nil
 	}
-	if health.Quota > 0 && health.Size >= health.Quota {
+	if limit := max(e.hard, health.Quota); limit > 0 && health.Size >= limit {
 		return fmt.Errorf("etcd still has %d of %d bytes in use: delete more objects, or raise the quota",
-			health.Size, health.Quota)
+			health.Size, limit)
 	}
 	// An empty member means all alarms of all members.
 	if _, err := e.client.AlarmDisarm(ctx, &clientv3.AlarmMember{}); err != nil {

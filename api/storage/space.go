@@ -47,7 +47,7 @@ func (e *Etcd) regainSpace(ctx context.Context) bool {
 		return false
 	}
 	health, err := e.Health(ctx)
-	if err != nil || !isWorthIt(health) {
+	if err != nil || !e.isWorthIt(health) {
 		return false
 	}
 	if err := e.MakeSpace(ctx); err != nil {
@@ -58,5 +58,44 @@ func (e *Etcd) regainSpace(ctx context.Context) bool {
 	return true
 }
 
-// isWorthIt tells that a tenth of the quota would be free; with less the next writes would fill it again at once.
-func isWorthIt(h Health) bool { return h.InUse <= h.Quota-h.Quota/10 }
+// isWorthIt tells that a tenth of the quota would be free; with less the next writes would fill it again at once. When
+// etcd refuses every write, half of the reserve is worth it, too: without it nothing could be deleted.
+func (e *Etcd) isWorthIt(h Health) bool {
+	return h.InUse <= h.Quota-h.Quota/10 || h.Refuses && h.InUse <= e.hard-(e.hard-e.quota)/2
+}
+
+// fullFor is how long a database counts as full for MakeRoom after it was: while it is emptied, its size says little.
+const fullFor = time.Minute
+
+// MakeRoom keeps room in the reserve of a database that is Full. Whoever deletes calls it first: the old state of an
+// object is dropped before the reserve is filled with new ones. Unless the database is Full, or was a moment ago, it does
+// nothing.
+func (e *Etcd) MakeRoom(ctx context.Context) {
+	if e.size == nil {
+		return
+	}
+	e.room.Lock()
+	defer e.room.Unlock()
+	switch {
+	case e.Full():
+		e.wasFull = time.Now()
+	case time.Since(e.wasFull) > fullFor:
+		return
+	}
+	e.commit()
+	// etcd compares the size of the file and what is to be written with its quota; gaps in the file do not count.
+	need := max((e.hard-e.quota)/4, maxRequestBytes)
+	isTight := func() bool { return e.size()+need > e.hard }
+	if gaps := e.size() - e.inUse(); gaps > need && !isTight() {
+		return // what is written now finds room within the file
+	}
+	if _, err := e.Compact(ctx); err != nil {
+		e.log.Warn("making room in etcd", "error", err)
+		return
+	}
+	if isTight() && e.size()-e.inUse() > need/2 {
+		if err := e.Defrag(ctx); err != nil {
+			e.log.Warn("making room in etcd", "error", err)
+		}
+	}
+}
