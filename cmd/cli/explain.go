@@ -130,6 +130,9 @@ func (t *teller) heading(d *v1alpha1.Distribution) {
 	if d.Spec.Paused {
 		t.say("The placement is paused: nothing is changed in the clusters.")
 	}
+	if d.Spec.ReportOnly {
+		t.say("The placement only reports: nothing is changed in the clusters; hanse status says what would be.")
+	}
 	for _, note := range d.Spec.Notes {
 		t.say("Note: %s", note)
 	}

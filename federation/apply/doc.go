@@ -28,6 +28,17 @@
 // (the digest says so) were taken from us, which is drift, and are forced back. A field that we set for the first time
 // and that somebody else owns is a conflict: it is reported with the owner's name, and OnConflict: Overwrite takes it.
 //
+// # Ignored fields
+//
+// A field that is ignored is sent when the object is made. Afterwards it is sent as the member has it as long as it is
+// ours, since server-side apply removes what its only owner leaves out, and left out as soon as it is somebody else's. That
+// takes a look at the object, whose resource version is then the precondition.
+//
+// # Recreation
+//
+// Kubernetes refuses some changes for good. On request such an object is deleted, with what we saw as the precondition,
+// and made anew, if it is ours alone and no data goes with it (see irreplaceable).
+//
 // # Fingerprint
 //
 // Any other writer that changes a field of ours takes it out of our entry in metadata.managedFields. So the UID and

@@ -155,6 +155,12 @@ func TestFromAnnotations(t *testing.T) {
 			`annotation hanse.io/on-conflict: "Sometimes" is not Fail, Adopt or Overwrite`},
 		{map[string]string{"hanse.io/clusters": "*", "hanse.io/on-delete": "Keep"},
 			`annotation hanse.io/on-delete: "Keep" is not Delete or Orphan`},
+		{map[string]string{"hanse.io/clusters": "*", "hanse.io/on-immutable": "Recreate", "hanse.io/drift": "Report"},
+			"1 terms, , Fail, Delete, Recreate, Report"},
+		{map[string]string{"hanse.io/clusters": "*", "hanse.io/on-immutable": "Replace"},
+			`annotation hanse.io/on-immutable: "Replace" is not Fail or Recreate`},
+		{map[string]string{"hanse.io/clusters": "*", "hanse.io/drift": "Ignore"},
+			`annotation hanse.io/drift: "Ignore" is not Repair or Report`},
 	} {
 		claim, err := FromAnnotations(c.annotations)
 		got := "none"
@@ -163,6 +169,9 @@ func TestFromAnnotations(t *testing.T) {
 			got = err.Error()
 		case claim != nil:
 			words := []string{string(claim.Policy.Replicas), string(claim.OnConflict), string(claim.OnDelete)}
+			if claim.OnImmutable != "" {
+				words = append(words, string(claim.OnImmutable), string(claim.Drift))
+			}
 			got = string(rune('0'+len(claim.Policy.Terms))) + " terms, " + strings.Join(words, ", ")
 			if !claim.Follow || claim.Source.Kind != "Annotation" || claim.Source.Terms == "" {
 				t.Errorf("%v: %+v", c.annotations, claim)

@@ -10,6 +10,9 @@
 // A member that cannot be reached is unknown: its last figures stay, marked with the time it was last seen. They
 // are neither zero nor fresh.
 //
+// The condition Progressing is False, with the reason DeadlineExceeded, when nothing came nearer to what was decided
+// for as long as the placement permits. A template that no member has any more loses the sum.
+//
 // # Considerations
 //
 // While applies of a new decision are under way the status waits for them for a moment, so that the create of an

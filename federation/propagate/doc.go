@@ -9,6 +9,10 @@
 // applied) and the fingerprint (of our part of the member's object) tell that from memory, also after a restart of
 // the hub, since both are in Distribution.status.
 //
+// Nothing is written to a member while it, or the placement, is paused, or the placement only reports; deletions wait,
+// too. Drift is undone at once, or told and left, as the placement says. What is held back on purpose is a verdict
+// Skipped with the reason, and does not count as applied.
+//
 // A copy in a member that the decision of its template does not name, as after a member was left by force and joined
 // again, is removed.
 //
@@ -20,6 +24,11 @@
 // Order within a member is a priority, not a wait: CustomResourceDefinitions go first and custom resources last, so
 // that few applies are refused for want of something that is about to come; what is refused all the same is tried
 // again soon. A namespace that is missing is made when the first apply says so, which costs nothing when it is there.
+//
+// An object whose kind the member does not serve waits by name for the CustomResourceDefinition that is on its way there.
+//
+// Drift that is only reported ends with the next change of what is to be applied: server-side apply sends the whole
+// object, and keeping one foreign value and not another would be a third state that nobody asked for.
 //
 // Replicas that an autoscaler in the member owns are given back as they are found there, so that the hub neither
 // fights the autoscaler nor drops the field, which would scale the workload to one.

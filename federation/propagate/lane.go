@@ -41,6 +41,11 @@ func (f facts) isWanted() bool {
 		f.template.GetUID() == f.distribution.Spec.Template.UID
 }
 
+// isHeldBack tells that nothing is to be changed in the member now.
+func (f facts) isHeldBack() bool {
+	return f.cluster.Spec.Paused || f.distribution.Spec.Paused || f.distribution.Spec.ReportOnly
+}
+
 // isStray tells that the member has a copy of a template whose decision does not name the member: it was lost with the
 // copy, left by force, and joined again.
 func (f facts) isStray(hub apply.Hub) bool {
@@ -269,6 +274,9 @@ func (l *lane) remove(ctx context.Context, f facts) reconcile.Result {
 	switch {
 	case f.hasEntry && f.entry.Verdict == "Deleted" && f.isCacheReady && f.live == nil:
 		l.record(f, f.entry)
+		return reconcile.Result{}
+	case f.isHeldBack() && f.entry.Revision == "" && f.isCacheReady && f.live == nil:
+		l.record(f, ledger.Entry{Verdict: "Deleted"}) // it was never there
 		return reconcile.Result{}
 	case f.cluster.Spec.Paused || f.distribution.Spec.Paused:
 		l.record(f, l.held(f, "Pending", ledger.ReasonPaused,

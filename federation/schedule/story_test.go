@@ -281,6 +281,8 @@ func (w *world) placement(words []string) error {
 			spec.Dependencies = value
 		case "paused":
 			spec.Paused = true
+		case "reports":
+			spec.ReportOnly = true
 		case "orphan":
 			spec.OnDelete = v1alpha1.OrphanCopies
 		default:
@@ -345,6 +347,9 @@ func describe(decided outcome) string {
 	}
 	if spec.Paused {
 		b.WriteString(", paused")
+	}
+	if spec.ReportOnly {
+		b.WriteString(", only reported")
 	}
 	if spec.OnDelete == v1alpha1.OrphanCopies {
 		b.WriteString(", orphans copies")
