@@ -12,6 +12,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/hanse-federation/hanse/api/v1alpha1"
+	"github.com/hanse-federation/hanse/federation/apply"
 	"github.com/hanse-federation/hanse/federation/ledger"
 )
 
@@ -159,7 +160,7 @@ func outcomeNews(was, now v1alpha1.ClusterOutcome) []note {
 		return []note{warning("Drifted", now.Name+": "+told)}
 	case now.Reason == ledger.ReasonRepaired:
 		return []note{normal("Repaired", now.Name+": "+told)}
-	case now.Reason == "Recreated":
+	case now.Reason == string(apply.ReasonRecreated):
 		return []note{normal("Recreated", now.Name+": "+told)}
 	case isBad(was) && now.Verdict == "Deleted":
 		return []note{normal("Removed", fmt.Sprintf("%s: removed, after %s", now.Name, was.Reason))}
@@ -169,7 +170,15 @@ func outcomeNews(was, now v1alpha1.ClusterOutcome) []note {
 	return nil
 }
 
-func isBad(o v1alpha1.ClusterOutcome) bool { return o.Verdict == "Failed" || o.Verdict == "Conflict" }
+// isBad tells that the member did not take the object. Trouble with the way to the member is told of the Cluster, and not
+// of each object that is on its way at the time; if it lasts, a deadline passes.
+func isBad(o v1alpha1.ClusterOutcome) bool {
+	switch apply.Reason(o.Reason) {
+	case apply.ReasonUnreachable, apply.ReasonTimeout, apply.ReasonBusy, apply.ReasonCanceled:
+		return false
+	}
+	return o.Verdict == "Failed" || o.Verdict == "Conflict"
+}
 
 // deadlineNews tells that there was no progress for too long.
 func deadlineNews(before, after *v1alpha1.Distribution) []note {
