@@ -109,6 +109,7 @@ func (n *Nameserver) serve(former *inheritance) error {
 	n.dns, err = server.New(server.Config{
 		Listen: n.config.Listen, Inherited: slices.Clone(inherited), Snapshot: n.store,
 		ResponsesPerSecond: n.config.ResponsesPerSecond, Registerer: n.registry, Logger: n.config.Logger,
+		Heard: n.heard, Now: n.config.Now,
 	})
 	if err != nil {
 		return fmt.Errorf("preparing DNS: %w", err)
@@ -131,6 +132,17 @@ func (n *Nameserver) serve(former *inheritance) error {
 	n.register()
 	n.handover = listenForSuccessor(n.config.DataDir, n.config.Listen, n.dns.Sockets, n.config.Logger)
 	return nil
+}
+
+// heard is when the hub was, by this process or the one that wrote the snapshot.
+func (n *Nameserver) heard() time.Time {
+	if at := n.follower.Heard(); !at.IsZero() {
+		return at
+	}
+	if !n.disk.heard.IsZero() {
+		return n.disk.heard
+	}
+	return n.config.Now() // there is nothing to answer from yet
 }
 
 // Addr is the first address that is answered on.

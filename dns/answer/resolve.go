@@ -7,6 +7,7 @@ import (
 
 // Extended errors (RFC 8914, RFC 9824 section 3.4).
 const (
+	OtherError      uint16 = 0
 	NoExtendedError uint16 = 0xffff
 	NotReady        uint16 = 14
 	NotAuthorative  uint16 = 20

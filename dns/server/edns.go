@@ -2,10 +2,13 @@ package server
 
 import (
 	"encoding/binary"
+	"fmt"
 	"net/netip"
+	"time"
 
 	"github.com/hanse-federation/hanse/dns/answer"
 	"github.com/hanse-federation/hanse/dns/wire"
+	"github.com/hanse-federation/hanse/dns/zone"
 )
 
 // exchange is what the options of one query mean for its response.
@@ -17,6 +20,8 @@ type exchange struct {
 	subnet netip.Prefix
 	// wantsPadding: the query was padded, over an encrypted transport (RFC 7830 section 4).
 	wantsPadding bool
+	// wantsVersion: the client asks for the version of the zone (RFC 9660).
+	wantsVersion bool
 	// subnetAt is where the subnet option stands in the options of the response.
 	subnetAt int
 }
@@ -33,6 +38,9 @@ func (r *responder) examine(from netip.AddrPort, by transport) wire.Rcode {
 	if e.Version > 0 {
 		return wire.BadVers // RFC 6891 section 6.1.3
 	}
+	if r.staleFor > 0 {
+		r.tellAge()
+	}
 	if !e.HasOptions() {
 		return wire.NoError
 	}
@@ -45,6 +53,9 @@ func (r *responder) examine(from netip.AddrPort, by transport) wire.Rcode {
 	if _, isPadded := e.Option(wire.OptionPadding); isPadded && (by == overTLS || by == overHTTPS) {
 		r.exchange.wantsPadding = true
 	}
+	if data, asked := e.Option(wire.OptionVersion); asked {
+		r.exchange.wantsVersion = len(data) == 0
+	}
 	if _, asked := e.Option(wire.OptionNSID); asked && r.identity != "" {
 		r.openOption(wire.OptionNSID, len(r.identity))
 		r.options = append(r.options, r.identity...)
@@ -55,6 +66,30 @@ func (r *responder) examine(from netip.AddrPort, by transport) wire.Rcode {
 		r.options = binary.BigEndian.AppendUint16(r.options, tenths)
 	}
 	return wire.NoError
+}
+
+// staleAfter is how old the word of whoever makes the zones may be until clients are told.
+const staleAfter = time.Minute
+
+// tellAge says how old that word is, for people who look at an answer that they find odd (RFC 8914).
+func (r *responder) tellAge() {
+	text := fmt.Sprintf("hub state %d s old", int64(r.staleFor/time.Second))
+	r.openOption(wire.OptionEDE, 2+len(text))
+	r.options = append(binary.BigEndian.AppendUint16(r.options, answer.OtherError), text...)
+}
+
+// versionSize is the length of the option with the version of a zone.
+const versionSize = 10
+
+// tellVersion adds the serial that the answer comes from (RFC 9660): with the number of labels of the zone.
+func (r *responder) tellVersion(tree *zone.Tree) {
+	labels := byte(0)
+	for name := tree.Origin; name != wire.Root; name = name.Parent() {
+		labels++
+	}
+	r.openOption(wire.OptionVersion, versionSize-4)
+	r.options = append(r.options, labels, 0) // 0: the version is an SOA serial
+	r.options = binary.BigEndian.AppendUint32(r.options, tree.Serial())
 }
 
 // openOption starts an option; its data must follow.
@@ -133,6 +168,9 @@ func (r *responder) closeOptions() {
 		} else if x.subnet.Bits() > 0 {
 			r.options[start+7] = r.response.Scope
 		}
+	}
+	if tree := r.response.Zone; r.exchange.wantsVersion && tree != nil && r.response.Authoritative {
+		r.tellVersion(tree)
 	}
 	if r.response.ExtendedError != answer.NoExtendedError {
 		r.openOption(wire.OptionEDE, 2) // RFC 8914; errors have no records, so there is room

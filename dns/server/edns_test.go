@@ -9,6 +9,7 @@ import (
 
 	"github.com/miekg/dns"
 
+	"github.com/hanse-federation/hanse/dns/wire"
 	"github.com/hanse-federation/hanse/dns/zone"
 )
 
@@ -276,5 +277,42 @@ func TestRateLimit(t *testing.T) {
 	}
 	if full != 20 {
 		t.Errorf("ever new names that do not exist: %d full", full)
+	}
+}
+
+// TestZoneVersion: who asks is told the serial that the answer comes from (RFC 9660), and nobody else.
+func TestZoneVersion(t *testing.T) {
+	r := testResponder(t, probeZone(t))
+	for name, want := range map[string]string{
+		"www.c.test.": "\x00\x00\x00\x01", "nope.c.test.": "\x00\x00\x00\x01", "x.sub.c.test.": "", "example.org.": "",
+	} {
+		_, got := options(t, r, overUDP, name, &dns.EDNS0_LOCAL{Code: wire.OptionVersion})
+		if got[wire.OptionVersion] != want {
+			t.Errorf("%s: version %q, want %q", name, got[wire.OptionVersion], want)
+		}
+		if _, got := options(t, r, overUDP, name); got[wire.OptionVersion] != "" {
+			t.Errorf("%s: version %q, nobody asked", name, got[wire.OptionVersion])
+		}
+	}
+	m, _ := options(t, r, overUDP, "www.c.test.", &dns.EDNS0_LOCAL{Code: wire.OptionVersion})
+	if v, ok := m.IsEdns0().Option[0].(*dns.EDNS0_ZONEVERSION); !ok || v.LabelCount != 2 || v.Type != 0 {
+		t.Errorf("options %v", m.IsEdns0().Option)
+	}
+}
+
+// TestStaleIsTold: an answer from what was heard long ago says so, beside being given.
+func TestStaleIsTold(t *testing.T) {
+	heard := time.Unix(1000, 0)
+	s, err := New(Config{Listen: []string{"127.0.0.1:0"}, Snapshot: storeOf(t, probeZone(t)), Heard: func() time.Time { return heard }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := newResponder(s.settings, s.newCounters())
+	for seconds, want := range map[int64]string{0: "", 60: "", 61: "0 (Other): (hub state 61 s old)"} {
+		r.tick(time.Unix(1000+seconds, 0))
+		m, got := options(t, r, overUDP, "www.c.test.")
+		if len(m.Answer) == 0 || got[wire.OptionEDE] != want {
+			t.Errorf("after %d s: %d records, %q, want %q", seconds, len(m.Answer), got[wire.OptionEDE], want)
+		}
 	}
 }

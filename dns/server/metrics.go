@@ -75,13 +75,15 @@ var (
 	serialDesc      = prometheus.NewDesc("hanse_dns_snapshot_serial",
 		"Serial of the snapshot that answers come from.", nil, nil)
 	namesDesc  = prometheus.NewDesc("hanse_dns_zone_names", "Names that exist in a zone.", []string{"zone"}, nil)
+	signedDesc = prometheus.NewDesc("hanse_dns_signatures_total",
+		"DNSSEC signatures: made, or withheld because too many names were made up in that second.", []string{"result"}, nil)
 	loadedDesc = prometheus.NewDesc("hanse_dns_snapshot_loaded",
 		"1 once there is a snapshot to answer from, else 0.", nil, nil)
 )
 
 // Describe implements prometheus.Collector.
 func (s *Server) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{queriesDesc, droppedDesc, connectionsDesc, serialDesc, namesDesc, loadedDesc} {
+	for _, d := range []*prometheus.Desc{queriesDesc, droppedDesc, connectionsDesc, serialDesc, namesDesc, loadedDesc, signedDesc} {
 		ch <- d
 	}
 }
@@ -112,6 +114,11 @@ func (s *Server) Collect(ch chan<- prometheus.Metric) {
 	}
 	for reason, n := range dropped {
 		ch <- prometheus.MustNewConstMetric(droppedDesc, prometheus.CounterValue, float64(n), reason)
+	}
+	for result, n := range map[string]uint64{
+		"made": s.signatures.count.Load(), "withheld": s.signatures.overBudget.Load(),
+	} {
+		ch <- prometheus.MustNewConstMetric(signedDesc, prometheus.CounterValue, float64(n), result)
 	}
 	ch <- prometheus.MustNewConstMetric(connectionsDesc, prometheus.GaugeValue, float64(s.conns.count()))
 	snapshot := s.store.Snapshot()

@@ -38,6 +38,8 @@ type responder struct {
 	nanos   int64
 	seconds uint32
 	window  uint64
+	// staleFor is how long ago the zones were last said to be as they are, if that is long; else 0.
+	staleFor time.Duration
 
 	query    wire.Query
 	writer   wire.Writer
@@ -69,6 +71,12 @@ func (r *responder) tick(now time.Time) {
 	r.nanos = now.UnixNano()
 	r.seconds = uint32(now.Unix())
 	r.window = uint64(now.Unix()) / zone.WindowSeconds
+	r.staleFor = 0
+	if r.heard != nil {
+		if age := now.Sub(r.heard()); age > staleAfter {
+			r.staleFor = age
+		}
+	}
 }
 
 // respond answers one packet into dst[:0]. An empty result means that nothing must be sent.
@@ -239,7 +247,11 @@ func (r *responder) optSize() int {
 	if !r.query.HasEDNS {
 		return 0
 	}
-	return wire.OPTSize(len(r.options))
+	size := wire.OPTSize(len(r.options))
+	if r.exchange.wantsVersion {
+		size += versionSize
+	}
+	return size
 }
 
 func (r *responder) finish(rcode wire.Rcode) []byte {

@@ -49,6 +49,7 @@ type settings struct {
 	signatures   *signatures
 	sent         *sentTrees
 	takesUpdates bool
+	heard        func() time.Time // or nil
 	log          *slog.Logger
 	now          func() time.Time
 }
@@ -68,7 +69,7 @@ func New(c Config) (*Server, error) {
 			store: c.Snapshot, udpSize: c.UDPSize, idle: c.IdleTimeout, identity: c.Identity, version: c.Version,
 			secret:     sipKey(c.CookieSecret),
 			limiter:    newLimiter(c.ResponsesPerSecond, rand.Uint64()),
-			signatures: newSignatures(c.Workers), sent: &sentTrees{}, takesUpdates: c.Updater != nil,
+			signatures: newSignatures(c.Workers), sent: &sentTrees{}, takesUpdates: c.Updater != nil, heard: c.Heard,
 			log: c.Logger, now: c.Now,
 		},
 		conns: newConnections(c.MaxConnections, c.MaxConnectionsPerClient),

@@ -94,6 +94,7 @@ const (
 	OptionKeepalive = 11
 	OptionPadding   = 12
 	OptionEDE       = 15
+	OptionVersion   = 19
 )
 
 var typeNames = map[Type]string{
