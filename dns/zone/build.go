@@ -72,6 +72,7 @@ func (s *Snapshot) Update(serial uint32, changes ...Change) (*Snapshot, error) {
 	for origin, tree := range next.trees {
 		fresh := *tree
 		if b := drafts[origin]; b != nil {
+			b.settle()
 			fresh = *b.Tree
 		}
 		fresh.setSOA(serial)
@@ -106,7 +107,7 @@ func plant(z *Zone, s *Snapshot, p problems) *Tree {
 	}
 	size := len(z.Records) + 2*len(z.Services)
 	tree := &Tree{Origin: origin, ClientSubnet: z.ClientSubnet, given: given, header: header, names: newIndex(size)}
-	b := &builder{draft: draft{Tree: tree, generation: s.generation}, seed: s.seed, problems: p}
+	b := &builder{draft: draft{Tree: tree, generation: s.generation, touched: &[]*Node{}}, seed: s.seed, problems: p}
 	b.node(origin)
 	b.nameServers()
 	b.soa()
@@ -117,6 +118,7 @@ func plant(z *Zone, s *Snapshot, p problems) *Tree {
 	for i := range z.Services {
 		b.addService(&z.Services[i], element("services", i))
 	}
+	b.settle()
 	tree.setSOA(s.serial)
 	return tree
 }

@@ -38,6 +38,7 @@ func (s *Snapshot) rebuild(c Config) *Snapshot {
 		if !b.bring(z, base) {
 			return nil
 		}
+		b.settle()
 		b.setSOA(c.Serial)
 		next.trees[origin] = b.Tree
 	}

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"net/netip"
 	"slices"
+	"unsafe"
 
 	"github.com/hanse-federation/hanse/dns/balance"
 	"github.com/hanse-federation/hanse/dns/wire"
@@ -26,6 +27,7 @@ type Balanced struct {
 	isJoint bool   // the draws for different types must agree
 	hasHost bool   // a target has a host name instead of addresses
 	key     uint64 // hash of the name, with the snapshot's seed
+	name    wire.Name
 	given   packed // the service as it was given
 	plan    families
 	near    []nearPlan
@@ -262,12 +264,12 @@ func compile(s *Service, name wire.Name, origin wire.Name, seed uint64, zoneTTL 
 	b.isJoint = b.hasHost || s.hasBothFamilies()
 	c := compiler{service: s, origin: origin, ttl: b.TTL, key: b.key}
 	b.plan = c.families(selection)
-	if s.Policy != Nearest {
-		return b
+	if s.Policy == Nearest {
+		for _, p := range s.places() {
+			b.near = append(b.near, nearPlan{region: p[0], zone: p[1], plan: c.families(s.Select(p[0], p[1]))})
+		}
 	}
-	for _, p := range s.places() {
-		b.near = append(b.near, nearPlan{region: p[0], zone: p[1], plan: c.families(s.Select(p[0], p[1]))})
-	}
+	b.settle(name)
 	return b
 }
 
@@ -404,23 +406,59 @@ func (c compiler) choice(plan balance.Plan, family int) *choice {
 			plan.Sets[i].Members = nil // only Explain asks for them
 		}
 	}
-	shareRecords(ch.sets)
 	return ch
 }
 
-// shareRecords lets sets that begin like the longest one share its memory: those of a staircase do.
-func shareRecords(sets []wire.RRset) {
+// settle puts the name and the records of all answers side by side, where one read of memory fetches most of them.
+func (b *Balanced) settle(name wire.Name) {
+	size := len(name)
+	for ch := range b.choices {
+		size += len(ch.move(nil))
+	}
+	slab := append(make([]byte, 0, size), name...)
+	b.name = wire.Name(unsafe.String(&slab[0], len(name))) // what has been written to slab never changes
+	for ch := range b.choices {
+		slab = ch.move(slab)
+	}
+}
+
+func (b *Balanced) choices(yield func(*choice) bool) {
+	for _, ch := range b.plan {
+		if ch != nil && !yield(ch) {
+			return
+		}
+	}
+	for i := range b.near {
+		for _, ch := range b.near[i].plan {
+			if ch != nil && !yield(ch) {
+				return
+			}
+		}
+	}
+}
+
+// move appends the records to slab, and lets the sets have them there. Those that begin like the longest share its
+// memory: of a staircase that is all.
+func (ch *choice) move(slab []byte) []byte {
 	var longest []byte
-	for i := range sets {
-		if len(sets[i].Records) > len(longest) {
-			longest = sets[i].Records
+	for i := range ch.sets {
+		if len(ch.sets[i].Records) > len(longest) {
+			longest = ch.sets[i].Records
 		}
 	}
-	for i := range sets {
-		if n := len(sets[i].Records); bytes.HasPrefix(longest, sets[i].Records) {
-			sets[i].Records = longest[:n:n]
+	slab = append(slab, longest...)
+	longest = slab[len(slab)-len(longest):]
+	for i := range ch.sets {
+		set := &ch.sets[i]
+		n := len(set.Records)
+		if bytes.HasPrefix(longest, set.Records) {
+			set.Records = longest[:n:n]
+			continue
 		}
+		slab = append(slab, set.Records...)
+		set.Records = slab[len(slab)-n : len(slab) : len(slab)]
 	}
+	return slab
 }
 
 // plan lists the sets of targets for one family.
