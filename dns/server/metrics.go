@@ -16,8 +16,6 @@ type counters struct {
 	panics  atomic.Uint64
 	// limited counts responses over the rate.
 	limited atomic.Uint64
-	// overflowed counts packets that the kernel had no room for.
-	overflowed atomic.Uint64
 	// refused counts connections over the limits.
 	refused atomic.Uint64
 	_       [64]byte
@@ -108,9 +106,11 @@ func (s *Server) Collect(ch chan<- prometheus.Metric) {
 	for _, c := range s.counters {
 		dropped["invalid"] += c.dropped.Load()
 		dropped["limited"] += c.limited.Load()
-		dropped["overflow"] += c.overflowed.Load()
 		dropped["connections"] += c.refused.Load()
 		dropped["panic"] += c.panics.Load()
+	}
+	for _, conn := range s.udp {
+		dropped["overflow"] += uint64(overflowed(conn))
 	}
 	for reason, n := range dropped {
 		ch <- prometheus.MustNewConstMetric(droppedDesc, prometheus.CounterValue, float64(n), reason)

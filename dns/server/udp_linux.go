@@ -15,8 +15,8 @@ import (
 // and costs nothing; under heavy load the system calls are shared.
 const batchSize = 32
 
-// controlSize holds the ancillary data of a packet: the address it came to, and the count of packets dropped before it.
-const controlSize = 96
+// controlSize holds the ancillary data of a packet: the address it came to.
+const controlSize = 64
 
 // listenUDP opens n sockets on one address; the kernel spreads clients over them by their address and port
 // (SO_REUSEPORT).
@@ -50,11 +50,9 @@ func prepareSocket(fd int, at netip.Addr) error {
 	if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEPORT, 1); err != nil {
 		return err
 	}
-	// The rest makes things better where the kernel lets us, and is no reason not to serve: room for bursts, a count of
-	// what was dropped, the address that a query came to (the response must come from it), and no belief in forged ICMP
-	// about the path's MTU (RFC 9715).
+	// The rest makes things better where the kernel lets us, and is no reason not to serve: room for bursts, the address
+	// that a query came to (the response must come from it), and no belief in forged ICMP about the path's MTU (RFC 9715).
 	_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF, 4<<20)
-	_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RXQ_OVFL, 1)
 	asksTarget := 0
 	if at.IsUnspecified() {
 		asksTarget = 1
@@ -104,7 +102,6 @@ type batch struct {
 
 	got, ready, sent int
 	errno            syscall.Errno
-	lastOverflow     uint32
 }
 
 func newBatch(s *Server, r *responder, conn *net.UDPConn) *batch {
@@ -117,7 +114,9 @@ func newBatch(s *Server, r *responder, conn *net.UDPConn) *batch {
 		h.Iov = &b.inVec[i]
 		h.SetIovlen(1)
 		h.Name = (*byte)(unsafe.Pointer(&b.peers[i]))
-		h.Control = &b.inControl[i][0]
+		if b.answersFromSource {
+			h.Control = &b.inControl[i][0]
+		}
 		b.out[i].hdr.Iov = &b.outVec[i]
 		b.out[i].hdr.SetIovlen(1)
 	}
@@ -150,7 +149,9 @@ func (b *batch) serve(raw syscall.RawConn) {
 func (b *batch) receive(fd uintptr) bool {
 	for i := range b.in {
 		b.in[i].hdr.Namelen = unix.SizeofSockaddrInet6
-		b.in[i].hdr.SetControllen(controlSize)
+		if b.answersFromSource {
+			b.in[i].hdr.SetControllen(controlSize)
+		}
 	}
 	n, _, errno := syscall.RawSyscall6(unix.SYS_RECVMMSG, fd,
 		uintptr(unsafe.Pointer(&b.in[0])), batchSize, unix.MSG_DONTWAIT, 0, 0)
@@ -169,7 +170,10 @@ func (b *batch) answer() {
 	b.ready, b.sent = 0, 0
 	for i := range b.got {
 		in := &b.in[i]
-		source := b.readControl(i)
+		var source []byte
+		if b.answersFromSource {
+			source = b.readControl(i)
+		}
 		response := b.respond(b.outData[i][:0], b.inData[i][:in.len], b.peer(i), overUDP)
 		if len(response) == 0 {
 			if b.pending != nil {
@@ -182,7 +186,7 @@ func (b *batch) answer() {
 		b.outVec[b.ready].SetLen(len(response))
 		out.Name, out.Namelen = in.hdr.Name, in.hdr.Namelen
 		out.Control, out.Controllen = nil, 0
-		if b.answersFromSource && len(source) > 0 {
+		if len(source) > 0 {
 			out.Control = &source[0]
 			out.SetControllen(len(source))
 		}
@@ -230,9 +234,8 @@ func (b *batch) peer(i int) netip.AddrPort {
 	return netip.AddrPortFrom(netip.AddrFrom16(p.Addr).Unmap(), port)
 }
 
-// readControl notes how many packets the kernel has dropped, and gives the control message that makes a response to
-// packet i leave from the address it came to (RFC 1123 section 6.1.2.2 asks for that), on whatever interface leads
-// back.
+// readControl gives the control message that makes a response to packet i leave from the address it came to (RFC 1123
+// section 6.1.2.2 asks for that), on whatever interface leads back.
 func (b *batch) readControl(i int) (source []byte) {
 	rest := b.inControl[i][:b.in[i].hdr.Controllen]
 	for len(rest) >= unix.SizeofCmsghdr {
@@ -243,10 +246,6 @@ func (b *batch) readControl(i int) (source []byte) {
 		}
 		data := rest[unix.CmsgLen(0):length]
 		switch {
-		case h.Level == unix.SOL_SOCKET && h.Type == unix.SO_RXQ_OVFL && len(data) >= 4:
-			total := binary.NativeEndian.Uint32(data)
-			b.counts.overflowed.Add(uint64(total - b.lastOverflow))
-			b.lastOverflow = total
 		case h.Level == unix.IPPROTO_IP && h.Type == unix.IP_PKTINFO && len(data) >= unix.SizeofInet4Pktinfo:
 			(*unix.Inet4Pktinfo)(unsafe.Pointer(&data[0])).Ifindex = 0
 			source = rest[:min(unix.CmsgSpace(unix.SizeofInet4Pktinfo), len(rest))]
@@ -257,4 +256,24 @@ func (b *batch) readControl(i int) (source []byte) {
 		rest = rest[min(unix.CmsgSpace(length-unix.CmsgLen(0)), len(rest)):]
 	}
 	return source
+}
+
+// overflowed is how many packets the kernel has had no room for on a socket. Asking when somebody wants to know is
+// cheaper than SO_RXQ_OVFL, which tells with every packet.
+func overflowed(conn *net.UDPConn) (n uint32) {
+	const drops = 8 // index of SK_MEMINFO_DROPS
+	raw, err := conn.SyscallConn()
+	if err != nil {
+		return 0
+	}
+	_ = raw.Control(func(fd uintptr) {
+		var info [drops + 1]uint32
+		size := uint32(unsafe.Sizeof(info))
+		_, _, errno := syscall.Syscall6(unix.SYS_GETSOCKOPT, fd, unix.SOL_SOCKET, unix.SO_MEMINFO,
+			uintptr(unsafe.Pointer(&info)), uintptr(unsafe.Pointer(&size)), 0)
+		if errno == 0 && size == uint32(unsafe.Sizeof(info)) {
+			n = info[drops]
+		}
+	})
+	return n // of a closed socket nothing is known
 }
