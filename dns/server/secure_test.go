@@ -399,3 +399,45 @@ func BenchmarkRespondSigned(b *testing.B) {
 		})
 	}
 }
+
+// TestChainOfZones: the DS record of a zone that lies in another one of ours is answered by that one, signed, and is of
+// a key that signs the zone below; a zone below without keys is proven to have none.
+func TestChainOfZones(t *testing.T) {
+	c := benchZone(1)
+	above := c.Zones[0]
+	above.Keys = []zone.Key{signingKey(t, sign.Active)}
+	safe, bare := above, above
+	safe.Origin, bare.Origin, bare.Keys = "a.safe.bench.test", "bare.bench.test", nil
+	safe.Keys = []zone.Key{signingKey(t, sign.Active), signingKey(t, sign.Incoming)}
+	r := testResponder(t, zone.Config{Serial: 1, Zones: []zone.Zone{above, safe, bare}})
+	v := newValidator(t, r, "bench.test.")
+	below := newValidator(t, r, "a.safe.bench.test.")
+	ask := func(name string, qtype uint16) *dns.Msg {
+		var m dns.Msg
+		if err := m.Unpack(r.respond(nil, wantsDNSSEC(t, name, qtype, true), client, overTCP)); err != nil {
+			t.Fatal(err)
+		}
+		return &m
+	}
+	m := ask("a.safe.bench.test.", dns.TypeDS)
+	for _, rr := range v.section("DS", m.Answer)["a.safe.bench.test. DS"] {
+		ds := rr.(*dns.DS)
+		if key := below.keys[ds.KeyTag]; key == nil || key.ToDS(dns.SHA256).Digest != ds.Digest {
+			t.Errorf("no key for %s", ds)
+		}
+	}
+	if len(without(m.Answer)) != 2 {
+		t.Errorf("%d DS records for two keys: %s", len(without(m.Answer)), m)
+	}
+	m = ask("bare.bench.test.", dns.TypeDS)
+	nsec := v.section("no DS", m.Ns)["bare.bench.test. NSEC"]
+	if len(nsec) != 1 || fmt.Sprint(nsec[0].(*dns.NSEC).TypeBitMap) != fmt.Sprint([]uint16{dns.TypeNS, dns.TypeRRSIG, dns.TypeNSEC}) {
+		t.Errorf("a zone without keys: %s", m)
+	}
+	if m = ask("safe.bench.test.", dns.TypeA); m.Rcode != dns.RcodeSuccess {
+		t.Errorf("a name between two zones: %s", dns.RcodeToString[m.Rcode])
+	}
+	if m = ask("www.bare.bench.test.", dns.TypeA); len(m.Answer) != 2 || !m.Authoritative {
+		t.Errorf("the zone below is not answered: %s", m)
+	}
+}

@@ -32,6 +32,9 @@ func Build(c Config) (*Snapshot, error) {
 		}
 		s.trees[tree.Origin] = tree
 	}
+	if p.err() == nil {
+		s.delegate(p)
+	}
 	if err := p.err(); err != nil {
 		return nil, err
 	}
@@ -78,10 +81,13 @@ func (s *Snapshot) Update(serial uint32, changes ...Change) (*Snapshot, error) {
 		fresh.setSOA(serial)
 		next.trees[origin] = &fresh
 	}
-	next.index()
+	if p.err() == nil {
+		next.delegate(p)
+	}
 	if err := p.err(); err != nil {
 		return nil, err
 	}
+	next.index()
 	return &next, nil
 }
 

@@ -42,6 +42,9 @@ func (s *Snapshot) rebuild(c Config) *Snapshot {
 		b.setSOA(c.Serial)
 		next.trees[origin] = b.Tree
 	}
+	if p.err() == nil {
+		next.delegate(p)
+	}
 	if p.err() != nil {
 		return nil
 	}

@@ -25,7 +25,9 @@ type Tree struct {
 	header  Zone // the same with what was left out filled in
 	apex    *Node
 	cuts    int // delegations in the zone
-	names   index
+	// wanted are the delegations to zones of the same snapshot, and delegated those of them that are derived here.
+	wanted, delegated delegations
+	names             index
 }
 
 // Node is a name that exists: because it has data, or because a name below it has (an empty non-terminal).
