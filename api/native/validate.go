@@ -115,6 +115,7 @@ func newChange(ctx context.Context, obj, old runtime.Object) (next, before *cand
 		completeJob(c)
 		completeService(c)
 	}
+	keepAddress(next, before)
 	return next, before, nil
 }
 
@@ -178,6 +179,17 @@ func completeService(c *candidate) {
 		return
 	}
 	service.Spec.ClusterIPs = []string{service.Spec.ClusterIP}
+}
+
+// keepAddress gives a Service that is written without a cluster IP the one that it had, as a member's API server does: who
+// replaces a Service need not know what it was given.
+func keepAddress(next, before *candidate) {
+	after, ok := next.object.(*core.Service)
+	if !ok || after.Spec.ClusterIP != "" || after.Spec.Type == core.ServiceTypeExternalName {
+		return
+	}
+	was := before.object.(*core.Service)
+	after.Spec.ClusterIP, after.Spec.ClusterIPs = was.Spec.ClusterIP, was.Spec.ClusterIPs
 }
 
 func kindOf(obj runtime.Object) (schema.GroupVersionKind, error) {

@@ -104,3 +104,23 @@ func BenchmarkValidate(b *testing.B) {
 		}
 	}
 }
+
+// Who replaces a Service need not know the address that it was given meanwhile.
+func TestServiceKeepsItsAddress(t *testing.T) {
+	service := func(spec string) runtime.Object {
+		obj, _, err := serializer.NewCodecFactory(Scheme()).UniversalDeserializer().Decode([]byte(
+			`{"apiVersion": "v1", "kind": "Service", "metadata": {"name": "web", "namespace": "shop", "resourceVersion": "1"}, "spec": `+spec+`}`), nil, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return obj
+	}
+	bare := `{"type": "LoadBalancer", "ports": [{"port": 80}]}`
+	given := `{"type": "LoadBalancer", "clusterIP": "240.0.0.1", "ports": [{"port": 80}]}`
+	for _, c := range [][2]string{{bare, given}, {given, bare}, {given, given},
+		{given, `{"type": "ClusterIP", "ports": [{"port": 80}]}`}} {
+		if errs := ValidateUpdate(t.Context(), service(c[1]), service(c[0])); len(errs) > 0 {
+			t.Errorf("%s to %s: %v", c[0], c[1], errs)
+		}
+	}
+}

@@ -11,6 +11,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/dynamic"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
@@ -72,6 +73,9 @@ func (r *Reconciler) Reconcile(ctx context.Context, ref template.Ref) (reconcile
 		var also bool
 		also, err = r.writeTemplate(ctx, view, now)
 		written = written || also
+	}
+	if err == nil && obj != nil {
+		err = r.assign(ctx, view, now)
 	}
 	if err != nil {
 		return lagging(err)
@@ -190,6 +194,27 @@ func (r *Reconciler) writeTemplate(ctx context.Context, v view, now time.Time) (
 		return false, fmt.Errorf("writing the status of %s: %w", v.ref, client.IgnoreNotFound(err))
 	}
 	return true, nil
+}
+
+// assign fills in what the template's kind has outside its status.
+func (r *Reconciler) assign(ctx context.Context, v view, now time.Time) error {
+	if v.template.GetDeletionTimestamp() != nil || len(v.distribution.Spec.Clusters) == 0 {
+		return nil
+	}
+	patch := v.rule.Assign(v.template, v.statuses(), now)
+	if patch == nil {
+		return nil
+	}
+	encoded, err := json.Marshal(patch)
+	if err != nil {
+		return fmt.Errorf("encoding a patch of %s: %w", v.ref, err)
+	}
+	_, err = r.Dynamic.Resource(v.kind.GVR()).Namespace(v.ref.Namespace).Patch(ctx, v.ref.Name, types.MergePatchType, encoded,
+		metav1.PatchOptions{FieldManager: "hanse-hub"})
+	if client.IgnoreNotFound(err) != nil {
+		return fmt.Errorf("filling in %s: %w", v.ref, err)
+	}
+	return nil
 }
 
 // clearTemplate takes the sum off a template that no member has any more: nobody keeps it up to date.

@@ -15,6 +15,7 @@ var job = Rule{
 		return wholeNumber(obj, 0, "spec", "completions")
 	},
 	clean: cleanJob,
+	halt:  haltJob,
 	status: []string{"active", "ready", "succeeded", "failed", "terminating", "startTime", "completionTime",
 		"completedIndexes", "failedIndexes", "conditions"},
 	keep:      [][]string{{"spec", "completions"}, {"spec", "suspend"}},
@@ -74,7 +75,18 @@ func jobHealth(obj map[string]any) (Health, string) {
 	return Progressing, fmt.Sprintf("%d pods are active, none is ready", intOr(status, 0, "active"))
 }
 
-// aggregateJob adds up. A Job that has ended on the hub stays ended: the outcome of work does not change afterwards.
+// haltJob: one cluster ends the pods of a Job that fails. The members that go on are told to by suspending theirs; those
+// that have ended are not touched by it.
+func haltJob(template, obj map[string]any) bool {
+	if !hasCondition(mapAt(template, "status"), "FailureTarget", isTrue) {
+		return false
+	}
+	_ = setAt(obj, true, "spec", "suspend") // a Job without a spec does not run either
+	return true
+}
+
+// aggregateJob adds up. A Job that fails in one member is to fail (FailureTarget) until the pods in all members that can be
+// reached have ended, and has Failed then: a Job with Failed has no active pods, in one cluster and here. A Job that has ended on the hub stays ended: the outcome of work does not change afterwards.
 func aggregateJob(in aggregation) map[string]any {
 	if len(in.collected()) == 0 || jobEnded(in.previous) {
 		return nil
@@ -95,7 +107,11 @@ func aggregateJob(in aggregation) map[string]any {
 	case len(failed) > 0:
 		message := in.perCluster("Failed", isTrue)
 		reason := in.reasonIn(failed[0], "Failed")
-		conditions = []condition{{"FailureTarget", isTrue, reason, message}, {"Failed", isTrue, reason, message}}
+		conditions = []condition{{"FailureTarget", isTrue, reason, message}}
+		if in.knownSum("active") == 0 && in.knownSum("terminating") == 0 {
+			conditions = append(conditions, condition{"Failed", isTrue, reason, message})
+			typedStatus.Active, ready, terminating = 0, 0, 0
+		}
 	case len(complete) == len(in.members):
 		typedStatus.CompletionTime = in.latest("completionTime")
 		message := "complete in " + list(complete)

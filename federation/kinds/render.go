@@ -24,6 +24,9 @@ func (r Rule) Render(template *unstructured.Unstructured, share Share) (*unstruc
 	if r.clean != nil {
 		r.clean(out)
 	}
+	if r.halt != nil {
+		r.halt(template.Object, out)
+	}
 	if err := r.setShare(out, share); err != nil {
 		return nil, fmt.Errorf("render %s %s for cluster %s: %w",
 			template.GetKind(), template.GetName(), share.Cluster, err)

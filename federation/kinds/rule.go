@@ -139,6 +139,8 @@ type Rule struct {
 	allocated [][]string
 	// clean removes what a list of paths cannot say.
 	clean func(obj map[string]any)
+	// halt changes an object of which the template's status says that it is to end; it tells whether it is.
+	halt func(template, obj map[string]any) bool
 	// fit mends an object after its shares are set, where numbers limit one another.
 	fit func(obj map[string]any, share Share) error
 
@@ -155,6 +157,8 @@ type Rule struct {
 	health   func(obj map[string]any) (Health, string)
 
 	aggregate func(in aggregation) map[string]any
+	// assign fills in what, in one cluster, the API server or a controller writes into the specification.
+	assign func(in aggregation) map[string]any
 	// scale of a custom resource: path of its replicas in the status.
 	statusReplicas []string
 	// bounds are the numbers between which an object that scales keeps the replicas of its target.
@@ -284,6 +288,20 @@ func (r Rule) Observe(cluster string, member *unstructured.Unstructured) MemberS
 
 // Sums tells that the status of a template of this kind is the members' to write: see Aggregate.
 func (r Rule) Sums() bool { return r.aggregate != nil }
+
+// Assign is a merge patch (RFC 7396) for a template whose kind has fields outside the status that somebody waits for,
+// and that one cluster fills in by itself; nil when there is nothing to fill in.
+func (r Rule) Assign(template *unstructured.Unstructured, members []MemberStatus, now time.Time) map[string]any {
+	if r.assign == nil {
+		return nil
+	}
+	return r.assign(newAggregation(r, template, members, now))
+}
+
+// IsHalted tells that the template's status, not only its specification, changes what members are sent.
+func (r Rule) IsHalted(template *unstructured.Unstructured) bool {
+	return r.halt != nil && r.halt(template.Object, map[string]any{})
+}
 
 // observed is the generation that the member's controller has seen. One of which nothing is told counts as seen where
 // nobody tells: the autoscalers of Kubernetes before 1.37, and many custom resources.

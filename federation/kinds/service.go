@@ -12,6 +12,25 @@ var serviceRule = Rule{
 	keep:      [][]string{{"spec", "type"}},
 	health:    serviceHealth,
 	aggregate: aggregateService,
+	assign:    assignAddress,
+}
+
+// EverywhereIP stands in spec.clusterIP of a template of type LoadBalancer once every member has an address for it: each
+// member has a cluster IP of its own, and the hub has none, but tools that wait for a Service (kstatus, and with it
+// helm --wait and Flux) wait for the field. It is of 240.0.0.0/4, which RFC 1112 reserves and nobody routes, so that it
+// can be taken for nobody's address, and it is never sent to a member.
+const EverywhereIP = "240.0.0.1"
+
+// assignAddress says that the Service is served wherever it is to be.
+func assignAddress(in aggregation) map[string]any {
+	isServed := func(m MemberStatus) bool {
+		return m.Known && m.TemplateGeneration >= in.generation() && hasAddress(m.Status)
+	}
+	if stringAt(in.template, "spec", "type") != "LoadBalancer" || stringAt(in.template, "spec", "clusterIP") != "" ||
+		len(in.members) == 0 || len(in.clusters(isServed)) < len(in.members) {
+		return nil
+	}
+	return map[string]any{"spec": map[string]any{"clusterIP": EverywhereIP}}
 }
 
 // cleanService leaves cluster addresses to the member, which has its own range; "None" is not an address but the wish

@@ -164,6 +164,11 @@ func (l *lane) bring(ctx context.Context, f facts) reconcile.Result {
 			return reconcile.Result{}
 		}
 	}
+	if holder := l.holder(f); holder != "" {
+		l.record(f, l.held(f, "Pending", "HeldElsewhere",
+			"it runs in one cluster at a time, and "+holder+" still has it"))
+		return reconcile.Result{RequeueAfter: holderWait}
+	}
 	result := apply.Apply(ctx, l.member, rendered, l.applyOptions(f))
 	if result.Reason == apply.ReasonNamespaceMissing {
 		if made := apply.EnsureNamespace(ctx, l.member, l.Hub, f.ref.Namespace); made.OK() {

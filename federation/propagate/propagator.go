@@ -235,7 +235,7 @@ func (p *Propagator) send(d *v1alpha1.Distribution) {
 
 // HandleTemplate sends a template that changed. It is a handler of template.Store.
 func (p *Propagator) HandleTemplate(e template.Event) {
-	if e.New == nil || e.Old == nil || !isSent(e.Old, e.New) {
+	if e.New == nil || e.Old == nil || !isSent(e.Old, e.New) && !p.isHalted(e) {
 		return // a new template has no decision yet, and one that is gone has one that says so
 	}
 	d := &v1alpha1.Distribution{}
@@ -244,6 +244,12 @@ func (p *Propagator) HandleTemplate(e template.Event) {
 	if err == nil {
 		p.send(d)
 	}
+}
+
+// isHalted tells that a template was told to end, or no longer.
+func (p *Propagator) isHalted(e template.Event) bool {
+	rule := p.Rules.For(e.Ref.GroupKind())
+	return rule.IsHalted(e.Old) != rule.IsHalted(e.New)
 }
 
 // isSent tells that something changed that goes to members.

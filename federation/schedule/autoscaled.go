@@ -1,6 +1,7 @@
 package schedule
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 
@@ -51,6 +52,14 @@ func kept(f facts) *int64 {
 	}
 	running = max(running, ptr.Deref(f.previous.Spec.Replicas, 1), 1)
 	return &running
+}
+
+// awaitsTarget tells that an autoscaler's target has been decided on without it. With the bounds by those shares one member
+// would begin to run what is meant for all; the target is decided on again at once, and then the autoscaler.
+func awaitsTarget(f facts) bool {
+	return f.rule.Scales() && slices.ContainsFunc(f.followed, func(d *v1alpha1.Distribution) bool {
+		return d.Spec.Replicas != nil && !d.Spec.Autoscaled && len(d.Spec.Clusters) > 0
+	})
 }
 
 // idealParts are the exact shares of a decision, in parts of wholeRatio for each replica: what an autoscaler's bounds

@@ -55,12 +55,22 @@ func decide(f facts) outcome {
 	switch {
 	case wanted && f.trouble != nil:
 		return refuse(f)
+	case wanted && awaitsTarget(f):
+		return stay(f)
 	case wanted && f.claim != nil:
 		return place(f)
 	case wanted && len(f.followed) > 0:
 		return follow(f)
 	}
 	return leave(f)
+}
+
+// stay changes nothing for now.
+func stay(f facts) outcome {
+	if f.previous == nil {
+		return outcome{}
+	}
+	return outcome{spec: f.previous.Spec.DeepCopy()}
 }
 
 // refuse keeps what is and says why nothing changes.

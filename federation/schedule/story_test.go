@@ -307,6 +307,10 @@ func (w *world) needed(by string, words []string) error {
 	d.Name = by
 	d.Spec.Template = v1alpha1.TemplateReference{Kind: kind, Name: name}
 	for _, word := range words {
+		if word == "autoscaled" {
+			d.Spec.Autoscaled = true
+			continue
+		}
 		if all, isAll := strings.CutPrefix(word, "of="); isAll {
 			n, err := strconv.ParseInt(all, 10, 64)
 			if err != nil {
