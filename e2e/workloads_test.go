@@ -171,6 +171,78 @@ spec:
 	})
 }
 
+// A CronJob that moves is never in two clusters, and a Job that fails in one member has failed when no pod runs on in the
+// other.
+func TestOneScheduleAndOneFailure(t *testing.T) {
+	s := onFleet(t)
+	const pod = `{template: {spec: {restartPolicy: Never, containers: [{name: once, image: "` + cluster.WebImage + `", args: [once]}]}}}`
+	s.apply(`
+apiVersion: batch/v1
+kind: CronJob
+metadata: {name: nightly}
+spec: {schedule: "0 3 * * *", jobTemplate: {spec: `+pod+`}}`, placement("nightly", []string{"CronJob/nightly"}, []string{"east=1"}))
+	holders := func() (names []string) {
+		for _, m := range s.members {
+			c, err := get[batchv1.CronJob](s, m.Client, "nightly")
+			s.must(err)
+			if c != nil {
+				names = append(names, m.Name())
+			}
+		}
+		return names
+	}
+	for _, next := range []string{"east", "west", "east"} {
+		s.apply(placement("nightly", []string{"CronJob/nightly"}, []string{next + "=1"}))
+		s.eventually("the CronJob is in "+next, func() error {
+			names := holders()
+			if len(names) > 1 {
+				t.Fatalf("the CronJob is in %v at once", names)
+			}
+			if !slices.Equal(names, []string{next}) {
+				return fmt.Errorf("it is in %v", names)
+			}
+			return nil
+		})
+	}
+
+	s.apply(`
+apiVersion: batch/v1
+kind: Job
+metadata: {name: work}
+spec:
+  parallelism: 2
+  completions: 2
+  backoffLimit: 0
+  template:
+    spec:
+      restartPolicy: Never
+      terminationGracePeriodSeconds: 0
+      containers: [{name: web, image: "`+cluster.WebImage+`"}]`, placement("work", []string{"Job/work"}, []string{"east=1", "west=1"}))
+	s.eventually("a pod runs in each member", func() error {
+		for _, member := range []string{"east", "west"} {
+			if job, err := get[batchv1.Job](s, s.member(member).Client, "work"); err != nil || job == nil || job.Status.Active != 1 {
+				return fmt.Errorf("not in %s: %v", member, err)
+			}
+		}
+		return nil
+	})
+	// As the kubelet of west would say of a pod that failed.
+	out := s.in("west", "", "get", "pods", "-l", "job-name=work", "-o", "name")
+	s.in("west", "", "patch", strings.TrimSpace(out), "--subresource=status", "--type=merge", "-p", `{"status": {"phase": "Failed"}}`)
+	s.kubectl("", "wait", "--for=condition=Failed", "job/work", "--timeout=60s")
+	s.eventually("no pod of it is active", func() error {
+		job, err := get[batchv1.Job](s, s.hub.Client, "work")
+		if err != nil {
+			return err
+		}
+		east, err := get[batchv1.Job](s, s.member("east").Client, "work")
+		if err == nil && (job.Status.Active != 0 || east.Status.Active != 0) {
+			err = fmt.Errorf("%d on the hub, %d in east", job.Status.Active, east.Status.Active)
+		}
+		return err
+	})
+}
+
 // A Service and an Ingress on the hub have the addresses of all members.
 func TestPublishAnIngress(t *testing.T) {
 	s := onFleet(t)

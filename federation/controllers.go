@@ -359,6 +359,9 @@ func (f *Federation) Clusters(group, kind, namespace, name string) string {
 	return d.Status.Summary
 }
 
+// Templates are the objects of the hub, as far as they may travel.
+func (f *Federation) Templates() *template.Store { return f.templates }
+
 // NamespaceLabels looks up the labels of a namespace of the hub.
 func (f *Federation) NamespaceLabels(name string) labels.Set {
 	if obj, ok := f.templates.Get(template.Ref{Kind: "Namespace", Name: name}); ok {

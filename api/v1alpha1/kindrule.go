@@ -209,12 +209,12 @@ type HealthRule struct {
 
 // StatusRule is what comes back.
 type StatusRule struct {
-	// Reflect names the fields of .status that a Distribution keeps for each member. Default: all of a small status, of a
-	// big one its scalars and conditions.
+	// Reflect names the fields of .status that a Distribution keeps for each member. Default: all of a small status, of
+	// a big one its scalars and conditions.
 	// +kubebuilder:validation:MaxItems=64
 	Reflect []string `json:"reflect,omitempty"`
-	// Aggregate says how fields of .status add up on the template. A field without a rule is copied where all members say
-	// the same; conditions are united; observedGeneration is the template's once all members have observed it.
+	// Aggregate says how fields of .status add up on the template. A field without a rule is copied where all members
+	// say the same; conditions are united; observedGeneration is the template's once all members have observed it.
 	// +kubebuilder:validation:MaxItems=64
 	Aggregate []AggregateRule `json:"aggregate,omitempty"`
 }
@@ -228,8 +228,8 @@ type AggregateRule struct {
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=512
 	Field string `json:"field"`
-	// How it adds up: Sum, Min, Max (numbers), Earliest, Latest (times), All, Any (bools), Worst (the text that comes first
-	// in order), Union (of lists, each element once), First (of the first member by name that has it), Drop.
+	// How it adds up: Sum, Min, Max (numbers), Earliest, Latest (times), All, Any (bools), Worst (the text that comes
+	// first in order), Union (of lists, each element once), First (of the first member by name that has it), Drop.
 	// +kubebuilder:validation:Enum=Sum;Min;Max;Earliest;Latest;All;Any;Worst;Union;First;Drop
 	How string `json:"how,omitempty"`
 	// Order of texts for Worst, from the worst to the best; a text that is not in it is better than all.

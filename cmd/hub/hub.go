@@ -218,7 +218,7 @@ func (h *Hub) buildAPI(listener net.Listener) error {
 		Namespaces:      []string{v1alpha1.SystemNamespace, convergence.Namespace},
 		Public:          h.publicRoutes(),
 		Protected:       h.protectedRoutes(),
-		Admission:       &admit.Plugin{Claims: h.claims.Load},
+		Admission:       &admit.Plugin{Claims: h.claims.Load, Templates: h.templates},
 		Clusters:        h.clusters,
 		Members:         h.members,
 		Reviews:         h.reviews(),
@@ -367,6 +367,15 @@ func (h *Hub) namespaceLabels(name string) labels.Set {
 // members is server.Members. A federation is there before the API's port answers.
 func (h *Hub) members(name, prefix string, caller user.Info) http.Handler {
 	return h.federation.Load().Member(name, prefix, caller)
+}
+
+// templates are what admission counts; nil until they are read.
+func (h *Hub) templates() admit.Templates {
+	f := h.federation.Load()
+	if f == nil {
+		return nil
+	}
+	return f.Templates()
 }
 
 func (h *Hub) clusters(group, kind, namespace, name string) string {

@@ -4,8 +4,9 @@
 // # Guarantees
 //
 // A placement annotation that does not parse is refused with the position in its text; a Placement whose selectors,
-// expressions or overrides cannot be read, and a KindRule that does not compile, is refused with the path of the field. Nothing else is ever refused, and
-// nothing is asked of anybody: admission works from memory.
+// expressions or overrides cannot be read, and a KindRule that does not compile, with the path of the field; a new
+// object of which a ResourceQuota of its namespace allows no more, as any API server does. Nothing else is ever
+// refused, and nothing is asked of anybody: admission works from memory.
 //
 // # Considerations
 //

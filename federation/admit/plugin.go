@@ -22,6 +22,8 @@ import (
 type Plugin struct {
 	// Claims is the index of the present.
 	Claims func() *claim.Index
+	// Templates are those of the present; nil, and a nil answer, mean that there are none to count.
+	Templates func() Templates
 }
 
 var (
@@ -83,8 +85,10 @@ func (p *Plugin) Validate(_ context.Context, a admission.Attributes, _ admission
 	if _, local := template.IsLocal(kind); local {
 		return nil
 	}
-	_, err := claim.FromAnnotations(object.GetAnnotations())
-	return refuse(kind, object, err)
+	if _, err := claim.FromAnnotations(object.GetAnnotations()); err != nil {
+		return refuse(kind, object, err)
+	}
+	return p.withinQuota(a)
 }
 
 // validateOwn checks what the schema of a kind of ours lets pass.

@@ -133,8 +133,8 @@ func (s *Source) turned(name member.Name) bool {
 	return isNew
 }
 
-// HandleKind reads the members' objects of a kind again, and reports on them: what is known of the kind has changed, and
-// with it what is kept of an object. It is a listener of kindrule.Book.
+// HandleKind reads the members' objects of a kind again, and reports on them: what is known of the kind has changed,
+// and with it what is kept of an object. It is a listener of kindrule.Book.
 func (s *Source) HandleKind(gk schema.GroupKind) {
 	kind, ok := s.Templates.Kind(gk)
 	if !ok || s.queue.Load() == nil {

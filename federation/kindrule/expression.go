@@ -55,8 +55,8 @@ func newLanguage() (*language, error) {
 	return l, nil
 }
 
-// conditionOf finds a condition of an object, or of a status: its type, status, reason and message, which are empty when
-// there is none.
+// conditionOf finds a condition of an object, or of a status: its type, status, reason and message, which are empty
+// when there is none.
 func conditionOf(object, kind ref.Val) ref.Val {
 	found := map[string]string{"type": "", "status": "", "reason": "", "message": ""}
 	conditions := field(object, "conditions")

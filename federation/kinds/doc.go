@@ -6,7 +6,7 @@
 //
 // Everything hangs on a Rule, looked up by group and kind; an unknown kind gets the generic rule:
 //
-//	rule := kinds.For(gk)                       // or kinds.Of(obj)
+//	rule := kinds.For(gk)                       // or kinds.Of(obj); package kindrule adds what was taught
 //	rule = rule.WithScale(kinds.Scale{...})     // a custom resource whose scale subresource says where replicas are
 //
 //	deciding     Mode, Replicas, Numbers, Requests, Dependencies, Follows, Scales
@@ -39,6 +39,27 @@
 //
 // observedGeneration on the hub advances only when every member has been sent the present template generation and its
 // controller has observed it. This is what makes `kubectl rollout status` tell the truth.
+//
+// A workload under an autoscaler is divided by the autoscaler's least, with one replica in every chosen cluster where
+// the most allows it, and the autoscaler's bounds by the exact shares. Afterwards the replica counts are the members',
+// and the sum is in the template's status and scale. When the autoscaler goes, what ran is wanted until the template
+// names a number.
+//
+// What goes to exactly one cluster (CronJob, Pod, an Indexed Job) comes to the next one when the last one has let go of
+// it, so that reachable clusters never keep one schedule twice. A cluster that cannot be reached is left without
+// asking: if it is only cut off, it keeps the schedule until it is back, when its copy is removed. Clocks that differ
+// between clusters by more than the hand-over takes can make a run at that very moment happen twice, or not at all.
+// Jobs that a CronJob has started go with it.
+//
+// A Job that fails in one member is to fail (FailureTarget): the others are suspended, and it has Failed when their
+// pods have ended. backoffLimit is not divided: each member has the whole, so that a flaky one does not fail the sum
+// early.
+//
+// A ResourceQuota divides what pods take. What counts other objects is copied: an object that is counted once on the
+// hub is one object in every member that has it; its use is that of the member with the most. The hub refuses new
+// objects beyond such a number as any API server does, and counts no pods itself.
+//
+// A Service of type LoadBalancer has EverywhereIP as its cluster IP on the hub once every member has an address for it.
 //
 // A node port that a template names is the user's wish and travels; the hub never allocates one. Cluster IPs do not
 // travel, except "None".

@@ -75,8 +75,8 @@ func jobHealth(obj map[string]any) (Health, string) {
 	return Progressing, fmt.Sprintf("%d pods are active, none is ready", intOr(status, 0, "active"))
 }
 
-// haltJob: one cluster ends the pods of a Job that fails. The members that go on are told to by suspending theirs; those
-// that have ended are not touched by it.
+// haltJob: one cluster ends the pods of a Job that fails. The members that go on are told to by suspending theirs;
+// those that have ended are not touched by it.
 func haltJob(template, obj map[string]any) bool {
 	if !hasCondition(mapAt(template, "status"), "FailureTarget", isTrue) {
 		return false
@@ -85,8 +85,9 @@ func haltJob(template, obj map[string]any) bool {
 	return true
 }
 
-// aggregateJob adds up. A Job that fails in one member is to fail (FailureTarget) until the pods in all members that can be
-// reached have ended, and has Failed then: a Job with Failed has no active pods, in one cluster and here. A Job that has ended on the hub stays ended: the outcome of work does not change afterwards.
+// aggregateJob adds up. A Job that fails in one member is to fail (FailureTarget) until the pods in all members that
+// can be reached have ended, and has Failed then: a Job with Failed has no active pods, in one cluster and here. A Job
+// that has ended on the hub stays ended: the outcome of work does not change afterwards.
 func aggregateJob(in aggregation) map[string]any {
 	if len(in.collected()) == 0 || jobEnded(in.previous) {
 		return nil

@@ -77,8 +77,8 @@ func (p Path) Fields() (fields []string, single bool) {
 // IsZero tells that it leads nowhere.
 func (p Path) IsZero() bool { return len(p.steps) == 0 }
 
-// all are the values that a path leads to, in the order of lists and of map keys. A value that is not there is nil where
-// only the last field is missing, so that paths that differ in it run side by side.
+// all are the values that a path leads to, in the order of lists and of map keys. A value that is not there is nil
+// where only the last field is missing, so that paths that differ in it run side by side.
 func (p Path) all(obj map[string]any) []any {
 	found := []any{obj}
 	for i, step := range p.steps {

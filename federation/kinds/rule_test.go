@@ -135,7 +135,7 @@ func TestNumbers(t *testing.T) {
 		{"budget", "{apiVersion: policy/v1, kind: PodDisruptionBudget, spec: {minAvailable: 2}}",
 			[]Number{{Key: "spec.minAvailable", Value: 2}}},
 		{"budget in percent", "{apiVersion: policy/v1, kind: PodDisruptionBudget, spec: {minAvailable: 50%}}", nil},
-		{"quota", `{apiVersion: v1, kind: ResourceQuota, spec: {hard: {pods: 10, limits.cpu: 1500m, memory: 3Ti, count/jobs: "0", odd: x}}}`,
+		{"quota", `{apiVersion: v1, kind: ResourceQuota, spec: {hard: {pods: 10, limits.cpu: 1500m, memory: 3Ti, count/jobs: "0", odd: x, configmaps: 3, count/secrets: 4}}}`,
 			[]Number{{Key: "spec.hard[limits.cpu]", Value: 1500}, {Key: "spec.hard[memory]", Value: 3072},
 				{Key: "spec.hard[pods]", Value: 10}}},
 	}

@@ -15,10 +15,10 @@ var serviceRule = Rule{
 	assign:    assignAddress,
 }
 
-// EverywhereIP stands in spec.clusterIP of a template of type LoadBalancer once every member has an address for it: each
-// member has a cluster IP of its own, and the hub has none, but tools that wait for a Service (kstatus, and with it
-// helm --wait and Flux) wait for the field. It is of 240.0.0.0/4, which RFC 1112 reserves and nobody routes, so that it
-// can be taken for nobody's address, and it is never sent to a member.
+// EverywhereIP stands in spec.clusterIP of a template of type LoadBalancer once every member has an address for it:
+// each member has a cluster IP of its own, and the hub has none, but tools that wait for a Service (kstatus, and with
+// it helm --wait and Flux) wait for the field. It is of 240.0.0.0/4, which RFC 1112 reserves and nobody routes, so that
+// it can be taken for nobody's address, and it is never sent to a member.
 const EverywhereIP = "240.0.0.1"
 
 // assignAddress says that the Service is served wherever it is to be.

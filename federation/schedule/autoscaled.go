@@ -14,8 +14,8 @@ import (
 // bounds are the numbers between which an autoscaler keeps the replicas of a template, over all members.
 type bounds struct{ least, most int64 }
 
-// scale makes the question to the engine that of a workload which autoscalers own: how many run at first, and that every
-// chosen cluster has one, since an autoscaler cannot be below one. How many run later is the members' affair, and
+// scale makes the question to the engine that of a workload which autoscalers own: how many run at first, and that
+// every chosen cluster has one, since an autoscaler cannot be below one. How many run later is the members' affair, and
 // changes no decision.
 func (b *bounds) scale(f facts, input *placement.Input) {
 	if input.Object.Mode != placement.ModeDivide || b.most < 1 {
@@ -37,8 +37,8 @@ func (b *bounds) scale(f facts, input *placement.Input) {
 	input.Object.Replicas = first
 }
 
-// kept is how many replicas a template without a number has whose autoscaler has gone: what ran then, as a Deployment in
-// one cluster goes on with what its autoscaler left. nil where there was none, or the template names a number.
+// kept is how many replicas a template without a number has whose autoscaler has gone: what ran then, as a Deployment
+// in one cluster goes on with what its autoscaler left. nil where there was none, or the template names a number.
 func kept(f facts) *int64 {
 	if f.previous == nil || f.scaled != nil || f.rule.NamesReplicas(f.template) {
 		return nil
@@ -54,8 +54,8 @@ func kept(f facts) *int64 {
 	return &running
 }
 
-// awaitsTarget tells that an autoscaler's target has been decided on without it. With the bounds by those shares one member
-// would begin to run what is meant for all; the target is decided on again at once, and then the autoscaler.
+// awaitsTarget tells that an autoscaler's target has been decided on without it. With the bounds by those shares one
+// member would begin to run what is meant for all; the target is decided on again at once, and then the autoscaler.
 func awaitsTarget(f facts) bool {
 	return f.rule.Scales() && slices.ContainsFunc(f.followed, func(d *v1alpha1.Distribution) bool {
 		return d.Spec.Replicas != nil && !d.Spec.Autoscaled && len(d.Spec.Clusters) > 0

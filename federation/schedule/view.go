@@ -211,8 +211,8 @@ type Caches struct {
 	Rules *kindrule.Book
 
 	mu sync.Mutex
-	// members and lacking are made at the first question after Forget. lacking holds, for kinds that some member does not
-	// serve, the same facts with that marked.
+	// members and lacking are made at the first question after Forget. lacking holds, for kinds that some member does
+	// not serve, the same facts with that marked.
 	members *Members
 	lacking map[schema.GroupVersionKind][]placement.Cluster
 }
