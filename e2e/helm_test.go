@@ -14,7 +14,7 @@ func TestHelm(t *testing.T) {
 	s := onFleet(t)
 	helm, err := cluster.FindTool(t.Context(), os.Stderr, "helm", "helm.sh/helm/v4", "v4.3.1", "helm.sh/helm/v4/cmd/helm")
 	s.must(err)
-	programs, err := cluster.FindPrograms(t.Context(), os.Stderr)
+	programs, err := cluster.FindPrograms(t.Context(), os.Stderr, "")
 	s.must(err)
 	folder := t.TempDir()
 	s.must(os.Symlink(helm, filepath.Join(folder, "helm")))

@@ -23,7 +23,7 @@ import (
 // they must see; they are told with the kubectl of the members' release, and with the one on PATH where there is one.
 func TestKubectl(t *testing.T) {
 	s := onFleet(t)
-	programs, err := cluster.FindPrograms(t.Context(), os.Stderr)
+	programs, err := cluster.FindPrograms(t.Context(), os.Stderr, "")
 	s.must(err)
 	folders := []string{filepath.Dir(programs.Kubectl)}
 	if other, err := exec.LookPath("kubectl"); err == nil && other != programs.Kubectl {

@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"net/http"
 	"path/filepath"
@@ -13,6 +14,7 @@ import (
 	rbacv1 "k8s.io/api/rbac/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -243,4 +245,40 @@ func (h headers) RoundTrip(request *http.Request) (*http.Response, error) {
 		request.Header[name] = values
 	}
 	return h.next.RoundTrip(request)
+}
+
+// A Plan has no namespace, and an editor of one namespace can ask for one all the same: what it plans takes the rights of
+// the writes that it plans.
+func TestEditorsPlan(t *testing.T) {
+	s := onFleet(t)
+	config := s.certificateOf("paula")
+	s.must(s.hub.Client.Create(t.Context(), &rbacv1.RoleBinding{
+		ObjectMeta: metav1.ObjectMeta{Namespace: s.ns, Name: "paula-edits"},
+		RoleRef:    rbacv1.RoleRef{APIGroup: "rbac.authorization.k8s.io", Kind: "ClusterRole", Name: "edit"},
+		Subjects:   []rbacv1.Subject{{APIGroup: "rbac.authorization.k8s.io", Kind: "User", Name: "paula"}},
+	}))
+	paula, err := harness.NewClients(config)
+	s.must(err)
+	s.awaitEdit(paula)
+	plan := func(namespace string) v1alpha1.PlannedObject {
+		t.Helper()
+		object := fmt.Sprintf(`{"apiVersion":"v1","kind":"ConfigMap","metadata":{"namespace":%q,"name":"planned"}}`, namespace)
+		p := &v1alpha1.Plan{Spec: v1alpha1.PlanSpec{Clusters: "east", Objects: []runtime.RawExtension{{Raw: []byte(object)}}}}
+		s.must(paula.Client.Create(t.Context(), p))
+		if len(p.Status.Objects) != 1 {
+			t.Fatalf("the plan is about %d objects", len(p.Status.Objects))
+		}
+		return p.Status.Objects[0]
+	}
+	if mine := plan(s.ns); mine.Error != "" || len(mine.Clusters) != 1 || mine.Clusters[0].Verdict != "Created" {
+		t.Errorf("in the own namespace: %+v", mine)
+	}
+	if other := plan("default"); !strings.Contains(other.Error, "forbidden") || len(other.Clusters) != 0 {
+		t.Errorf("in another namespace: %+v", other)
+	}
+	for _, field := range []string{"plan", "plan.spec.clusters", "plan.status.objects.clusters.verdict"} {
+		if out := s.kubectl("", "explain", field); !strings.Contains(out, "hanse.io") {
+			t.Errorf("explain %s: %s", field, out)
+		}
+	}
 }

@@ -102,6 +102,8 @@ type Review struct {
 	Resource, Singular string
 	// Scheme makes and encodes objects of the kind.
 	Scheme *runtime.Scheme
+	// Definition describes its fields, for OpenAPI and kubectl explain; it is not stored. nil describes nothing.
+	Definition *apiextensionsv1.CustomResourceDefinition
 	// Answer fills in the object. Errors are those of the API (k8s.io/apimachinery/pkg/api/errors).
 	Answer func(ctx context.Context, caller user.Info, obj runtime.Object) error
 }

@@ -229,7 +229,7 @@ func (s *Server) definitionsChanged() {
 		return compare(a.Spec.Group+"/"+a.Name, b.Spec.Group+"/"+b.Name)
 	})
 	s.discovery.setCustom(served)
-	s.openapi.setCustom(served)
+	s.openapi.setCustom(served, s.cfg.Reviews)
 }
 
 // seedCRDs creates the CRDs of the configuration, or brings them up to date, and waits until they are served.

@@ -48,6 +48,8 @@ type openapi struct {
 	crds   []*apiextensionsv1.CustomResourceDefinition // served ones, sorted
 	custom map[string]document                         // v3 documents built since crds changed
 	v2     *document                                   // nil when crds changed since
+	// questions are the names of definitions of kinds that can only be created.
+	questions map[string]bool
 }
 
 // document is one OpenAPI document, as JSON, with the name of its content.
@@ -67,17 +69,25 @@ func newOpenAPI() *openapi {
 	if err != nil {
 		panic(fmt.Sprintf("the embedded OpenAPI documents are damaged: %v", err)) // a broken build, not bad input
 	}
-	o := &openapi{native: map[string]*zip.File{}}
+	o := &openapi{native: map[string]*zip.File{}, questions: map[string]bool{}}
 	for _, file := range archive.File {
 		o.native[file.Name] = file
 	}
 	return o
 }
 
-func (o *openapi) setCustom(crds []*apiextensionsv1.CustomResourceDefinition) {
+// setCustom replaces the kinds that CRDs define; those of the questions stay.
+func (o *openapi) setCustom(crds []*apiextensionsv1.CustomResourceDefinition, questions []Review) {
+	all := slices.Clone(crds)
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.crds, o.custom, o.v2 = crds, map[string]document{}, nil
+	for _, q := range questions {
+		if q.Definition != nil {
+			all = append(all, q.Definition)
+			o.questions[q.Definition.Name] = true
+		}
+	}
+	o.crds, o.custom, o.v2 = all, map[string]document{}, nil
 }
 
 // serveIndex answers /openapi/v3: where the document of each group version is.
@@ -155,6 +165,9 @@ func (o *openapi) customDocument(name string) (document, error) {
 			if err != nil {
 				return document{}, fmt.Errorf("build the OpenAPI document of CRD %s: %w", crd.Name, err)
 			}
+			if o.questions[crd.Name] {
+				onlyCreate(part)
+			}
 			parts = append(parts, part)
 		}
 	}
@@ -168,6 +181,20 @@ func (o *openapi) customDocument(name string) (document, error) {
 	}
 	o.custom[name] = newDocument(body)
 	return o.custom[name], nil
+}
+
+// onlyCreate leaves of the document of a kind what can be done with a question.
+func onlyCreate(doc *spec3.OpenAPI) {
+	if doc.Paths == nil {
+		return
+	}
+	for path, item := range doc.Paths.Paths {
+		if item.Post == nil {
+			delete(doc.Paths.Paths, path)
+			continue
+		}
+		item.Get, item.Delete = nil, nil
+	}
 }
 
 // serveV3 answers /openapi/v3/<name>, as JSON or protobuf.
@@ -261,7 +288,7 @@ func (o *openapi) buildV2() ([]byte, error) {
 			if err != nil {
 				continue // as in Kubernetes, such a kind has no schema
 			}
-			if part.Paths != nil {
+			if part.Paths != nil && !o.questions[crd.Name] {
 				err = addMissing(paths, part.Paths.Paths)
 			}
 			if err == nil {

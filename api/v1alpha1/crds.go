@@ -10,12 +10,26 @@ import (
 
 //go:generate go run sigs.k8s.io/controller-tools/cmd/controller-gen@v0.23.0 object paths=. crd:crdVersions=v1,allowDangerousTypes=true output:crd:dir=crds
 
-// A kind that is never stored (Plan) has no definition; the generator writes an empty one all the same.
+// A kind that is never stored (Plan) is described by a definition, but not defined by it.
 //
-//go:generate rm -f crds/_.yaml
+//go:generate mv crds/hanse.io_plans.yaml plan.yaml
 
-//go:embed crds/*.yaml
-var crdFiles embed.FS
+var (
+	//go:embed crds/*.yaml
+	crdFiles embed.FS
+	//go:embed plan.yaml
+	planFile []byte
+)
+
+// PlanDefinition describes the fields of Plan, for the hub's OpenAPI document. It is never stored, or there would be
+// Plans to list.
+func PlanDefinition() (*apiextensionsv1.CustomResourceDefinition, error) {
+	crd := &apiextensionsv1.CustomResourceDefinition{}
+	if err := yaml.UnmarshalStrict(planFile, crd); err != nil {
+		return nil, fmt.Errorf("parsing the embedded definition of Plan: %w", err)
+	}
+	return crd, nil
+}
 
 // CustomResourceDefinitions returns the definitions of the kinds of this package, as the hub seeds them.
 func CustomResourceDefinitions() ([]*apiextensionsv1.CustomResourceDefinition, error) {

@@ -12,7 +12,7 @@ import (
 // need.
 //
 // +kubebuilder:object:root=true
-// +kubebuilder:skipversion
+// +kubebuilder:resource:scope=Cluster,path=plans,singular=plan
 type Plan struct {
 	metav1.TypeMeta   `json:",inline"`
 	metav1.ObjectMeta `json:"metadata,omitempty"`

@@ -208,6 +208,10 @@ func (h *Hub) buildAPI(listener net.Listener) error {
 	if err != nil {
 		return err
 	}
+	reviews, err := h.reviews()
+	if err != nil {
+		return err
+	}
 	readiness := []healthz.HealthChecker{healthz.NamedCheck("federation", h.federationReady)}
 	h.api, err = server.New(server.Config{
 		Etcd:            h.etcd,
@@ -221,7 +225,7 @@ func (h *Hub) buildAPI(listener net.Listener) error {
 		Admission:       &admit.Plugin{Claims: h.claims.Load, Templates: h.templates},
 		Clusters:        h.clusters,
 		Members:         h.members,
-		Reviews:         h.reviews(),
+		Reviews:         reviews,
 		Metrics:         ownMetrics{},
 		PublicHealth:    h.config.PublicHealth,
 		PublicMetrics:   h.config.PublicMetrics,

@@ -12,12 +12,17 @@ import (
 )
 
 // reviews are the kinds that are questions to the federation.
-func (h *Hub) reviews() []server.Review {
+func (h *Hub) reviews() ([]server.Review, error) {
 	scheme := runtime.NewScheme()
 	_ = v1alpha1.AddToScheme(scheme) // it never fails
+	definition, err := v1alpha1.PlanDefinition()
+	if err != nil {
+		return nil, err
+	}
 	return []server.Review{{
-		Kind: v1alpha1.GroupVersion.WithKind("Plan"), Resource: "plans", Singular: "plan", Scheme: scheme, Answer: h.plan,
-	}}
+		Kind: v1alpha1.GroupVersion.WithKind("Plan"), Resource: "plans", Singular: "plan", Scheme: scheme,
+		Definition: definition, Answer: h.plan,
+	}}, nil
 }
 
 // plan answers a Plan.

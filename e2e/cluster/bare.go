@@ -41,11 +41,12 @@ const (
 type bare struct {
 	programs Programs
 	ranges   *rangePool
+	progress io.Writer
 }
 
 // NewBare returns the provider whose clusters are processes on this machine.
 func NewBare(ctx context.Context, progress io.Writer) (Provider, error) {
-	programs, err := FindPrograms(ctx, progress)
+	programs, err := FindPrograms(ctx, progress, "")
 	if err != nil {
 		return nil, err
 	}
@@ -53,7 +54,7 @@ func NewBare(ctx context.Context, progress io.Writer) (Provider, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &bare{programs: programs, ranges: ranges}, nil
+	return &bare{programs: programs, ranges: ranges, progress: progress}, nil
 }
 
 // bareCluster is a cluster of plain processes.
@@ -79,11 +80,18 @@ func (b *bare) Create(ctx context.Context, name string, opts Options) (Cluster, 
 	if err := checkName(name); err != nil {
 		return nil, err
 	}
+	programs := b.programs
+	if opts.Version != "" {
+		var err error
+		if programs, err = FindPrograms(ctx, b.progress, opts.Version); err != nil {
+			return nil, fmt.Errorf("creating cluster %s: %w", name, err)
+		}
+	}
 	lbRange, err := b.ranges.take(opts.LBRange)
 	if err != nil {
 		return nil, fmt.Errorf("creating cluster %s: %w", name, err)
 	}
-	c := &bareCluster{name: name, programs: b.programs, options: opts}
+	c := &bareCluster{name: name, programs: programs, options: opts}
 	c.freeRange = sync.OnceFunc(func() { b.ranges.giveBack(lbRange) })
 	if c.dir, err = newFolder(opts.Dir, name); err != nil {
 		c.freeRange()

@@ -113,6 +113,10 @@ type Options struct {
 	// cluster of its provider has and that holds no network of this machine.
 	LBRange netip.Prefix
 
+	// Version is another release of Kubernetes than the provider's, such as v1.36.3. The bare provider builds it, once;
+	// the kind provider takes the node image of that version.
+	Version string
+
 	// Dir is the folder for the data of all clusters, each in a folder of its
 	// name; a temporary one if not set.
 	Dir string

@@ -30,7 +30,7 @@
 // new version is built beside the old one. kube-apiserver, kube-controller-manager
 // and kube-scheduler found together in KUBEBUILDER_ASSETS or on PATH are used
 // instead, and so is etcd. E2E_K8S_VERSION=v1.x.y asks for another Kubernetes
-// release, built the same way in a module of its own.
+// release, built the same way in a module of its own; Options.Version asks for it for one cluster.
 //
 // kwok, etcd and Kubernetes come from one module graph (kwok with newer
 // libraries than it was released with): most of what they need is then

@@ -125,7 +125,11 @@ func (k *kind) Create(ctx context.Context, name string, opts Options) (Cluster, 
 		c.freeRange()
 		return nil, fmt.Errorf("creating cluster %s: %w", name, err)
 	}
-	if err := c.create(ctx, k.image); err != nil {
+	image := k.image
+	if opts.Version != "" {
+		image = "kindest/node:" + opts.Version
+	}
+	if err := c.create(ctx, image); err != nil {
 		// A cluster that was there before is somebody else's and stays.
 		c.freeRange()
 		return nil, errors.Join(fmt.Errorf("creating cluster %s: %w", name, err), os.RemoveAll(c.dir))

@@ -39,8 +39,9 @@ const (
 
 // FindPrograms finds the programs of a control plane on this machine and
 // builds what is not there, telling of its progress on the writer. Only one
-// process builds at a time, others wait for it.
-func FindPrograms(ctx context.Context, progress io.Writer) (Programs, error) {
+// process builds at a time, others wait for it. The version is a release of Kubernetes, such as v1.36.3; empty means the
+// one that E2E_K8S_VERSION names, or else the installed one, or else that of e2e/go.mod.
+func FindPrograms(ctx context.Context, progress io.Writer, version string) (Programs, error) {
 	b, unlock, err := newBuilder(ctx, progress)
 	if err != nil {
 		return Programs{}, err
@@ -48,7 +49,7 @@ func FindPrograms(ctx context.Context, progress io.Writer) (Programs, error) {
 	defer unlock()
 
 	var p Programs
-	if err := b.kubernetes(ctx, &p); err != nil {
+	if err := b.kubernetes(ctx, version, &p); err != nil {
 		return Programs{}, err
 	}
 	if p.Etcd = findInstalled("etcd"); p.Etcd == "" {
@@ -153,8 +154,10 @@ func newBuilder(ctx context.Context, progress io.Writer) (b builder, unlock func
 // are all there and no other release is asked for, else built ones. They are
 // taken as a set, since a controller manager newer than its API server is not
 // a supported combination.
-func (b builder) kubernetes(ctx context.Context, p *Programs) error {
-	wanted := os.Getenv("E2E_K8S_VERSION")
+func (b builder) kubernetes(ctx context.Context, wanted string, p *Programs) error {
+	if wanted == "" {
+		wanted = os.Getenv("E2E_K8S_VERSION")
+	}
 	if wanted == "" {
 		p.APIServer = findInstalled("kube-apiserver")
 		p.ControllerManager = findInstalled("kube-controller-manager")
@@ -174,7 +177,7 @@ func (b builder) kubernetes(ctx context.Context, p *Programs) error {
 	}
 	major, minor, ok := releaseOf(version)
 	if !ok {
-		return fmt.Errorf("E2E_K8S_VERSION: %q is not a release such as v1.36.2", version)
+		return fmt.Errorf("%q is not a release of Kubernetes such as v1.36.3", version)
 	}
 
 	file := filepath.Join(b.bin, "kubernetes-"+version)

@@ -33,7 +33,7 @@ var (
 
 	// parts are the programs that bare clusters are made of; kubectl and etcd are among them.
 	parts = sync.OnceValues(func() (cluster.Programs, error) {
-		return cluster.FindPrograms(context.Background(), os.Stderr)
+		return cluster.FindPrograms(context.Background(), os.Stderr, "")
 	})
 )
 

@@ -1,7 +1,7 @@
 // Command clusters brings up member clusters by hand, and builds what they
 // are made of.
 //
-//	go run ./cmd/clusters build
+//	go run ./cmd/clusters build [v1.36.3]
 //	go run ./cmd/clusters up east west south --nodes 3
 package main
 
@@ -36,10 +36,14 @@ func main() {
 
 func buildCommand() *cobra.Command {
 	return &cobra.Command{
-		Use:   "build",
+		Use:   "build [VERSION]",
 		Short: "Build the programs of a cluster, so that tests need not wait for it",
-		Args:  cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
+		Args:  cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 1 {
+				_, err := cluster.FindPrograms(cmd.Context(), cmd.ErrOrStderr(), args[0])
+				return err
+			}
 			_, err := cluster.Default(cmd.Context(), cmd.ErrOrStderr())
 			return err
 		},
@@ -59,6 +63,7 @@ func upCommand() *cobra.Command {
 	cmd.Flags().StringVar(&opts.Dir, "dir", "", "folder for the clusters' data (default a temporary one)")
 	cmd.Flags().IntVar(&opts.Nodes, "nodes", 3, "nodes of each cluster")
 	cmd.Flags().BoolVar(&opts.Controllers, "controllers", true, "run controllers and scheduler")
+	cmd.Flags().StringVar(&opts.Version, "kubernetes", "", "another release of Kubernetes, such as v1.36.3")
 	cmd.Flags().StringSliceVar(&opts.Zones, "zone", nil, "zones that the nodes are dealt to")
 	return cmd
 }
