@@ -22,7 +22,9 @@ func newStatus(hub *access) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "status [KIND/NAME]",
 		Short: "What each member has of an object; of all placed objects without one",
-		Long: `What each member has of an object; without KIND/NAME, of all placed objects of the namespace.
+		Long: `What each member has of an object, and which of its pods are not well and why (seen through the hub, with the
+rights that you have in the member); -o wide is the same as a table without pods. Without KIND/NAME, all placed objects
+of the namespace.
 
 The exit code is 3 while what was asked about is not Ready.`,
 		Example: `  hanse status deployment/web
@@ -85,7 +87,12 @@ func statusOfOne(c *cobra.Command, h *hubAPI, arg string, wait time.Duration, ou
 	if err != nil {
 		return err
 	}
-	if err := distributionTable(d, time.Now()).print(c, output); err != nil || isReady(d) {
+	if output == asTable && len(outcomes(d)) > 0 {
+		err = tree(c.OutOrStdout(), d, h.insights(c.Context(), o, d), time.Now())
+	} else {
+		err = distributionTable(d, time.Now()).print(c, output)
+	}
+	if err != nil || isReady(d) {
 		return err
 	}
 	return notAsAsked{}
