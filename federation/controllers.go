@@ -61,9 +61,10 @@ type Config struct {
 	HubUID string
 	// Claims is fed here and read by admission.
 	Claims *claim.Index
-	// Zones is where DNS snapshots are published; DNSSeed and DNSServers go into them.
+	// Zones is where DNS snapshots are published; DNSSeed, DNSSecret and DNSServers go into them.
 	Zones      *zone.Store
 	DNSSeed    uint64
+	DNSSecret  []byte
 	DNSServers []string
 	// Elect tells that other replicas of the hub may exist, so that the reconcilers run where a Lease is held.
 	Elect bool
@@ -187,7 +188,7 @@ func (f *Federation) setUp(ctx context.Context) error {
 		Client: f.manager.GetClient(), Fleet: f.fleet, Hub: c.HubUID, Logger: c.Logger, Now: now,
 	}
 	exposer := expose.New(expose.Config{
-		Client: f.manager.GetClient(), Cache: cached, Templates: f.templates, Store: c.Zones, Seed: c.DNSSeed,
+		Client: f.manager.GetClient(), Cache: cached, Templates: f.templates, Store: c.Zones, Seed: c.DNSSeed, Secret: c.DNSSecret,
 		Servers: c.DNSServers, Leads: f.leads.Load, Logger: c.Logger, Now: now,
 	})
 

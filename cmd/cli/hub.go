@@ -50,6 +50,9 @@ func hubFlags(f *pflag.FlagSet, cfg *hub.Config, quota *string) {
 	f.StringSliceVar(&cfg.DNSListen, "dns-listen", []string{"127.0.0.1:8053"}, "addresses of the DNS server, UDP and TCP")
 	f.StringSliceVar(&cfg.DNSListenTLS, "dns-listen-tls", nil, "addresses of DNS over TLS, with the API's certificate "+
 		"(default: none)")
+	f.StringVar(&cfg.DNSIdentity, "dns-identity", "", "told to those who ask the DNS server who it is (default: nothing)")
+	f.IntVar(&cfg.DNSResponsesPerSecond, "dns-responses-per-second", 0,
+		"most like UDP responses to one network of clients; 20 is usual on the internet (default: no limit)")
 	f.BoolVar(&cfg.PublicDNS, "public-dns", false, "answer DNS over HTTPS at /dns-query without credentials")
 	f.StringVar(&cfg.AdvertiseURL, "advertise-url", "", "URL of the API in kubeconfigs (default: https:// and --listen)")
 	f.StringSliceVar(&cfg.SANs, "san", nil, "further names and addresses in the serving certificate")

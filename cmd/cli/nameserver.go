@@ -26,6 +26,7 @@ func (n *nameserverFlags) add(f *pflag.FlagSet) {
 	f.StringSliceVar(&n.cfg.Listen, "listen", nil, "addresses to answer on, UDP and TCP, such as 192.0.2.53:53")
 	f.StringVar(&n.cfg.DataDir, "data-dir", "", "folder for the last snapshot; made if missing")
 	f.StringVar(&n.cfg.Name, "name", "", "name among the hub's DNS servers (default: the machine's)")
+	f.StringVar(&n.cfg.Identity, "identity", "", "told to those who ask the server who it is (default: nothing)")
 	f.StringVar(&n.cfg.MetricsListen, "metrics-listen", "", "address of /metrics, /livez and /readyz (default: not served)")
 	f.IntVar(&n.cfg.ResponsesPerSecond, "responses-per-second", 0,
 		"most like UDP responses to one network of clients; 20 is usual on the internet (default: no limit)")

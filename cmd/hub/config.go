@@ -23,6 +23,10 @@ type Config struct {
 	DNSListen []string
 	// DNSListenTLS are the addresses of DNS over TLS, with the certificate of the API. Empty: there is none.
 	DNSListenTLS []string
+	// DNSIdentity is told to those who ask a DNS server who it is (RFC 5001). Empty: nobody is.
+	DNSIdentity string
+	// DNSResponsesPerSecond bounds like UDP responses to one client network; 0 does not.
+	DNSResponsesPerSecond int
 	// PublicDNS answers DNS over HTTPS at /dns-query to anybody.
 	PublicDNS bool
 	// AdvertiseURL is the API's URL in kubeconfigs. Default https:// and the address listened on.

@@ -2,6 +2,8 @@ package hub
 
 import (
 	"context"
+	"crypto/hmac"
+	"crypto/sha256"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -10,10 +12,12 @@ import (
 	"sync/atomic"
 	"time"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 
 	"github.com/hanse-federation/hanse/api/server"
+	"github.com/hanse-federation/hanse/api/v1alpha1"
 	"github.com/hanse-federation/hanse/dns/feed"
 	"github.com/hanse-federation/hanse/dns/zone"
 	"github.com/hanse-federation/hanse/federation/convergence"
@@ -106,4 +110,16 @@ func (u *dnsUpdates) Update(
 		return errStarting
 	}
 	return store.Update(ctx, origin, change)
+}
+
+// dnsSecret is a secret that all replicas of the hub share, and nobody else has: it follows from the key that signs
+// tokens.
+func dnsSecret(ctx context.Context, kube kubernetes.Interface) ([]byte, error) {
+	stored, err := kube.CoreV1().Secrets(v1alpha1.SystemNamespace).Get(ctx, accountKeySecret, metav1.GetOptions{})
+	if err != nil {
+		return nil, fmt.Errorf("reading the secret that replicas share: %w", err)
+	}
+	mac := hmac.New(sha256.New, stored.Data[accountKeyField])
+	mac.Write([]byte("DNS cookies"))
+	return mac.Sum(nil)[:16], nil
 }

@@ -191,6 +191,7 @@ func (h *Hub) buildDNS() error {
 	h.dns, err = dnsserver.New(dnsserver.Config{
 		Listen: h.config.DNSListen, Snapshot: h.zones, Registerer: ctrlmetrics.Registry, Logger: h.log,
 		ListenTLS: h.config.DNSListenTLS, TLS: h.dnsTLS(), Updater: &h.updates,
+		Identity: h.config.DNSIdentity, ResponsesPerSecond: h.config.DNSResponsesPerSecond,
 	})
 	if err != nil {
 		return fmt.Errorf("preparing DNS: %w", err)
@@ -254,6 +255,10 @@ func (h *Hub) buildFederation(ctx context.Context) error {
 	}
 	seed := fnv.New64a()
 	_, _ = seed.Write([]byte(system.UID))
+	secret, err := dnsSecret(ctx, kube)
+	if err != nil {
+		return err
+	}
 	claims := claim.NewIndex(h.namespaceLabels)
 	life, end := context.WithCancel(h.ctx)
 	built, err := federation.New(life, federation.Config{
@@ -263,6 +268,7 @@ func (h *Hub) buildFederation(ctx context.Context) error {
 		Claims:     claims,
 		Zones:      h.zones,
 		DNSSeed:    seed.Sum64(),
+		DNSSecret:  secret,
 		DNSServers: dnsServers(h.dns.Addr().Addr()),
 		Elect:      !h.etcd.Embedded(),
 		AllowExec:  h.config.AllowExec,

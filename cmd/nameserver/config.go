@@ -27,6 +27,8 @@ type Config struct {
 	MetricsListen string
 	// ResponsesPerSecond bounds like UDP responses to one client network; 0 does not.
 	ResponsesPerSecond int
+	// Identity is told to those who ask who this server is (RFC 5001). Empty: nobody is.
+	Identity string
 	// Version of the program, told to the hub.
 	Version string
 	Logger  *slog.Logger

@@ -109,7 +109,7 @@ func (n *Nameserver) serve(former *inheritance) error {
 	n.dns, err = server.New(server.Config{
 		Listen: n.config.Listen, Inherited: slices.Clone(inherited), Snapshot: n.store,
 		ResponsesPerSecond: n.config.ResponsesPerSecond, Registerer: n.registry, Logger: n.config.Logger,
-		Heard: n.heard, Now: n.config.Now,
+		Heard: n.heard, Now: n.config.Now, Identity: n.config.Identity,
 	})
 	if err != nil {
 		return fmt.Errorf("preparing DNS: %w", err)

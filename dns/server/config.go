@@ -46,8 +46,8 @@ type Config struct {
 	// Version is told as version.bind. Empty: it is not.
 	Version string
 
-	// CookieSecret is the key of DNS Cookies (RFC 9018). Replicas behind one address must share it. All zero: a random
-	// one.
+	// CookieSecret is the key of DNS Cookies (RFC 9018), unless the snapshot has one, which replicas behind one address
+	// share. All zero: a random one.
 	CookieSecret [16]byte
 	// ResponsesPerSecond bounds like UDP responses to one client network (/24, /56); 0 does not. 20 is usual on the
 	// internet.

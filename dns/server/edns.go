@@ -105,15 +105,24 @@ func (r *responder) examineCookie(data []byte, from netip.Addr) bool {
 		return false
 	}
 	r.exchange.hasCookie = true
-	age, ok := checkCookie(r.secret, data, from, r.seconds)
+	secret := r.cookieSecret()
+	age, ok := checkCookie(secret, data, from, r.seconds)
 	r.exchange.isKnown = ok
 	r.openOption(wire.OptionCookie, clientCookieSize+serverCookieSize)
 	if ok && age < cookieRenewal {
 		r.options = append(r.options, data...)
 		return true
 	}
-	r.options = appendCookie(r.options, r.secret, data, from, r.seconds)
+	r.options = appendCookie(r.options, secret, data, from, r.seconds)
 	return true
+}
+
+// cookieSecret is the one that all replicas share, or else our own.
+func (r *responder) cookieSecret() [2]uint64 {
+	if s := r.store.Snapshot(); s != nil && len(s.Secret()) >= 16 {
+		return sipKey([16]byte(s.Secret()))
+	}
+	return r.secret
 }
 
 // examineSubnet reads EDNS Client Subnet (RFC 7871 section 6): family, source and scope length, and as many octets of

@@ -316,3 +316,20 @@ func TestStaleIsTold(t *testing.T) {
 		}
 	}
 }
+
+// TestReplicasShareCookies: a cookie of one replica is taken by another with the same snapshot.
+func TestReplicasShareCookies(t *testing.T) {
+	for secret, want := range map[string]bool{"": false, "0123456789abcdef": true} {
+		c := probeZone(t)
+		c.Secret = []byte(secret)
+		one, other := testResponder(t, c), testResponder(t, c)
+		ask := func(r *responder, cookie string) string {
+			_, got := options(t, r, overUDP, "www.c.test.", &dns.EDNS0_COOKIE{Code: dns.EDNS0COOKIE, Cookie: cookie})
+			return got[dns.EDNS0COOKIE]
+		}
+		cookie := ask(one, "0102030405060708")
+		if taken := ask(other, cookie) == cookie; taken != want {
+			t.Errorf("secret %q: the cookie is taken %v, want %v", secret, taken, want)
+		}
+	}
+}

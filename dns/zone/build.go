@@ -17,6 +17,7 @@ func Build(c Config) (*Snapshot, error) {
 	s := &Snapshot{
 		serial:     c.Serial,
 		seed:       c.Seed,
+		secret:     c.Secret,
 		generation: 1,
 		trees:      make(map[wire.Name]*Tree, len(c.Zones)),
 		networks:   newNetworks(c.Networks, p),

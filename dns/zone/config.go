@@ -14,6 +14,8 @@ type Config struct {
 	// Seed feeds every hashed draw. Replicas with the same seed give the same answer to the same client at the same
 	// time.
 	Seed uint64
+	// Secret, if any, is known to all replicas and to nobody else: they take each other's DNS Cookies (RFC 9018).
+	Secret []byte `json:",omitempty"`
 	// Zones are served side by side; the longest origin that covers a question answers it.
 	Zones []Zone
 	// Networks tell where clients are, for services with the Nearest policy. The longest prefix wins.

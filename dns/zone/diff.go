@@ -12,7 +12,7 @@ import (
 // differ: then only the whole configuration of b says it. What the two share is not looked at, so the cost is that of
 // the changes.
 func Diff(a, b *Snapshot) ([]Change, bool) {
-	if a.seed != b.seed || len(a.trees) != len(b.trees) || !slices.Equal(a.networks.given, b.networks.given) {
+	if a.seed != b.seed || !bytes.Equal(a.secret, b.secret) || len(a.trees) != len(b.trees) || !slices.Equal(a.networks.given, b.networks.given) {
 		return nil, false
 	}
 	var changes []Change

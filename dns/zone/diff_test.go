@@ -102,6 +102,7 @@ func TestDiffSaysWhenMoreThanNamesDiffer(t *testing.T) {
 	base := Config{Serial: 1, Seed: 7, Zones: []Zone{{Origin: "example.org", NameServers: []NameServer{{Name: "ns.example.net."}}}}}
 	for what, alter := range map[string]func(*Config){
 		"the seed":      func(c *Config) { c.Seed++ },
+		"the secret":    func(c *Config) { c.Secret = []byte("s") },
 		"a zone's TTL":  func(c *Config) { c.Zones[0].TTL = 9 },
 		"the zones":     func(c *Config) { c.Zones = nil },
 		"another zone":  func(c *Config) { c.Zones[0].Origin = "example.com" },

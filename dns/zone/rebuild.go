@@ -17,7 +17,7 @@ func (s *Snapshot) rebuild(c Config) *Snapshot {
 	}
 	p := newProblems()
 	next := &Snapshot{
-		serial: c.Serial, seed: c.Seed, generation: s.generation + 1,
+		serial: c.Serial, seed: c.Seed, secret: c.Secret, generation: s.generation + 1,
 		trees:    make(map[wire.Name]*Tree, len(c.Zones)),
 		networks: newNetworks(c.Networks, p),
 	}

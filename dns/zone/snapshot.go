@@ -11,6 +11,7 @@ import (
 type Snapshot struct {
 	serial     uint32
 	seed       uint64
+	secret     []byte
 	generation uint64
 	trees      map[wire.Name]*Tree
 	lengths    [(wire.MaxName + 64) / 64]uint64 // a bit for every length that an origin in trees has
@@ -20,6 +21,9 @@ type Snapshot struct {
 
 // Serial is the version of the configuration that this snapshot was built from.
 func (s *Snapshot) Serial() uint32 { return s.serial }
+
+// Secret is that of the configuration, if it has one.
+func (s *Snapshot) Secret() []byte { return s.secret }
 
 // Len is the number of zones.
 func (s *Snapshot) Len() int { return len(s.trees) }
@@ -129,7 +133,7 @@ func (s *Snapshot) Place(addr netip.Addr) (region, zone string, scope uint8) {
 
 // Config is the configuration that this snapshot amounts to, with absolute names. Changes made by Update are in it.
 func (s *Snapshot) Config() (Config, error) {
-	c := Config{Serial: s.serial, Seed: s.seed, Networks: s.networks.given}
+	c := Config{Serial: s.serial, Seed: s.seed, Secret: s.secret, Networks: s.networks.given}
 	for _, t := range s.Trees() {
 		z := t.header
 		for name, n := range t.Names {

@@ -34,6 +34,8 @@ type Config struct {
 	Store *zone.Store
 	// Seed of hashed draws, the same on all replicas.
 	Seed uint64
+	// Secret of DNS Cookies, the same on all replicas.
+	Secret []byte
 	// Servers are the addresses that the hub serves DNS on.
 	Servers []string
 	// Leads tells whether this replica writes status.
@@ -171,7 +173,7 @@ func (x *Exposer) publish(ctx context.Context) {
 	zones := x.servable(p, w)
 	if !x.isFresh || !reflect.DeepEqual(zones, x.served) || x.copiesAge(zones) {
 		serial := x.nextSerial(w, zones)
-		if err := x.Store.Set(zone.Config{Serial: serial, Seed: x.Seed, Zones: zones}); err != nil {
+		if err := x.Store.Set(zone.Config{Serial: serial, Seed: x.Seed, Secret: x.Secret, Zones: zones}); err != nil {
 			x.Logger.Error("publishing DNS", "serial", serial, "error", err)
 			return
 		}
