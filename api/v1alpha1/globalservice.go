@@ -77,7 +77,8 @@ type GlobalServiceSpec struct {
 	// +kubebuilder:validation:Pattern=`^([0-9]|[1-9][0-9]|100)%$`
 	// +kubebuilder:default="50%"
 	MinHealthy string `json:"minHealthy,omitempty"`
-	// Tiers of members, for policy: Failover; a member without an entry is in tier 0.
+	// Tiers of members, for the policies Failover and Nearest (which looks at the client's place within a tier); a
+	// member without an entry is in tier 0.
 	// +kubebuilder:validation:MaxItems=256
 	// +listType=map
 	// +listMapKey=cluster
@@ -169,13 +170,19 @@ type TCPProbe struct {
 const (
 	// ConditionFailOpen is True while too few members are healthy and all are answered.
 	ConditionFailOpen = "FailOpen"
+	// ConditionDrained is False while a member that is being left may still be in answers that somebody keeps: its
+	// copies of what is exposed stay until then. It is absent while no member is being left.
+	ConditionDrained = "Drained"
 )
+
+// HealthDraining is the health of a member that is being emptied on purpose and not answered any more.
+const HealthDraining = "Draining"
 
 // GlobalServiceStatus is what is answered.
 type GlobalServiceStatus struct {
 	// ObservedGeneration is the generation of the spec that this status speaks of.
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
-	// Conditions: Ready, FailOpen.
+	// Conditions: Ready, FailOpen, Drained.
 	// +listType=map
 	// +listMapKey=type
 	Conditions []metav1.Condition `json:"conditions,omitempty"`
@@ -189,6 +196,13 @@ type GlobalServiceStatus struct {
 	Clusters []GlobalServiceCluster `json:"clusters,omitempty"`
 	// Version (SOA serial) that carries this status.
 	Version int64 `json:"version,omitempty"`
+	// Behind are the templates that the answers lead to, as kind.group/name: what is exposed, the workloads behind it and
+	// what goes where they go. In a member that is being left they stay until no answer leads there any more.
+	Behind []string `json:"behind,omitempty"`
+	// TTL is the longest one, in seconds, of answers that may still be kept somewhere.
+	TTL int32 `json:"ttl,omitempty"`
+	// TTLUntil is when the last of them ends; absent while answers are given with that TTL.
+	TTLUntil *metav1.Time `json:"ttlUntil,omitempty"`
 }
 
 // GlobalServiceCluster is what is answered of one member.
@@ -205,6 +219,40 @@ type GlobalServiceCluster struct {
 	Health string `json:"health,omitempty"`
 	// Reason of the health.
 	Reason string `json:"reason,omitempty"`
+	// Lost is when the member stopped being healthy; absent for one that never was.
+	Lost *metav1.Time `json:"lost,omitempty"`
+	// Recovering is since when a member that was lost looks healthy again; it counts as healthy after a while.
+	Recovering *metav1.Time `json:"recovering,omitempty"`
+	// Resolved are the addresses of the member's load balancer that has a name, for hostnames at the apex of a Zone.
+	Resolved []string `json:"resolved,omitempty"`
+	// Probe is what the hub's probes say.
+	Probe *ProbeStatus `json:"probe,omitempty"`
+	// Drain is there while the member is being left.
+	Drain *DrainStatus `json:"drain,omitempty"`
+}
+
+// ProbeStatus is what the hub's probes say of a member.
+type ProbeStatus struct {
+	// Healthy as the probes say, after so many failures or successes in a row.
+	Healthy bool `json:"healthy"`
+	// Message of the last failure.
+	Message string `json:"message,omitempty"`
+	// Since when.
+	Since metav1.Time `json:"since"`
+}
+
+// DrainStatus is how far the answers have left a member.
+type DrainStatus struct {
+	// Version (SOA serial) that first did without the member.
+	Version int64 `json:"version"`
+	// Since when.
+	Since metav1.Time `json:"since"`
+	// Until is when the last answer with the member has left all caches; absent while a DNS server has not got Version.
+	Until *metav1.Time `json:"until,omitempty"`
+	// Done: nothing leads to the member any more.
+	Done bool `json:"done,omitempty"`
+	// Message for people.
+	Message string `json:"message,omitempty"`
 }
 
 // GlobalServiceList is a list of GlobalServices.

@@ -46,6 +46,25 @@ type ZoneSpec struct {
 	Updates []Update `json:"updates,omitempty"`
 	// DNSSEC signing.
 	DNSSEC *DNSSEC `json:"dnssec,omitempty"`
+	// ClientSubnet: answers follow the network of the client where a resolver tells it (RFC 7871). It makes Nearest and
+	// Sticky exact behind large resolvers, and their caches hold more.
+	ClientSubnet bool `json:"clientSubnet,omitempty"`
+	// Networks place clients, for GlobalServices with the policy Nearest. The longest prefix wins, whichever Zone has it.
+	// +kubebuilder:validation:MaxItems=4096
+	Networks []ClientNetwork `json:"networks,omitempty"`
+}
+
+// ClientNetwork places the clients of one network.
+type ClientNetwork struct {
+	// CIDR of the network, for example 10.20.0.0/16.
+	// +kubebuilder:validation:XValidation:rule="isCIDR(self)",message="is not a network such as 10.20.0.0/16"
+	// +kubebuilder:validation:MaxLength=64
+	CIDR string `json:"cidr"`
+	// Region as in spec.region of Clusters.
+	// +kubebuilder:validation:MinLength=1
+	Region string `json:"region"`
+	// Zone as in spec.zones of Clusters.
+	Zone string `json:"zone,omitempty"`
 }
 
 // Nameserver is one name server of a zone.

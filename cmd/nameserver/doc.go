@@ -19,5 +19,6 @@
 // # Considerations
 //
 // The account on the hub may read the feed of snapshots and keep its Lease in hanse-dns, and nothing else; `hanse dns
-// kubeconfig` makes it. The snapshot has what is answered, and no credentials.
+// kubeconfig` makes it. The snapshot has what is answered, and with it the keys that zones are signed and copied with:
+// the feed, its account and the file on disk are to be kept as secret as they are.
 package nameserver

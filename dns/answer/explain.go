@@ -125,7 +125,7 @@ func explainService(
 		e.Answer = zone.Staircase
 	}
 	if e.Policy == zone.Nearest {
-		e.Region, e.Zone, _ = s.Place(c.Addr)
+		e.Region, e.Zone = b.PlaceOf(s, c)
 	}
 	selection := service.Select(e.Region, e.Zone)
 	e.Tier, e.Degraded, e.FailOpen = selection.Tier, selection.Degraded, selection.FailOpen

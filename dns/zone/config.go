@@ -126,7 +126,8 @@ const (
 	Weighted Policy = "Weighted"
 	// Failover is the first tier that has enough healthy weight.
 	Failover Policy = "Failover"
-	// Nearest prefers targets in the client's zone, then region, then all, each level only with enough healthy weight.
+	// Nearest prefers targets in the client's zone, then region, then the regions around it, each level only with enough
+	// healthy weight. Tiers come first, if there are any.
 	Nearest Policy = "Nearest"
 )
 
@@ -173,6 +174,8 @@ type Service struct {
 	TTL uint32
 	// TTLDegraded, if not 0, bounds TTL while a target with weight is down or unknown.
 	TTLDegraded uint32
+	// Home, for a name of the locality ladder, comes before the policy: this cluster, then its region, then all.
+	Home Home `json:",omitzero"`
 	// MinHealthy is the percentage (0..100) of a tier's weight that must be healthy for the tier to be used. With no
 	// such tier the answer fails open: the first tier, as if all of it were up. 0 means one healthy target is enough.
 	MinHealthy int
@@ -182,6 +185,12 @@ type Service struct {
 	// PortsAtName publishes the SRV records at the service's own name as well (multicluster DNS expects them there).
 	PortsAtName bool
 }
+
+// Home is the place that a name stands for. Without a Cluster it is the Region as a whole; without both it is nowhere.
+type Home struct{ Cluster, Region string }
+
+// Location is a point on the globe, in degrees.
+type Location struct{ Latitude, Longitude float64 }
 
 // Port is a named port of a service.
 type Port struct {
@@ -208,8 +217,10 @@ type Target struct {
 	// Name is an optional name of this target alone, the target of its SRV records. Empty: the service's name stands
 	// there.
 	Name string
-	// Region and Zone are the target's place, for the Nearest policy.
+	// Region and Zone are the target's place, for the Nearest policy and for Home.
 	Region, Zone string
+	// Location orders regions by their distance, for the Nearest policy: a target without a Region has no use of it.
+	Location *Location `json:",omitempty"`
 }
 
 // Network places clients whose address lies in Prefix.

@@ -2,6 +2,7 @@ package zone
 
 import (
 	"encoding/binary"
+	"math"
 	"net/netip"
 )
 
@@ -50,6 +51,8 @@ func (p *packer) service(s *Service) {
 	p.number(uint64(s.TTLDegraded))
 	p.number(uint64(s.MinHealthy))
 	p.flag(s.PortsAtName)
+	p.text(s.Home.Cluster)
+	p.text(s.Home.Region)
 	p.number(uint64(len(s.Ports)))
 	for i := range s.Ports {
 		port := &s.Ports[i]
@@ -77,6 +80,11 @@ func (p *packer) target(t *Target) {
 	p.text(t.Name)
 	p.text(t.Region)
 	p.text(t.Zone)
+	p.flag(t.Location != nil)
+	if t.Location != nil {
+		p.number(math.Float64bits(t.Location.Latitude))
+		p.number(math.Float64bits(t.Location.Longitude))
+	}
 }
 
 // unpacker reads what a packer wrote. After something that no packer writes isBad is set, and nothing is left to read.
@@ -125,6 +133,7 @@ func (u *unpacker) service(s *Service) {
 	s.Policy, s.Answer = Policy(u.text()), Answer(u.text())
 	s.TTL, s.TTLDegraded = uint32(u.number()), uint32(u.number())
 	s.MinHealthy, s.PortsAtName = int(u.number()), u.flag()
+	s.Home = Home{Cluster: u.text(), Region: u.text()}
 	if n := u.count(); n > 0 {
 		s.Ports = make([]Port, n)
 	}
@@ -152,4 +161,7 @@ func (u *unpacker) target(t *Target) {
 	t.Hostname = u.text()
 	t.Weight, t.Tier = uint32(u.number()), uint16(u.number())
 	t.State, t.Name, t.Region, t.Zone = State(u.text()), u.text(), u.text(), u.text()
+	if u.flag() {
+		t.Location = &Location{math.Float64frombits(u.number()), math.Float64frombits(u.number())}
+	}
 }

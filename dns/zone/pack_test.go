@@ -36,6 +36,13 @@ func fill(t *testing.T, rng *rand.Rand, v reflect.Value) {
 		v.SetUint(rng.Uint64() >> (64 - v.Type().Bits()) >> rng.IntN(16))
 	case reflect.Int:
 		v.SetInt(rng.Int64() >> rng.IntN(63))
+	case reflect.Float64:
+		v.SetFloat(rng.Float64()*360 - 180)
+	case reflect.Pointer:
+		if rng.IntN(2) == 0 {
+			v.Set(reflect.New(v.Type().Elem()))
+			fill(t, rng, v.Elem())
+		}
 	case reflect.Bool:
 		v.SetBool(rng.IntN(2) == 0)
 	default:

@@ -49,7 +49,10 @@ const (
 // nearPlan is the plan for clients in one place.
 type nearPlan struct {
 	region, zone string
-	plan         families
+	// centre of a region, if isLocated.
+	centre    point
+	isLocated bool
+	plan      families
 }
 
 // choice is a list of possible answers and their weights.
@@ -89,6 +92,8 @@ type Client struct {
 	Subnet netip.Prefix
 	// Random is a fresh number for each query, spread evenly over all 64-bit numbers.
 	Random uint64
+	// Geography knows where addresses are that no Network places; nil: nobody does.
+	Geography Geography
 	// Window numbers the current two-second window: A, AAAA and HTTPS queries of one lookup fall into the same one,
 	// nearly always.
 	Window uint64
@@ -143,7 +148,7 @@ func (b *Balanced) Draw(s *Snapshot, t wire.Type, c *Client) (set *wire.RRset, f
 	plan := &b.plan
 	if b.near != nil {
 		var region, zone string
-		region, zone, scope = s.Place(c.Addr)
+		region, zone, scope = b.place(s, c)
 		plan = b.planFor(region, zone)
 	}
 	ch := plan[familyOf(t)]
@@ -266,7 +271,11 @@ func compile(s *Service, name wire.Name, origin wire.Name, seed uint64, zoneTTL 
 	b.plan = c.families(selection)
 	if s.Policy == Nearest {
 		for _, p := range s.places() {
-			b.near = append(b.near, nearPlan{region: p[0], zone: p[1], plan: c.families(s.Select(p[0], p[1]))})
+			n := nearPlan{region: p[0], zone: p[1], plan: c.families(s.Select(p[0], p[1]))}
+			if n.zone == "" {
+				n.centre, n.isLocated = s.centre(n.region)
+			}
+			b.near = append(b.near, n)
 		}
 	}
 	b.settle(name)
@@ -276,6 +285,7 @@ func compile(s *Service, name wire.Name, origin wire.Name, seed uint64, zoneTTL 
 // Select says which targets may be answered to clients in a place; the place matters for the Nearest policy only.
 func (s *Service) Select(region, zone string) balance.Selection {
 	targets := make([]balance.Target, len(s.Targets))
+	ranks := s.ranks(region, zone)
 	for i := range s.Targets {
 		t := &s.Targets[i]
 		targets[i] = balance.Target{
@@ -283,29 +293,10 @@ func (s *Service) Select(region, zone string) balance.Selection {
 			Weight: t.Weight,
 			State:  t.State.balance(),
 			Absent: len(t.Addresses) == 0 && t.Hostname == "",
-		}
-		switch s.Policy {
-		case Failover:
-			targets[i].Tier = t.Tier
-		case Nearest:
-			targets[i].Tier = distance(t, region, zone)
+			Tier:   ranks[i],
 		}
 	}
 	return balance.Select(targets, s.MinHealthy)
-}
-
-// distance orders targets for a client in a place: same zone, same region, elsewhere. A client of unknown place is
-// equally far from all.
-func distance(t *Target, region, zone string) uint16 {
-	switch {
-	case region == "":
-		return 0
-	case t.Region == region && t.Zone == zone && zone != "":
-		return 0
-	case t.Region == region:
-		return 1
-	}
-	return 2
 }
 
 func (s State) balance() balance.State {

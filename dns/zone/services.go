@@ -172,7 +172,7 @@ func (b *builder) srv(s *Service, port uint16, service wire.Name) [][]byte {
 			continue
 		}
 		e := entry{target: service, weight: uint64(t.Weight)}
-		if s.Policy == Failover {
+		if s.hasTiers() {
 			e.tier = t.Tier
 		}
 		if t.Name != "" {

@@ -34,6 +34,7 @@ var kindsInUse = []struct {
 	{rbacv1.SchemeGroupVersion, "RoleBinding", meta.RESTScopeNamespace},
 	{authenticationv1.SchemeGroupVersion, "TokenRequest", meta.RESTScopeNamespace},
 	{authorizationv1.SchemeGroupVersion, "SelfSubjectAccessReview", meta.RESTScopeRoot},
+	{coordinationv1.SchemeGroupVersion, "Lease", meta.RESTScopeNamespace},
 	{v1alpha1.GroupVersion, "Cluster", meta.RESTScopeRoot},
 	{v1alpha1.GroupVersion, "Distribution", meta.RESTScopeNamespace},
 	{v1alpha1.GroupVersion, "Plan", meta.RESTScopeRoot},
@@ -45,8 +46,8 @@ var kindsInUse = []struct {
 func NewClient(config *rest.Config) (client.Client, error) {
 	scheme := runtime.NewScheme()
 	for _, add := range []func(*runtime.Scheme) error{
-		corev1.AddToScheme, rbacv1.AddToScheme, coordinationv1.AddToScheme, authenticationv1.AddToScheme, authorizationv1.AddToScheme,
-		v1alpha1.AddToScheme,
+		corev1.AddToScheme, rbacv1.AddToScheme, coordinationv1.AddToScheme, authenticationv1.AddToScheme,
+		authorizationv1.AddToScheme, v1alpha1.AddToScheme,
 	} {
 		if err := add(scheme); err != nil {
 			return nil, fmt.Errorf("registering the kinds of a membership: %w", err)
