@@ -27,6 +27,18 @@ func Open(path string) (*Database, error) {
 	return &Database{reader}, nil
 }
 
+// OpenOptional is Open for a file that need not be named: without a path there is no geography.
+func OpenOptional(path string) (zone.Geography, error) {
+	if path == "" {
+		return nil, nil
+	}
+	database, err := Open(path)
+	if err != nil {
+		return nil, err
+	}
+	return database, nil
+}
+
 // Close unmaps the database, which must not be used after that.
 func (d *Database) Close() error { return d.reader.Close() }
 

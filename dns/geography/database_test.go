@@ -152,4 +152,3 @@ func TestOpenRefusesWhatIsNoDatabase(t *testing.T) {
 		t.Error("anything is taken for a database")
 	}
 }
-

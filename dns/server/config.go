@@ -59,6 +59,8 @@ type Config struct {
 	// Updater stores what others write into zones, as far as those allow it (RFC 2136). Nil: nobody may.
 	Updater Updater
 
+	// Geography places clients that no network of the configuration does; nil: nobody does.
+	Geography zone.Geography
 	// Registerer takes the metrics; nil: there are none to see.
 	Registerer prometheus.Registerer
 	// Logger takes what an operator must know; nil: nobody does.

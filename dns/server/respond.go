@@ -32,8 +32,9 @@ const maxTCPSize = 65535
 // responder answers packets, one at a time. A worker has its own.
 type responder struct {
 	*settings
-	counts *counters
-	random *rand.Rand
+	counts  *counters
+	counted *zoneCounters // of the zone counted last
+	random  *rand.Rand
 	// What time it is: nanoseconds, seconds, and zone.Client.Window; tick sets them.
 	nanos   int64
 	seconds uint32
@@ -106,7 +107,7 @@ func (r *responder) answerPacket(dst, packet []byte, from netip.AddrPort, by tra
 		r.counts.dropped.Add(1)
 		return nil
 	case wire.RefuseHeader:
-		r.counts.count(by, 0, rcode)
+		r.count(by, 0, rcode, nil)
 		return wire.AppendHeader(dst[:0], q, rcode)
 	case wire.Update:
 		if !r.takesUpdates || by == overHTTPS {
@@ -143,7 +144,7 @@ func (r *responder) answerPacket(dst, packet []byte, from netip.AddrPort, by tra
 			rcode = wire.BadCookie
 		}
 	}
-	r.counts.count(by, q.Type, rcode)
+	r.count(by, q.Type, rcode, r.response.Zone)
 	return r.finish(rcode)
 }
 
@@ -168,7 +169,7 @@ func (r *responder) respondWithoutQuestion(dst []byte, from netip.AddrPort, by t
 	}
 	r.closeOptions()
 	r.writer.Begin(dst, &r.query, r.limit(by))
-	r.counts.count(by, 0, rcode)
+	r.count(by, 0, rcode, nil)
 	return r.finish(rcode)
 }
 
@@ -179,7 +180,8 @@ func (r *responder) resolve(from netip.AddrPort, by transport) wire.Rcode {
 	case r.query.Type == wire.TypeIXFR && by == overUDP:
 		return r.tellSerial(from.Addr())
 	}
-	r.client = zone.Client{Addr: from.Addr(), Subnet: r.exchange.subnet, Random: r.random.Uint64(), Window: r.window}
+	r.client = zone.Client{Addr: from.Addr(), Subnet: r.exchange.subnet, Random: r.random.Uint64(), Window: r.window,
+		Geography: r.geography}
 	r.response.Resolve(r.store.Snapshot(), &r.query, &r.client)
 	if tree := r.response.Zone; tree != nil && tree.Signer() != nil && r.wantsProof() && !r.secure(by) {
 		return r.withholdProof(by)

@@ -52,6 +52,7 @@ type settings struct {
 	heard        func() time.Time // or nil
 	log          *slog.Logger
 	now          func() time.Time
+	geography    zone.Geography
 }
 
 // New checks the configuration. Nothing listens before Start.
@@ -66,7 +67,8 @@ func New(c Config) (*Server, error) {
 		updating: make(chan struct{}, updatesAtOnce),
 		retired:  make(chan struct{}),
 		settings: &settings{
-			store: c.Snapshot, udpSize: c.UDPSize, idle: c.IdleTimeout, identity: c.Identity, version: c.Version,
+			store: c.Snapshot, geography: c.Geography,
+			udpSize: c.UDPSize, idle: c.IdleTimeout, identity: c.Identity, version: c.Version,
 			secret:     sipKey(c.CookieSecret),
 			limiter:    newLimiter(c.ResponsesPerSecond, rand.Uint64()),
 			signatures: newSignatures(c.Workers), sent: &sentTrees{}, takesUpdates: c.Updater != nil, heard: c.Heard,

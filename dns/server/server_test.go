@@ -301,12 +301,15 @@ func TestMetrics(t *testing.T) {
 			for _, l := range m.Label {
 				key += " " + l.GetValue()
 			}
-			got[key] = m.GetCounter().GetValue() + m.GetGauge().GetValue()
+			got[key] = m.GetCounter().GetValue() + m.GetGauge().GetValue() +
+				float64(m.GetHistogram().GetSampleCount())
 		}
 	}
 	for key, want := range map[string]float64{
-		"hanse_dns_responses_total NOERROR udp A": 1, "hanse_dns_responses_total NXDOMAIN tcp SRV": 1,
-		"hanse_dns_dropped_total invalid": 1, "hanse_dns_snapshot_loaded": 1, "hanse_dns_snapshot_serial": 1,
+		"hanse_dns_responses_total NOERROR udp A c.test.":    1,
+		"hanse_dns_responses_total NXDOMAIN tcp SRV c.test.": 1,
+		"hanse_dns_response_seconds tcp":                     1,
+		"hanse_dns_dropped_total invalid":                    1, "hanse_dns_snapshot_loaded": 1, "hanse_dns_snapshot_serial": 1,
 	} {
 		if got[key] != want {
 			t.Errorf("%s is %v, want %v (%v)", key, got[key], want, got)

@@ -160,6 +160,7 @@ func (s *Server) converse(c *connection, by transport, counts *counters) {
 	r := newResponder(s.settings, counts)
 	in := bufio.NewReaderSize(c, 2048)
 	var query, response, out []byte
+	ready := 0 // responses in out
 	for {
 		if in.Buffered() == 0 {
 			s.conns.setIdle(c, s.now())
@@ -191,6 +192,7 @@ func (s *Server) converse(c *connection, by transport, counts *counters) {
 		}
 		out = binary.BigEndian.AppendUint16(out, uint16(len(response)))
 		out = append(out, response...)
+		ready++
 		if hasMessage(in) && len(out) < maxTCPSize {
 			continue
 		}
@@ -198,7 +200,8 @@ func (s *Server) converse(c *connection, by transport, counts *counters) {
 		if _, err := c.Write(out); err != nil {
 			return
 		}
-		out = out[:0]
+		counts.took(by, ready, time.Duration(s.now().UnixNano()-r.nanos))
+		out, ready = out[:0], 0
 	}
 }
 

@@ -32,7 +32,7 @@ const tsigRoom = 400
 func (r *responder) respondSigned(dst, packet []byte, from netip.AddrPort, by transport) []byte {
 	var m dns.Msg
 	if err := m.Unpack(packet); err != nil || m.IsTsig() == nil {
-		r.counts.count(by, r.query.Type, wire.FormErr)
+		r.count(by, r.query.Type, wire.FormErr, nil)
 		return wire.AppendHeader(dst[:0], &r.query, wire.FormErr)
 	}
 	s, code := checkSignature(&m, packet, r.treeOf(r.query.Name()))
@@ -75,7 +75,7 @@ func (r *responder) refuseSignature(m *dns.Msg, s signature, code uint16, by tra
 	reply.SetTsig(s.name, s.algorithm, tsigFudge, r.now().Unix())
 	tsig := reply.IsTsig()
 	tsig.Error, tsig.OrigId = code, m.Id
-	r.counts.count(by, r.query.Type, wire.NotAuth)
+	r.count(by, r.query.Type, wire.NotAuth, nil)
 	var out []byte
 	var err error
 	if code == dns.RcodeBadTime { // signed, with our time, so that the other side can tell (RFC 8945 section 5.2.3)
@@ -130,7 +130,7 @@ func (r *responder) sendZone(client netip.AddrPort, by transport, send func([]by
 	r.response.Reset()
 	r.options = r.options[:0]
 	tree, rcode := r.transferable(client.Addr())
-	r.counts.count(by, r.query.Type, rcode)
+	r.count(by, r.query.Type, rcode, tree)
 	z := &zoneWriter{responder: r, send: send}
 	z.begin()
 	if rcode != wire.NoError {

@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 	"syscall"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -142,6 +143,7 @@ func (b *batch) serve(raw syscall.RawConn) {
 				b.sent++
 			}
 		}
+		b.counts.took(overUDP, b.ready, time.Duration(b.now().UnixNano()-b.nanos))
 	}
 }
 
