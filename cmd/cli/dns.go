@@ -12,6 +12,7 @@ import (
 
 	"github.com/miekg/dns"
 	"github.com/spf13/cobra"
+	"k8s.io/client-go/discovery"
 
 	"github.com/hanse-federation/hanse/federation/enroll"
 )
@@ -51,6 +52,8 @@ type lookup struct {
 	server     string
 	count      int
 	tcp        bool
+	// isExplained: the hub is asked, which can say why.
+	isExplained bool
 }
 
 func newLookup(hub *access) *cobra.Command {
@@ -58,9 +61,10 @@ func newLookup(hub *access) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "lookup NAME",
 		Short: "What clients of a name are answered",
-		Long: `Ask the hub's DNS server for a name, as a resolver would.
+		Long: `Ask the hub's DNS server for a name, as a resolver would, and say why this is the answer: which members are
+eligible, their weights and shares, and which are answered together.
 
-With --from the answer is that of clients in a network (EDNS client subnet, RFC 7871). With --count the question is
+With --server another DNS server is asked, which explains nothing. With --from the answer is that of clients in a network (EDNS client subnet, RFC 7871). With --count the question is
 asked often, and the table says which share of the first places each answer got.`,
 		Example: `  hanse dns lookup web.example.org
   hanse dns lookup web.example.org --count 300
@@ -69,11 +73,14 @@ asked often, and the table says which share of the first places each answer got.
 	}
 	output := formatFlag(c, asJSON, asYAML, asName)
 	c.RunE = func(c *cobra.Command, args []string) error {
-		q.name = dns.Fqdn(args[0])
+		q.name, q.isExplained = dns.Fqdn(args[0]), q.server == ""
 		if err := q.resolveServer(hub); err != nil {
 			return err
 		}
-		return runLookup(c, q, *output)
+		if err := runLookup(c, q, *output); err != nil || !q.isExplained || q.count != 1 || *output != asTable {
+			return err
+		}
+		return q.explain(c, hub)
 	}
 	f := c.Flags()
 	f.StringVar(&q.kind, "type", "A", "type of the records")
@@ -163,6 +170,27 @@ func (q *lookup) exchange(ctx context.Context, m *dns.Msg) (*dns.Msg, error) {
 			Next: "Name another with --server; the hub says at its start where it listens (--dns-listen)."}
 	}
 	return answer, nil
+}
+
+// explain prints why the hub answers so.
+func (q *lookup) explain(c *cobra.Command, hub *access) error {
+	config, err := hub.config()
+	if err != nil {
+		return err
+	}
+	d, err := discovery.NewDiscoveryClientForConfig(config)
+	if err != nil {
+		return fmt.Errorf("making a client for the hub: %w", err)
+	}
+	from, _, _ := strings.Cut(q.from, "/")
+	said, err := d.RESTClient().Get().AbsPath("/dns/explain").Param("name", q.name).Param("type", q.kind).
+		Param("from", from).DoRaw(c.Context())
+	if err != nil {
+		_, err = fmt.Fprintf(c.ErrOrStderr(), "why this is the answer is not known: %v\n", err)
+		return err
+	}
+	_, err = fmt.Fprintf(c.OutOrStdout(), "\n%s", said)
+	return err
 }
 
 func runLookup(c *cobra.Command, q lookup, output format) error {

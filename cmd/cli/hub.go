@@ -54,6 +54,8 @@ func hubFlags(f *pflag.FlagSet, cfg *hub.Config, quota *string) {
 	f.IntVar(&cfg.DNSResponsesPerSecond, "dns-responses-per-second", 0,
 		"most like UDP responses to one network of clients; 20 is usual on the internet (default: no limit)")
 	f.BoolVar(&cfg.PublicDNS, "public-dns", false, "answer DNS over HTTPS at /dns-query without credentials")
+	f.StringVar(&cfg.GeoDatabase, "dns-geo-database", "",
+		"file in the MaxMind format (MMDB) that places clients, for the policy Nearest (default: none)")
 	f.StringVar(&cfg.AdvertiseURL, "advertise-url", "", "URL of the API in kubeconfigs (default: https:// and --listen)")
 	f.StringSliceVar(&cfg.SANs, "san", nil, "further names and addresses in the serving certificate")
 	f.StringVar(&cfg.KubeconfigOut, "kubeconfig-out", "", "where the administrator's kubeconfig is written (default: "+

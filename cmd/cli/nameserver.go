@@ -28,6 +28,8 @@ func (n *nameserverFlags) add(f *pflag.FlagSet) {
 	f.StringVar(&n.cfg.Name, "name", "", "name among the hub's DNS servers (default: the machine's)")
 	f.StringVar(&n.cfg.Identity, "identity", "", "told to those who ask the server who it is (default: nothing)")
 	f.StringVar(&n.cfg.MetricsListen, "metrics-listen", "", "address of /metrics, /livez and /readyz (default: not served)")
+	f.StringVar(&n.cfg.GeoDatabase, "geo-database", "",
+		"file in the MaxMind format (MMDB) that places clients, for the policy Nearest (default: none)")
 	f.IntVar(&n.cfg.ResponsesPerSecond, "responses-per-second", 0,
 		"most like UDP responses to one network of clients; 20 is usual on the internet (default: no limit)")
 	f.StringVar(&n.logFormat, "log-format", "text", "text or json")

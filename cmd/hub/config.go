@@ -29,6 +29,8 @@ type Config struct {
 	DNSResponsesPerSecond int
 	// PublicDNS answers DNS over HTTPS at /dns-query to anybody.
 	PublicDNS bool
+	// GeoDatabase is a file in the MaxMind format that places clients, for names with the policy Nearest. Empty: none.
+	GeoDatabase string
 	// AdvertiseURL is the API's URL in kubeconfigs. Default https:// and the address listened on.
 	AdvertiseURL string
 	// SANs are further names and addresses in the serving certificate.

@@ -7,6 +7,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"net/http"
 	"os"
 	"strings"
 	"sync/atomic"
@@ -72,7 +73,10 @@ func (h *Hub) publicRoutes() []server.Route {
 
 // protectedRoutes are those that need credentials which allow them.
 func (h *Hub) protectedRoutes() []server.Route {
-	routes := []server.Route{{Path: feed.Path, Handler: feed.Serve(h.zones), LongRunning: true}}
+	routes := []server.Route{
+		{Path: feed.Path, Handler: feed.Serve(h.zones), LongRunning: true},
+		{Path: explainPath, Handler: http.HandlerFunc(h.explainDNS)},
+	}
 	if !h.config.PublicDNS {
 		routes = append(routes, server.Route{Path: dnsOverHTTPS, Handler: h.dns.HTTPS()})
 	}

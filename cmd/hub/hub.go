@@ -30,6 +30,7 @@ import (
 	"github.com/hanse-federation/hanse/api/server"
 	"github.com/hanse-federation/hanse/api/storage"
 	"github.com/hanse-federation/hanse/api/v1alpha1"
+	"github.com/hanse-federation/hanse/dns/geography"
 	dnsserver "github.com/hanse-federation/hanse/dns/server"
 	"github.com/hanse-federation/hanse/dns/zone"
 	"github.com/hanse-federation/hanse/federation"
@@ -49,6 +50,8 @@ type Hub struct {
 	api   *server.Server
 	zones *zone.Store
 	dns   *dnsserver.Server
+	// places is nil without a geographic database.
+	places zone.Geography
 	// updates takes what others write into zones, when the API is there.
 	updates dnsUpdates
 	// These are built anew when the Lease was lost, see keepFederation.
@@ -188,8 +191,12 @@ func reachable(addr net.Addr) string {
 
 func (h *Hub) buildDNS() error {
 	var err error
+	if h.places, err = geography.OpenOptional(h.config.GeoDatabase); err != nil {
+		return err
+	}
 	h.dns, err = dnsserver.New(dnsserver.Config{
-		Listen: h.config.DNSListen, Snapshot: h.zones, Registerer: ctrlmetrics.Registry, Logger: h.log,
+		Geography: h.places,
+		Listen:    h.config.DNSListen, Snapshot: h.zones, Registerer: ctrlmetrics.Registry, Logger: h.log,
 		ListenTLS: h.config.DNSListenTLS, TLS: h.dnsTLS(), Updater: &h.updates,
 		Identity: h.config.DNSIdentity, ResponsesPerSecond: h.config.DNSResponsesPerSecond,
 	})

@@ -25,6 +25,8 @@ type Config struct {
 	DataDir string
 	// MetricsListen is the address of /metrics, /livez and /readyz. Empty: they are not served.
 	MetricsListen string
+	// GeoDatabase is a file in the MaxMind format that places clients, for names with the policy Nearest. Empty: none.
+	GeoDatabase string
 	// ResponsesPerSecond bounds like UDP responses to one client network; 0 does not.
 	ResponsesPerSecond int
 	// Identity is told to those who ask who this server is (RFC 5001). Empty: nobody is.

@@ -16,6 +16,7 @@ import (
 	"k8s.io/client-go/rest"
 
 	"github.com/hanse-federation/hanse/dns/feed"
+	"github.com/hanse-federation/hanse/dns/geography"
 	"github.com/hanse-federation/hanse/dns/server"
 	"github.com/hanse-federation/hanse/dns/zone"
 	"github.com/hanse-federation/hanse/federation/convergence"
@@ -31,6 +32,8 @@ type Nameserver struct {
 	disk     *disk
 	registry *prometheus.Registry
 	handover *handover
+	// geography is nil without a database.
+	geography zone.Geography
 }
 
 // retirePatience is how long connections that are in use may keep a process that was taken over from.
@@ -45,6 +48,9 @@ func New(ctx context.Context, c Config) (*Nameserver, error) {
 	n := &Nameserver{config: c, store: zone.NewStore(), registry: prometheus.NewRegistry()}
 	if err := os.MkdirAll(c.DataDir, 0o700); err != nil {
 		return nil, fmt.Errorf("making the data directory: %w", err)
+	}
+	if n.geography, err = geography.OpenOptional(c.GeoDatabase); err != nil {
+		return nil, err
 	}
 	if err := n.connect(); err != nil {
 		return nil, err
@@ -107,7 +113,8 @@ func (n *Nameserver) serve(former *inheritance) error {
 	inherited := former.take()
 	var err error
 	n.dns, err = server.New(server.Config{
-		Listen: n.config.Listen, Inherited: slices.Clone(inherited), Snapshot: n.store,
+		Geography: n.geography,
+		Listen:    n.config.Listen, Inherited: slices.Clone(inherited), Snapshot: n.store,
 		ResponsesPerSecond: n.config.ResponsesPerSecond, Registerer: n.registry, Logger: n.config.Logger,
 		Heard: n.heard, Now: n.config.Now, Identity: n.config.Identity,
 	})

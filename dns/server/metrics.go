@@ -87,7 +87,11 @@ func (r *responder) count(by transport, t wire.Type, rcode wire.Rcode, tree *zon
 	if r.counted == nil || r.counted.origin != origin {
 		r.counted = r.counts.of(origin)
 	}
-	r.counted.queries[by][typeSlot(t)][rcodeSlot(rcode)].Add(1)
+	r.counted.add(by, t, rcode)
+}
+
+func (z *zoneCounters) add(by transport, t wire.Type, rcode wire.Rcode) {
+	z.queries[by][typeSlot(t)][rcodeSlot(rcode)].Add(1)
 }
 
 // of are the counters of one zone.

@@ -111,7 +111,7 @@ func (r *responder) answerPacket(dst, packet []byte, from netip.AddrPort, by tra
 		return wire.AppendHeader(dst[:0], q, rcode)
 	case wire.Update:
 		if !r.takesUpdates || by == overHTTPS {
-			r.counts.count(by, 0, rcode)
+			r.count(by, 0, rcode, nil)
 			return wire.AppendHeader(dst[:0], q, rcode)
 		}
 		return r.examineUpdate(packet, by)

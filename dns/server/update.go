@@ -42,7 +42,7 @@ func (r *responder) examineUpdate(packet []byte, by transport) []byte {
 	var m dns.Msg
 	r.query.Type = wire.TypeSOA // for the statistics
 	refuse := func(rcode wire.Rcode) []byte {
-		r.counts.count(by, 0, rcode)
+		r.count(by, 0, rcode, nil)
 		return wire.AppendHeader(nil, &r.query, rcode)
 	}
 	if m.Unpack(packet) != nil || len(m.Question) != 1 || m.Question[0].Qtype != dns.TypeSOA {
@@ -93,7 +93,7 @@ func (s *Server) carryOut(p *pendingUpdate, counts *counters, by transport) []by
 	}
 	s.log.Info("DNS update", "zone", p.tree.Origin.String(), "key", p.signature.name,
 		"changes", len(p.message.Ns), "rcode", rcode.String())
-	counts.count(by, 0, rcode)
+	counts.of(p.tree.Origin).add(by, 0, rcode)
 	var reply dns.Msg
 	reply.SetRcode(p.message, int(rcode))
 	reply.SetTsig(p.signature.name, p.signature.algorithm, tsigFudge, s.now().Unix())
