@@ -10,7 +10,9 @@ import (
 	"time"
 
 	"github.com/go-logr/logr"
+	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -38,6 +40,7 @@ import (
 	"github.com/hanse-federation/hanse/federation/apply"
 	"github.com/hanse-federation/hanse/federation/claim"
 	"github.com/hanse-federation/hanse/federation/collect"
+	"github.com/hanse-federation/hanse/federation/convergence"
 	"github.com/hanse-federation/hanse/federation/expose"
 	"github.com/hanse-federation/hanse/federation/fleet"
 	"github.com/hanse-federation/hanse/federation/kindrule"
@@ -113,8 +116,10 @@ func New(ctx context.Context, c Config) (*Federation, error) {
 			DefaultTransform: cache.TransformStripManagedFields(), // nobody here reads them
 			NewInformer:      newInformer(c.Records),
 			ByObject: map[client.Object]cache.ByObject{
-				&corev1.Secret{}:    {Namespaces: map[string]cache.Config{v1alpha1.SystemNamespace: {}}},
-				&corev1.ConfigMap{}: {Namespaces: map[string]cache.Config{v1alpha1.SystemNamespace: {}}},
+				&corev1.Secret{}:             {Namespaces: map[string]cache.Config{v1alpha1.SystemNamespace: {}}},
+				&corev1.ConfigMap{}:          {Namespaces: map[string]cache.Config{v1alpha1.SystemNamespace: {}}},
+				&coordinationv1.Lease{}:      {Namespaces: map[string]cache.Config{convergence.Namespace: {}}},
+				&discoveryv1.EndpointSlice{}: {Label: expose.ImportedSlices()},
 			},
 		},
 	})
@@ -205,6 +210,7 @@ func (f *Federation) setUp(ctx context.Context) error {
 	f.rules.OnChange(collectSource.HandleKind)
 	f.ledger.Listen(collectSource.HandleLedger)
 	f.templates.Handle(f.rules.HandleTemplate) // before those who go by the rules
+	f.templates.Handle(exposer.HandleTemplate)
 	f.templates.Handle(scheduleSource.HandleTemplate)
 	f.templates.Handle(propagator.HandleTemplate)
 	f.templates.Handle(collectSource.HandleTemplate)
@@ -255,7 +261,7 @@ func (f *Federation) setUp(ctx context.Context) error {
 				return err
 			}
 		}
-		for _, part := range c.Leading {
+		for _, part := range append([]func(context.Context) error{exposer.Lead}, c.Leading...) {
 			if err := f.manager.Add(runnable{part, true}); err != nil {
 				return fmt.Errorf("adding a part: %w", err)
 			}

@@ -5,17 +5,20 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 
 	"github.com/hanse-federation/hanse/api/v1alpha1"
 	"github.com/hanse-federation/hanse/dns/zone"
+	"github.com/hanse-federation/hanse/federation/convergence"
 	"github.com/hanse-federation/hanse/federation/template"
 )
 
@@ -35,7 +38,19 @@ type world struct {
 	updates func(zone string) ([]zone.Record, error)
 	// servers are the addresses that the hub serves DNS on, for zones that name none.
 	servers []string
-	now     time.Time
+	// nameservers are the DNS servers of the hub, and what each answers from.
+	nameservers []convergence.Server
+	// annotated calls visit for the templates that may carry annotations of ExternalDNS.
+	annotated func(visit func(*unstructured.Unstructured))
+	// imported calls visit for the ServiceImports of the hub.
+	imported func(visit func(*unstructured.Unstructured))
+	// slices are the EndpointSlices of the hub that belong to ServiceImports.
+	slices []discoveryv1.EndpointSlice
+	// resolved are the addresses that the name of a load balancer stands for, as far as they are known.
+	resolved map[string][]netip.Addr
+	// probed are the verdicts of the hub's probes, by probeKey; nil where this replica does not probe.
+	probed map[string]v1alpha1.ProbeStatus
+	now    time.Time
 }
 
 // exposure is what is to be served of one GlobalService.
@@ -44,7 +59,8 @@ type exposure struct {
 	hostnames []string     // those that are served; absolute, with the closing dot
 	problem   error        // why it, or one of its names, is not served
 	service   zone.Service // without a name
-	reasons   map[string]string
+	findings  map[string]finding
+	behind    []string // templates
 }
 
 // plan is a snapshot in the making.
@@ -54,6 +70,9 @@ type plan struct {
 	problems  map[string]error   // by zone: why it is not served
 	faults    map[string]error   // by zone: what of it is not, while the rest is
 	signing   map[string]signing // by zone
+	networks  []zone.Network
+	// hosts are the names of load balancers whose addresses are needed.
+	hosts []string
 	// recheck is when time alone changes the plan; 0 means never.
 	recheck time.Duration
 }
@@ -83,6 +102,8 @@ func build(w world) plan {
 		p.lookAgain(recheck)
 		p.exposures = append(p.exposures, e)
 	}
+	p.networks = networksOf(w, p.faults)
+	ladders := laddersOf(w, p.exposures, owners)
 	for i := range w.zones {
 		z := zoneOf(w, &w.zones[i])
 		unsigned := p.complete(w, &w.zones[i], &z)
@@ -91,9 +112,16 @@ func build(w world) plan {
 				if in, ok := zoneFor(w.zones, hostname); ok && in.Name == w.zones[i].Name {
 					service := e.service
 					service.Name = hostname
+					if hostname == z.Origin {
+						service.Targets = p.flatten(w, service.Targets)
+					}
 					z.Services = append(z.Services, service)
 				}
 			}
+		}
+		z.Services = append(z.Services, ladders[w.zones[i].Name]...)
+		if w.zones[i].Name == clusterSetZone {
+			z.Records = append(z.Records, clusterSetRecords(w)...)
 		}
 		err := zone.Check(z)
 		if err != nil {
@@ -131,7 +159,7 @@ func (p *plan) complete(w world, from *v1alpha1.Zone, z *zone.Zone) (unsigned er
 	if len(from.Spec.Updates) > 0 {
 		faults[2] = addUpdates(w, from.Name, z)
 	}
-	if err := errors.Join(faults[:]...); err != nil {
+	if err := errors.Join(append(faults[:], p.faults[from.Name])...); err != nil {
 		p.faults[from.Name] = err
 	}
 	return unsigned
@@ -212,7 +240,7 @@ func (e *exposure) refuse(why error) {
 
 // zoneOf translates a Zone.
 func zoneOf(w world, z *v1alpha1.Zone) zone.Zone {
-	out := zone.Zone{Origin: absolute(z.Name), TTL: uint32(z.Spec.TTL)}
+	out := zone.Zone{Origin: absolute(z.Name), TTL: uint32(z.Spec.TTL), ClientSubnet: z.Spec.ClientSubnet}
 	if soa := z.Spec.SOA; soa != nil {
 		out.SOA = zone.SOA{
 			Mailbox: soa.Contact,
@@ -275,7 +303,7 @@ func defaultZone(zones []v1alpha1.Zone) (*v1alpha1.Zone, bool) {
 
 // expose works out one GlobalService.
 func expose(w world, gs *v1alpha1.GlobalService) (exposure, time.Duration) {
-	e := exposure{object: gs, reasons: map[string]string{}}
+	e := exposure{object: gs, findings: map[string]finding{}}
 	e.hostnames, e.problem = hostnamesOf(w.zones, gs)
 	minHealthy, err := strconv.Atoi(strings.TrimSuffix(cmp.Or(gs.Spec.MinHealthy, "50%"), "%"))
 	if err != nil {
@@ -292,9 +320,7 @@ func expose(w world, gs *v1alpha1.GlobalService) (exposure, time.Duration) {
 	if gs.Spec.Policy == "All" {
 		e.service.Policy, e.service.Answer = zone.Weighted, zone.All
 	}
-	var recheck time.Duration
-	e.service.Targets, e.service.Ports, recheck = targets(w, gs, e.reasons)
-	return e, recheck
+	return e, targets(w, gs, &e)
 }
 
 // hostnamesOf are the names that lie in a zone; the error says which do not.

@@ -9,10 +9,16 @@
 // A zone or a GlobalService that cannot be served says so in its status and takes nothing else down: a zone that was
 // served before stays as it was. A name that exists is never answered NXDOMAIN, whatever has become of its members.
 //
+// A member that is left is led away from first: nothing that answers lead to is taken from it before no answer that
+// somebody may keep names it, and never while it is the last one that works. The condition Drained and the status of
+// each member say how far that is; package propagate waits for it.
+//
 // # Considerations
 //
 // Health is folded from what is stored: ready replicas of the workloads behind a Service, whether it has an address,
-// and the contact to the member. A member out of contact keeps its last health for a while (staleAfter) and is then
+// the contact to the member, what an administrator wants, and the hub's probes. What only time or a network tells (how
+// long a member has been well again, what a probe or a name said) is found out by the replica that leads, and is in the
+// status for the others. A member out of contact keeps its last health for a while (staleAfter) and is then
 // unknown, not down: the answering rules leave it out only while enough others are healthy, since a hub that has lost
 // sight of its members knows nothing about their clients.
 //

@@ -4,13 +4,18 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"maps"
+	"net/netip"
 	"reflect"
 	"slices"
 	"strconv"
+	"strings"
 	"sync/atomic"
 	"time"
 
+	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -20,6 +25,7 @@ import (
 
 	"github.com/hanse-federation/hanse/api/v1alpha1"
 	"github.com/hanse-federation/hanse/dns/zone"
+	"github.com/hanse-federation/hanse/federation/convergence"
 	"github.com/hanse-federation/hanse/federation/template"
 )
 
@@ -48,18 +54,34 @@ type Config struct {
 type Exposer struct {
 	Config
 
-	kick    chan struct{}
-	newest  atomic.Int64 // the newest resource version heard of
-	serial  uint32
-	served  []zone.Zone
-	timer   *time.Timer
-	isFresh bool
+	kick     chan struct{}
+	prober   *prober
+	resolver *resolver
+	waits    atomic.Bool  // a drain waits for a DNS server
+	newest   atomic.Int64 // the newest resource version heard of
+	serial   uint32
+	served   []zone.Zone
+	networks []zone.Network
+	timer    *time.Timer
+	isFresh  bool
 	// published is when the last snapshot was.
 	published time.Time
 }
 
 // New prepares an Exposer.
-func New(c Config) *Exposer { return &Exposer{Config: c, kick: make(chan struct{}, 1)} }
+func New(c Config) *Exposer {
+	x := &Exposer{Config: c, kick: make(chan struct{}, 1)}
+	x.prober, x.resolver = newProber(x.Again, c.Now), newResolver(x.Again)
+	return x
+}
+
+// Lead does what only the replica that leads does besides writing status: it probes members, and looks up the names of
+// their load balancers, until the context ends.
+func (x *Exposer) Lead(ctx context.Context) error {
+	go x.resolver.run(ctx)
+	x.prober.run(ctx)
+	return nil
+}
 
 // coalesce is the least time between two snapshots.
 const coalesce = 50 * time.Millisecond
@@ -101,6 +123,7 @@ func (x *Exposer) watch(ctx context.Context) error {
 	for _, of := range []client.Object{
 		&v1alpha1.Zone{}, &v1alpha1.GlobalService{}, &v1alpha1.Distribution{}, &v1alpha1.Cluster{},
 		&corev1.Secret{}, &corev1.ConfigMap{}, // of the hub's own namespace
+		&discoveryv1.EndpointSlice{}, &coordinationv1.Lease{},
 	} {
 		informer, err := x.Cache.GetInformer(ctx, of)
 		if err != nil {
@@ -121,6 +144,14 @@ func (x *Exposer) watch(ctx context.Context) error {
 	return x.Templates.WaitForSync(ctx)
 }
 
+// HandleTemplate hears of templates that carry what DNS serves: annotations, or what other clusters export. What else a
+// template says comes to members first, and with their status back. It is a handler of template.Store.
+func (x *Exposer) HandleTemplate(e template.Event) {
+	if e.Ref.GroupKind() == importKind || isAnnotated(e.Old) || isAnnotated(e.New) {
+		x.Again()
+	}
+}
+
 // changed leaves out what we wrote ourselves.
 func (x *Exposer) changed(old, now any) {
 	switch before := old.(type) {
@@ -129,11 +160,20 @@ func (x *Exposer) changed(old, now any) {
 			return
 		}
 	case *v1alpha1.GlobalService:
-		if after, ok := now.(*v1alpha1.GlobalService); ok && before.Generation == after.Generation {
+		after, ok := now.(*v1alpha1.GlobalService)
+		if ok && before.Generation == after.Generation && sameMemory(before.Status, after.Status) {
 			return
 		}
 	}
 	x.heard(now)
+}
+
+// sameMemory tells that two statuses say the same of what is only known from there: how a member came to its health.
+func sameMemory(a, b v1alpha1.GlobalServiceStatus) bool {
+	return slices.EqualFunc(a.Clusters, b.Clusters, func(x, y v1alpha1.GlobalServiceCluster) bool {
+		return x.Name == y.Name && (x.Lost == nil) == (y.Lost == nil) && (x.Recovering == nil) == (y.Recovering == nil) &&
+			slices.Equal(x.Resolved, y.Resolved) && equality.Semantic.DeepEqual(x.Probe, y.Probe)
+	})
 }
 
 // Again looks again at everything, for instance because this replica leads now.
@@ -142,6 +182,12 @@ func (x *Exposer) Again() { x.heard(nil) }
 func (x *Exposer) heard(obj any) {
 	if gone, ok := obj.(toolscache.DeletedFinalStateUnknown); ok {
 		obj = gone.Obj
+	}
+	if _, isReport := obj.(*coordinationv1.Lease); isReport {
+		if x.waits.Load() {
+			x.Again()
+		}
+		return
 	}
 	if o, ok := obj.(client.Object); ok {
 		if version, err := strconv.ParseInt(o.GetResourceVersion(), 10, 64); err == nil {
@@ -171,16 +217,25 @@ func (x *Exposer) publish(ctx context.Context) {
 		x.timer.Reset(p.recheck)
 	}
 	zones := x.servable(p, w)
-	if !x.isFresh || !reflect.DeepEqual(zones, x.served) || x.copiesAge(zones) {
+	if !x.isFresh || !reflect.DeepEqual(zones, x.served) || !slices.Equal(p.networks, x.networks) || x.copiesAge(zones) {
 		serial := x.nextSerial(w, zones)
-		if err := x.Store.Set(zone.Config{Serial: serial, Seed: x.Seed, Secret: x.Secret, Zones: zones}); err != nil {
+		err := x.Store.Set(zone.Config{
+			Serial: serial, Seed: x.Seed, Secret: x.Secret, Zones: zones, Networks: p.networks,
+		})
+		if err != nil {
 			x.Logger.Error("publishing DNS", "serial", serial, "error", err)
 			return
 		}
-		x.serial, x.served, x.isFresh, x.published = serial, zones, true, w.now
+		x.serial, x.served, x.networks, x.isFresh, x.published = serial, zones, p.networks, true, w.now
 	}
-	if x.Leads() {
-		x.report(ctx, w, p)
+	if !x.Leads() {
+		return
+	}
+	x.prober.want(tasksOf(p))
+	x.resolver.want(p.hosts)
+	x.fulfil(ctx, w)
+	if next := x.report(ctx, w, p); next > 0 && (p.recheck == 0 || next < p.recheck) {
+		x.timer.Reset(next)
 	}
 }
 
@@ -271,6 +326,9 @@ func (x *Exposer) gather(ctx context.Context) (world, error) {
 	for i := range clusters.Items {
 		w.clusters[clusters.Items[i].Name] = &clusters.Items[i]
 	}
+	if err := x.gatherOthers(ctx, &w); err != nil {
+		return w, err
+	}
 	w.object = x.Templates.Get
 	w.secret = x.secretNamed(ctx)
 	w.updates = x.writtenInto(ctx)
@@ -293,10 +351,132 @@ func (x *Exposer) gather(ctx context.Context) (world, error) {
 	return w, nil
 }
 
-// report writes what is answered.
-func (x *Exposer) report(ctx context.Context, w world, p plan) {
+// gatherOthers reads what only some zones and policies need.
+func (x *Exposer) gatherOthers(ctx context.Context, w *world) error {
+	var leases coordinationv1.LeaseList
+	var endpoints discoveryv1.EndpointSliceList
+	for _, list := range []client.ObjectList{&leases, &endpoints} {
+		if err := x.Client.List(ctx, list, client.UnsafeDisableDeepCopy); err != nil {
+			return fmt.Errorf("listing %T: %w", list, err)
+		}
+	}
+	for i := range leases.Items {
+		if s, ok := convergence.ServerOf(&leases.Items[i]); ok {
+			w.nameservers = append(w.nameservers, s)
+		}
+	}
+	w.slices = endpoints.Items
+	w.resolved = resolvedBefore(w.services)
+	if x.Leads() {
+		w.probed = x.prober.verdicts()
+		maps.Copy(w.resolved, x.resolver.addresses())
+	}
+	w.annotated = func(visit func(*unstructured.Unstructured)) {
+		for _, kind := range exposedKinds {
+			x.Templates.Each(kind, "", func(obj *unstructured.Unstructured) bool {
+				if isAnnotated(obj) {
+					visit(obj)
+				}
+				return true
+			})
+		}
+	}
+	w.imported = func(visit func(*unstructured.Unstructured)) {
+		x.Templates.Each(importKind, "", func(obj *unstructured.Unstructured) bool { visit(obj); return true })
+	}
+	return nil
+}
+
+// resolvedBefore are the addresses of load balancers' names as they are stored.
+func resolvedBefore(services []v1alpha1.GlobalService) map[string][]netip.Addr {
+	known := map[string][]netip.Addr{}
+	for i := range services {
+		for _, c := range services[i].Status.Clusters {
+			for _, host := range c.Addresses {
+				if _, err := netip.ParseAddr(host); err != nil && len(c.Resolved) > 0 {
+					known[host] = addresses(c.Resolved)
+				}
+			}
+		}
+	}
+	return known
+}
+
+// fulfil makes the GlobalServices that annotations ask for, and removes those that none asks for any more.
+func (x *Exposer) fulfil(ctx context.Context, w world) {
+	wanted := map[client.ObjectKey]bool{}
+	for _, one := range wishes(w) {
+		wanted[client.ObjectKey{Namespace: one.namespace, Name: one.name}] = true
+		if err := x.grant(ctx, w, one); err != nil && ctx.Err() == nil {
+			x.Logger.Warn("making the GlobalService that annotations ask for",
+				"of", one.kind+"/"+one.owner.GetName(), "namespace", one.namespace, "error", err)
+		}
+	}
+	for i := range w.services {
+		gs := &w.services[i]
+		if _, ours := gs.Labels[fromAnnotations]; ours && !wanted[client.ObjectKeyFromObject(gs)] {
+			if err := client.IgnoreNotFound(x.Client.Delete(ctx, gs)); err != nil && ctx.Err() == nil {
+				x.Logger.Warn("removing a GlobalService that no annotation asks for",
+					"name", gs.Name, "namespace", gs.Namespace, "error", err)
+			}
+		}
+	}
+}
+
+// grant makes one wish come true: of the spec only what the annotations say is touched.
+func (x *Exposer) grant(ctx context.Context, w world, one wish) error {
+	for i := range w.services {
+		gs := &w.services[i]
+		if gs.Namespace != one.namespace || gs.Name != one.name {
+			continue
+		}
+		changed := gs.DeepCopy()
+		spec := &changed.Spec
+		spec.Hostnames, spec.Service, spec.Ingress = one.spec.Hostnames, one.spec.Service, one.spec.Ingress
+		spec.Gateway, spec.Addresses = one.spec.Gateway, one.spec.Addresses
+		if one.spec.TTL != 0 {
+			spec.TTL = one.spec.TTL
+		}
+		if equality.Semantic.DeepEqual(gs.Spec, *spec) {
+			return nil
+		}
+		return x.Client.Update(ctx, changed)
+	}
+	made := &v1alpha1.GlobalService{Spec: one.spec}
+	made.Namespace, made.Name = one.namespace, one.name
+	made.Labels = map[string]string{fromAnnotations: strings.ToLower(one.kind)}
+	return client.IgnoreAlreadyExists(x.Client.Create(ctx, made))
+}
+
+// exposedKinds may carry annotations of ExternalDNS.
+var exposedKinds = []schema.GroupKind{
+	{Kind: "Service"},
+	{Group: "networking.k8s.io", Kind: "Ingress"},
+	{Group: "gateway.networking.k8s.io", Kind: "Gateway"},
+}
+
+// isAnnotated tells that a template may ask for names.
+func isAnnotated(obj *unstructured.Unstructured) bool {
+	if obj == nil || !slices.Contains(exposedKinds, obj.GroupVersionKind().GroupKind()) {
+		return false
+	}
+	for key := range obj.GetAnnotations() {
+		for _, prefix := range externalDNS {
+			if strings.HasPrefix(key, prefix) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// report writes what is answered. It returns when to look again, 0 is never.
+func (x *Exposer) report(ctx context.Context, w world, p plan) time.Duration {
+	var next soonest
+	defer func() { x.waits.Store(next.after > 0) }()
 	for _, e := range p.exposures {
-		status := serviceStatus(e, x.serial, w.now)
+		status := serviceStatus(w, e, x.serial)
+		next.in(nextDrain(&status, w.now))
 		if equality.Semantic.DeepEqual(e.object.Status, status) {
 			continue
 		}
@@ -314,6 +494,7 @@ func (x *Exposer) report(ctx context.Context, w world, p plan) {
 		changed.Status = status
 		x.write(ctx, changed)
 	}
+	return next.after
 }
 
 // write tries once: what did not get through is written with the next change.

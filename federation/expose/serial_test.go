@@ -83,8 +83,9 @@ func TestVersionOfStatus(t *testing.T) {
 		}
 	}
 	status := func(serial uint32) v1alpha1.GlobalServiceStatus {
-		e := build(s.world()).exposures[0]
-		s.services["web"].Status = serviceStatus(e, serial, s.now)
+		w := s.world()
+		e := build(w).exposures[0]
+		s.services["web"].Status = serviceStatus(w, e, serial)
 		return s.services["web"].Status
 	}
 	if got := status(7).Version; got != 7 {

@@ -20,13 +20,15 @@ import (
 )
 
 // serviceStatus is what is answered of a GlobalService.
-func serviceStatus(e exposure, serial uint32, now time.Time) v1alpha1.GlobalServiceStatus {
-	gs := e.object
+func serviceStatus(w world, e exposure, serial uint32) v1alpha1.GlobalServiceStatus {
+	gs, now := e.object, w.now
 	status := v1alpha1.GlobalServiceStatus{
 		ObservedGeneration: gs.Generation,
 		Conditions:         slices.Clone(gs.Status.Conditions),
 		Version:            gs.Status.Version,
+		Behind:             e.behind,
 	}
+	status.TTL, status.TTLUntil = keptTTL(gs, now)
 	for _, hostname := range e.hostnames {
 		status.Hostnames = append(status.Hostnames, strings.TrimSuffix(hostname, "."))
 	}
@@ -41,8 +43,11 @@ func serviceStatus(e exposure, serial uint32, now time.Time) v1alpha1.GlobalServ
 			Weight: int64(t.Weight),
 			Share:  fmt.Sprintf("%.1f%%", 100*percent),
 			Health: healthName(t.State),
-			Reason: e.reasons[t.Cluster],
+			Reason: e.findings[t.Cluster].reason,
 		}
+		f := e.findings[t.Cluster]
+		cluster.Lost, cluster.Recovering, cluster.Resolved, cluster.Probe = f.lost, f.recovering, f.resolved, f.probe
+		cluster.Drain = drain(w, gs, t.Cluster, f, serial, status.TTL)
 		for _, a := range t.Addresses {
 			cluster.Addresses = append(cluster.Addresses, a.String())
 		}
@@ -79,6 +84,11 @@ func serviceStatus(e exposure, serial uint32, now time.Time) v1alpha1.GlobalServ
 	}
 	set(v1alpha1.ConditionFailOpen, selection.FailOpen, map[bool]string{true: "TooFewHealthy", false: "Healthy"}[selection.FailOpen],
 		failOpen)
+	if isDone, message, ok := drained(&status); ok {
+		set(v1alpha1.ConditionDrained, isDone, map[bool]string{true: "Drained", false: "Draining"}[isDone], message)
+	} else {
+		meta.RemoveStatusCondition(&status.Conditions, v1alpha1.ConditionDrained)
+	}
 	if !sameAnswers(gs.Status, status) {
 		status.Version = int64(serial)
 	}

@@ -3,11 +3,16 @@ package expose
 import (
 	"errors"
 	"fmt"
+	"maps"
+	"net/netip"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -15,6 +20,7 @@ import (
 
 	"github.com/hanse-federation/hanse/api/v1alpha1"
 	"github.com/hanse-federation/hanse/dns/zone"
+	"github.com/hanse-federation/hanse/federation/convergence"
 	"github.com/hanse-federation/hanse/federation/keyring"
 	"github.com/hanse-federation/hanse/federation/template"
 	"github.com/hanse-federation/hanse/placement/story"
@@ -36,6 +42,11 @@ type stage struct {
 	distributions map[template.Ref]*v1alpha1.Distribution
 	secrets       map[string]*corev1.Secret
 	updates       []zone.Record
+	nameservers   map[string]convergence.Server
+	probed        map[string]v1alpha1.ProbeStatus
+	resolved      map[string][]netip.Addr
+	slices        []discoveryv1.EndpointSlice
+	tellsLadders  bool
 	exposer       Exposer
 }
 
@@ -48,11 +59,32 @@ func newStage() *stage {
 		objects:       map[template.Ref]*unstructured.Unstructured{},
 		distributions: map[template.Ref]*v1alpha1.Distribution{},
 		secrets:       map[string]*corev1.Secret{},
+		nameservers:   map[string]convergence.Server{},
+		probed:        map[string]v1alpha1.ProbeStatus{},
+		resolved:      map[string][]netip.Addr{},
 	}
 }
 
 func (s *stage) world() world {
-	w := world{clusters: s.clusters, servers: []string{"192.0.2.53"}, now: s.now}
+	w := world{clusters: s.clusters, servers: []string{"192.0.2.53"}, now: s.now, probed: s.probed, resolved: s.resolved,
+		slices: s.slices}
+	for _, name := range slices.Sorted(maps.Keys(s.nameservers)) {
+		w.nameservers = append(w.nameservers, s.nameservers[name])
+	}
+	w.annotated = func(visit func(*unstructured.Unstructured)) {
+		for _, obj := range s.objects {
+			if isAnnotated(obj) {
+				visit(obj)
+			}
+		}
+	}
+	w.imported = func(visit func(*unstructured.Unstructured)) {
+		for _, obj := range s.objects {
+			if obj.GetKind() == "ServiceImport" {
+				visit(obj)
+			}
+		}
+	}
 	for _, z := range s.zones {
 		w.zones = append(w.zones, *z)
 	}
@@ -115,6 +147,34 @@ func (s *stage) Obey(line string) error {
 			return err
 		}
 		d.Spec.Leaving = append(d.Spec.Leaving, words[2])
+		d.Spec.Clusters = slices.DeleteFunc(d.Spec.Clusters, func(c v1alpha1.DistributionCluster) bool {
+			return c.Name == words[2]
+		})
+	case "stays": // object, member: the decision is taken back
+		d, err := s.distribution(words[1])
+		if err != nil {
+			return err
+		}
+		d.Spec.Leaving = nil
+		d.Spec.Clusters = append(d.Spec.Clusters, v1alpha1.DistributionCluster{Name: words[2]})
+	case "server": // a DNS server, and the serial that it answers from
+		serial, err := strconv.ParseUint(words[2], 10, 32)
+		s.nameservers[words[1]] = convergence.Server{
+			Name: words[1], Serial: uint32(serial), Renewed: s.now, IsRunning: true,
+		}
+		return err
+	case "probed": // service, member, ok or what is wrong
+		s.probed["shop/"+words[1]+"/"+words[2]] = v1alpha1.ProbeStatus{Healthy: words[3] == "ok", Message: words[3]}
+	case "resolves": // name of a load balancer, addresses
+		s.resolved[words[1]] = addresses(words[2:])
+	case "ladders": // tell of the names that stand for one cluster or region
+		s.tellsLadders = true
+	case "slice": // an EndpointSlice
+		var slice discoveryv1.EndpointSlice
+		err := yaml.UnmarshalStrict([]byte(rest), &slice)
+		slice.Namespace = "shop"
+		s.slices = append(s.slices, slice)
+		return err
 	case "secret": // name and fields
 		s.secrets[words[1]] = &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: "hanse-system", Name: words[1]}, Data: map[string][]byte{}}
 		for _, word := range words[2:] {
@@ -150,6 +210,8 @@ func (s *stage) cluster(name string, words []string) error {
 			c.Spec.Zones = append(c.Spec.Zones, value)
 		case "lost":
 			ready.Status = "False"
+		case "drained":
+			c.Spec.Taints = []v1alpha1.Taint{{Key: drainTaint, Effect: "NoExecute"}}
 		default:
 			return errors.New("unknown setting " + word)
 		}
@@ -233,6 +295,10 @@ func (s *stage) running(kindName string, words []string) error {
 		}
 		o := outcome(d, name)
 		o.Ready, o.Desired = &ready, &desired
+		isDecided := slices.ContainsFunc(d.Spec.Clusters, func(c v1alpha1.DistributionCluster) bool { return c.Name == name })
+		if !isDecided && !slices.Contains(d.Spec.Leaving, name) {
+			d.Spec.Clusters = append(d.Spec.Clusters, v1alpha1.DistributionCluster{Name: name})
+		}
 	}
 	return nil
 }
@@ -244,7 +310,14 @@ func (s *stage) Tell(*testing.T) string {
 	s.exposer.served = s.exposer.servable(p, w)
 	var b strings.Builder
 	for _, z := range s.exposer.served {
+		if !s.tellsLadders {
+			z.Services = slices.DeleteFunc(slices.Clone(z.Services), func(s zone.Service) bool { return s.Home != zone.Home{} })
+		}
 		tellZone(&b, z)
+	}
+	for _, one := range wishes(w) {
+		fmt.Fprintf(&b, "wants GlobalService %s: %s%s%s %v ttl %d %v\n", one.name, one.spec.Service, one.spec.Ingress,
+			one.spec.Gateway, one.spec.Hostnames, one.spec.TTL, one.spec.Addresses)
 	}
 	for _, z := range w.zones {
 		if problem := p.problems[z.Name]; problem != nil {
@@ -258,7 +331,7 @@ func (s *stage) Tell(*testing.T) string {
 		}
 	}
 	for _, e := range p.exposures {
-		status := serviceStatus(e, 7, s.now)
+		status := serviceStatus(w, e, 7)
 		s.services[e.object.Name].Status = status
 		fmt.Fprintf(&b, "%s: %s", e.object.Name, status.Summary)
 		for _, c := range status.Conditions {
@@ -269,7 +342,15 @@ func (s *stage) Tell(*testing.T) string {
 		b.WriteString("\n")
 		for _, c := range status.Clusters {
 			fmt.Fprintf(&b, "  %s: %s, %s (%s)\n", c.Name, c.Share, c.Health, c.Reason)
+			if c.Drain != nil {
+				fmt.Fprintf(&b, "    drain: done %t, %s\n", c.Drain.Done, c.Drain.Message)
+			}
 		}
+	}
+	for _, e := range p.exposures {
+		recheck := soonest{p.recheck}
+		recheck.in(nextDrain(&s.services[e.object.Name].Status, s.now))
+		p.recheck = recheck.after
 	}
 	if p.recheck > 0 {
 		fmt.Fprintf(&b, "looks again after %s\n", p.recheck)
@@ -294,6 +375,10 @@ func tellZone(b *strings.Builder, z zone.Zone) {
 		fmt.Fprintf(b, "%s in %s", svc.Name, z.Origin)
 		if svc.Policy != zone.Weighted || svc.Answer != zone.Staircase {
 			fmt.Fprintf(b, " %s %s", svc.Policy, svc.Answer)
+		}
+		if svc.Home != (zone.Home{}) {
+			fmt.Fprintf(b, " first %s then %s\n", svc.Home.Cluster, svc.Home.Region)
+			continue
 		}
 		for _, t := range svc.Targets {
 			fmt.Fprintf(b, ", %s", t.Cluster)

@@ -2,7 +2,6 @@ package expose
 
 import (
 	"encoding/json"
-	"fmt"
 	"net/netip"
 	"slices"
 	"strings"
@@ -27,36 +26,53 @@ type endpoint struct {
 	cluster   string
 	addresses []netip.Addr
 	hostname  string
+	isLeft    bool // the decision is that what is exposed leaves the member
 }
 
 // targets works out where a GlobalService can be reached, in the order of the members' names.
-func targets(w world, gs *v1alpha1.GlobalService, reasons map[string]string) ([]zone.Target, []zone.Port, time.Duration) {
+func targets(w world, gs *v1alpha1.GlobalService, e *exposure) time.Duration {
 	endpoints, exposed, ports := endpointsOf(w, gs)
 	load := loadOf(w, gs, exposed)
-	var recheck time.Duration
-	var all []zone.Target
-	for _, e := range endpoints {
-		t := zone.Target{Cluster: e.cluster, Addresses: e.addresses, Hostname: e.hostname}
-		contact, again := contactOf(w, gs, e.cluster)
-		if again > 0 && (recheck == 0 || again < recheck) {
-			recheck = again
+	recheck := soonest{}
+	findings := make([]finding, len(endpoints))
+	for i := range endpoints {
+		findings[i] = examine(w, gs, load, &endpoints[i], &recheck)
+	}
+	leave(findings)
+	for i, f := range findings {
+		at := &endpoints[i]
+		t := zone.Target{
+			Cluster: at.cluster, Addresses: at.addresses, Hostname: at.hostname, State: f.state,
+			Weight: uint32(min(f.weight, int64(maxWeight))),
 		}
-		if c := w.clusters[e.cluster]; c != nil {
+		if c := w.clusters[at.cluster]; c != nil {
 			t.Region = c.Spec.Region
 			if len(c.Spec.Zones) > 0 {
 				t.Zone = c.Spec.Zones[0]
 			}
+			t.Location = locationOf(c)
 		}
 		for _, tier := range gs.Spec.Tiers {
-			if tier.Cluster == e.cluster {
+			if tier.Cluster == at.cluster {
 				t.Tier = uint16(tier.Tier)
 			}
 		}
-		t.Weight, t.State, reasons[e.cluster] = judge(gs, load, e, contact)
-		all = append(all, t)
+		e.service.Targets = append(e.service.Targets, t)
+		e.findings[at.cluster] = f
 	}
-	scaleWeights(all)
-	return all, ports, recheck
+	scaleWeights(e.service.Targets)
+	e.service.Ports = ports
+	e.behind = behind(w, gs, load)
+	return recheck.after
+}
+
+// soonest is the shortest of some times; 0 means never.
+type soonest struct{ after time.Duration }
+
+func (s *soonest) in(d time.Duration) {
+	if d > 0 && (s.after == 0 || d < s.after) {
+		s.after = d
+	}
 }
 
 // load is what stands behind an exposed object: the replicas of its workloads in each member.
@@ -64,6 +80,10 @@ type load struct {
 	isKnown bool
 	ready   map[string]int64
 	desired map[string]int64
+	// stays has the members that are to go on running some of it, as decided.
+	stays map[string]bool
+	// behind are the templates: the workloads, and what goes where they go.
+	behind []string
 }
 
 // contact is how the hub stands to a member.
@@ -97,30 +117,6 @@ func contactOf(w world, gs *v1alpha1.GlobalService, name string) (contact, time.
 		return justLost, stale - since
 	}
 	return lost, 0
-}
-
-// judge gives a member its weight and state, with the reason for people.
-func judge(gs *v1alpha1.GlobalService, l load, e endpoint, c contact) (uint32, zone.State, string) {
-	weight := weightOf(gs, l, e.cluster)
-	state, reason := zone.Healthy, "ready"
-	switch {
-	case c == gone:
-		return 0, zone.Unhealthy, "the cluster is not a member any more"
-	case len(e.addresses) == 0 && e.hostname == "":
-		state, reason = zone.Unhealthy, "has no address"
-	case l.isKnown && l.ready[e.cluster] == 0 && l.desired[e.cluster] > 0:
-		state, reason = zone.Unhealthy, fmt.Sprintf("0 of %d replicas are ready", l.desired[e.cluster])
-		weight = max(weight, fallbackWeight(gs, l, e.cluster))
-	case l.isKnown && l.desired[e.cluster] == 0:
-		state, reason = zone.Draining, "has no replicas"
-	case c == lost:
-		state, reason = zone.Unknown, "out of contact"
-	case c == justLost:
-		reason = "out of contact, keeps its last health for now"
-	case l.isKnown:
-		reason = fmt.Sprintf("%d of %d replicas are ready", l.ready[e.cluster], l.desired[e.cluster])
-	}
-	return uint32(min(weight, int64(maxWeight))), state, reason
 }
 
 // weightOf is a member's weight before scaling.
@@ -178,15 +174,7 @@ func endpointsOf(w world, gs *v1alpha1.GlobalService) ([]endpoint, *unstructured
 		sortEndpoints(given)
 		return given, nil, nil
 	}
-	ref := template.Ref{Namespace: gs.Namespace}
-	switch {
-	case gs.Spec.Service != "":
-		ref.Kind, ref.Name = "Service", gs.Spec.Service
-	case gs.Spec.Ingress != "":
-		ref.Group, ref.Kind, ref.Name = "networking.k8s.io", "Ingress", gs.Spec.Ingress
-	default:
-		ref.Group, ref.Kind, ref.Name = "gateway.networking.k8s.io", "Gateway", gs.Spec.Gateway
-	}
+	ref := exposedBy(gs)
 	obj, ok := w.object(ref)
 	d := w.distribution(ref)
 	if !ok || d == nil {
@@ -194,10 +182,10 @@ func endpointsOf(w world, gs *v1alpha1.GlobalService) ([]endpoint, *unstructured
 	}
 	var found []endpoint
 	for _, o := range d.Status.Clusters {
-		if slices.Contains(d.Spec.Leaving, o.Name) {
+		if o.Verdict == "Deleted" {
 			continue
 		}
-		e := endpoint{cluster: o.Name}
+		e := endpoint{cluster: o.Name, isLeft: slices.Contains(d.Spec.Leaving, o.Name)}
 		if o.Status != nil {
 			e.addresses, e.hostname = reachedAt(o.Status.Raw)
 		}
@@ -208,6 +196,43 @@ func endpointsOf(w world, gs *v1alpha1.GlobalService) ([]endpoint, *unstructured
 		return found, obj, nil
 	}
 	return found, obj, portsOf(obj)
+}
+
+// exposedBy names the template that a GlobalService exposes; the zero Ref if its addresses are given by hand.
+func exposedBy(gs *v1alpha1.GlobalService) template.Ref {
+	ref := template.Ref{Namespace: gs.Namespace}
+	switch {
+	case gs.Spec.Service != "":
+		ref.Kind, ref.Name = "Service", gs.Spec.Service
+	case gs.Spec.Ingress != "":
+		ref.Group, ref.Kind, ref.Name = "networking.k8s.io", "Ingress", gs.Spec.Ingress
+	case gs.Spec.Gateway != "":
+		ref.Group, ref.Kind, ref.Name = "gateway.networking.k8s.io", "Gateway", gs.Spec.Gateway
+	default:
+		return template.Ref{}
+	}
+	return ref
+}
+
+// behind are the templates that answers lead to, sorted.
+func behind(w world, gs *v1alpha1.GlobalService, l load) []string {
+	all := slices.Clone(l.behind)
+	if ref := exposedBy(gs); ref != (template.Ref{}) {
+		all = append(all, ref.String())
+		if d := w.distribution(ref); d != nil {
+			all = append(all, d.Spec.FollowedBy...)
+		}
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
+// locationOf is where a member is, if that is known.
+func locationOf(c *v1alpha1.Cluster) *zone.Location {
+	if c.Spec.Location == nil {
+		return nil
+	}
+	return &zone.Location{Latitude: c.Spec.Location.Latitude, Longitude: c.Spec.Location.Longitude}
 }
 
 func sortEndpoints(all []endpoint) {
@@ -256,7 +281,7 @@ func addresses(texts []string) []netip.Addr {
 
 // loadOf adds up the workloads behind a GlobalService: the one it names, or those that its Service selects.
 func loadOf(w world, gs *v1alpha1.GlobalService, exposed *unstructured.Unstructured) load {
-	l := load{ready: map[string]int64{}, desired: map[string]int64{}}
+	l := load{ready: map[string]int64{}, desired: map[string]int64{}, stays: map[string]bool{}}
 	var matches func(*unstructured.Unstructured) bool
 	switch {
 	case gs.Spec.Workload != "":
@@ -282,6 +307,10 @@ func loadOf(w world, gs *v1alpha1.GlobalService, exposed *unstructured.Unstructu
 		}
 		if d := w.distribution(template.RefOf(obj)); d != nil {
 			l.isKnown = true
+			l.behind = append(append(l.behind, template.RefOf(obj).String()), d.Spec.FollowedBy...)
+			for _, c := range d.Spec.Clusters {
+				l.stays[c.Name] = l.stays[c.Name] || ptr.Deref(c.Replicas, 1) > 0
+			}
 			for _, o := range d.Status.Clusters {
 				l.ready[o.Name] += ptr.Deref(o.Ready, 0)
 				l.desired[o.Name] += ptr.Deref(o.Desired, 0)

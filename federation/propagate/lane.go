@@ -159,6 +159,8 @@ func (l *lane) bring(ctx context.Context, f facts) reconcile.Result {
 		return reconcile.Result{} // looked at again when the member is ready
 	case spec.ReportOnly:
 		return l.foresee(ctx, f, rendered)
+	case l.isEmptied(f) && l.stays(ctx, f):
+		return reconcile.Result{RequeueAfter: lingerWait}
 	case isApplied && spec.Drift == v1alpha1.DriftReport:
 		if told := l.tellDrift(ctx, f, rendered); told {
 			return reconcile.Result{}
@@ -291,6 +293,8 @@ func (l *lane) remove(ctx context.Context, f facts) reconcile.Result {
 		l.record(f, l.held(f, "Pending", ledger.ReasonReportOnly,
 			"the copy would be removed; it is when the placement no longer only reports"))
 		return reconcile.Result{}
+	case f.template != nil && l.stays(ctx, f):
+		return reconcile.Result{RequeueAfter: lingerWait}
 	case !l.member.State().IsReady():
 		l.record(f, l.held(f, "Pending", "MemberNotReady", "the copy is removed when the member can be reached again"))
 		return reconcile.Result{}

@@ -148,6 +148,9 @@ func (p *Propagator) Watch(ctx context.Context) error {
 	if !toolscache.WaitForCacheSync(ctx.Done(), registration.HasSynced) {
 		return fmt.Errorf("reading distributions: %w", context.Cause(ctx))
 	}
+	if _, err := p.Cache.GetInformer(ctx, &v1alpha1.GlobalService{}); err != nil {
+		return fmt.Errorf("watching global services: %w", err)
+	}
 	clusters, err := p.Cache.GetInformer(ctx, &v1alpha1.Cluster{})
 	if err != nil {
 		return fmt.Errorf("watching clusters: %w", err)

@@ -1,0 +1,137 @@
+package expose
+
+import (
+	"net/netip"
+	"strconv"
+	"strings"
+	"time"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/hanse-federation/hanse/api/v1alpha1"
+	"github.com/hanse-federation/hanse/federation/template"
+)
+
+// externalDNS are the prefixes of ExternalDNS's annotations: its own since May 2026, and the one before. The first that
+// has a hostname counts, the other is not looked at then.
+var externalDNS = []string{"external-dns.kubernetes.io/", "external-dns.alpha.kubernetes.io/"}
+
+// fromAnnotations marks a GlobalService that was made for annotations of a template; its value names the kind.
+const fromAnnotations = v1alpha1.Prefix + "from-annotations"
+
+// wishOf is the GlobalService that the annotations of a template ask for; false: they ask for none, or for names in no
+// zone of the hub, which are somebody else's to serve.
+func wishOf(w world, obj *unstructured.Unstructured) (v1alpha1.GlobalServiceSpec, bool) {
+	var spec v1alpha1.GlobalServiceSpec
+	annotations := obj.GetAnnotations()
+	for _, prefix := range externalDNS {
+		get := func(key string) string { return strings.TrimSpace(annotations[prefix+key]) }
+		names := split(get("hostname") + "," + get("internal-hostname"))
+		if len(names) == 0 {
+			continue
+		}
+		if controller := get("controller"); controller != "" && controller != "dns-controller" {
+			return spec, false
+		}
+		for _, name := range names {
+			if _, ok := zoneFor(w.zones, absolute(name)); ok {
+				spec.Hostnames = append(spec.Hostnames, strings.TrimSuffix(strings.ToLower(name), "."))
+			}
+		}
+		spec.TTL = ttlOf(get("ttl"))
+		if targets := split(get("target")); len(targets) > 0 {
+			spec.Addresses = []v1alpha1.ClusterAddresses{given(targets)}
+		}
+		break
+	}
+	if len(spec.Hostnames) == 0 || obj.GetDeletionTimestamp() != nil {
+		return spec, false
+	}
+	if spec.Addresses == nil {
+		switch obj.GetKind() {
+		case "Service":
+			spec.Service = obj.GetName()
+		case "Ingress":
+			spec.Ingress = obj.GetName()
+		default:
+			spec.Gateway = obj.GetName()
+		}
+	}
+	return spec, true
+}
+
+// split reads a list with commas, without what is empty or there twice.
+func split(list string) []string {
+	var all []string
+	seen := map[string]bool{}
+	for _, entry := range strings.Split(list, ",") {
+		if entry = strings.TrimSpace(entry); entry != "" && !seen[entry] {
+			seen[entry] = true
+			all = append(all, entry)
+		}
+	}
+	return all
+}
+
+// ttlOf reads seconds or a duration; 0, the default, for anything else.
+func ttlOf(text string) int32 {
+	seconds, err := strconv.ParseInt(text, 10, 32)
+	if err != nil {
+		d, err := time.ParseDuration(text)
+		if err != nil {
+			return 0
+		}
+		seconds = int64(d / time.Second)
+	}
+	return int32(max(0, min(seconds, 86400)))
+}
+
+// given are targets that the annotation names instead of what the members have: IPs, or one host name.
+func given(targets []string) v1alpha1.ClusterAddresses {
+	a := v1alpha1.ClusterAddresses{Cluster: "target"}
+	for _, target := range targets {
+		if _, err := netip.ParseAddr(target); err == nil {
+			a.IPs = append(a.IPs, target)
+		} else if a.Hostname == "" {
+			a.Hostname = target
+		}
+	}
+	return a
+}
+
+// wish is a GlobalService that annotations ask for.
+type wish struct {
+	namespace, name, kind string
+	spec                  v1alpha1.GlobalServiceSpec
+	owner                 *unstructured.Unstructured
+}
+
+// wishes are all of them. What a GlobalService of a user exposes already is left to that.
+func wishes(w world) []wish {
+	type key struct{ namespace, name string }
+	taken := map[key]bool{}
+	exposed := map[string]bool{}
+	for i := range w.services {
+		gs := &w.services[i]
+		if _, ours := gs.Labels[fromAnnotations]; !ours {
+			taken[key{gs.Namespace, gs.Name}] = true
+			exposed[exposedBy(gs).String()] = true
+		}
+	}
+	var all []wish
+	w.annotated(func(obj *unstructured.Unstructured) {
+		spec, ok := wishOf(w, obj)
+		if !ok || exposed[template.RefOf(obj).String()] {
+			return
+		}
+		one := wish{namespace: obj.GetNamespace(), name: obj.GetName(), kind: obj.GetKind(), spec: spec, owner: obj}
+		if taken[key{one.namespace, one.name}] {
+			one.name += "-" + strings.ToLower(one.kind)
+		}
+		if k := (key{one.namespace, one.name}); !taken[k] {
+			taken[k] = true
+			all = append(all, one)
+		}
+	})
+	return all
+}
