@@ -7,5 +7,6 @@
 // them may be killed at any time and the rest goes on.
 //
 // On a hub of several replicas the reconcilers run where the Lease hanse-system/hanse-controllers is held. What every
-// replica needs to serve (placements for admission, Distributions for columns, DNS) runs on all.
+// replica needs to serve (placements for admission, Distributions for columns, DNS, the way into the members) runs on
+// all.
 package federation

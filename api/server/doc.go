@@ -4,6 +4,7 @@
 //
 //   - [New] joins stores, handlers and filters, seeds namespaces and CRDs and waits until all caches are filled.
 //   - [Server.Run] serves a listener until its context ends, and drains.
+//   - /clusters/<name>/… is authorized as the resource clusters/proxy and handed to [Config.Members].
 //   - [Server.Loopback] is a client of the same API inside the process, for the hub's controllers.
 //
 // routes.go is the whole route table; kinds.go and the embedded zz_ files say which native kinds there are; our kinds

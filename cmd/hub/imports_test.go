@@ -68,7 +68,7 @@ var rules = []rule{
 		from: []string{"./federation/..."}, directly: true,
 		not: []string{"./api/server", "./api/storage", "./api/access", "./api/native", "go.etcd.io/..."}},
 	{why: "what talks to one member knows of no placement and no other member",
-		from: []string{"./federation/member", "./federation/apply", "./federation/enroll"},
+		from: []string{"./federation/member", "./federation/apply", "./federation/enroll", "./federation/relay"},
 		not:  append([]string{"./placement", "./dns/..."}, reconcilers...)},
 	{why: "reconcilers never call one another; what two need goes down into a package with a name of its own",
 		from: reconcilers, not: reconcilers},
