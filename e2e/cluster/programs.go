@@ -39,15 +39,13 @@ const (
 
 // FindPrograms finds the programs of a control plane on this machine and
 // builds what is not there, telling of its progress on the writer. Only one
-// process builds at a time, others wait for it. The version is a release of Kubernetes, such as v1.36.3; empty means the
+// process builds a program, others wait for it. The version is a release of Kubernetes, such as v1.36.3; empty means the
 // one that E2E_K8S_VERSION names, or else the installed one, or else that of e2e/go.mod.
 func FindPrograms(ctx context.Context, progress io.Writer, version string) (Programs, error) {
-	b, unlock, err := newBuilder(ctx, progress)
+	b, err := newBuilder(progress)
 	if err != nil {
 		return Programs{}, err
 	}
-	defer unlock()
-
 	var p Programs
 	if err := b.kubernetes(ctx, version, &p); err != nil {
 		return Programs{}, err
@@ -70,20 +68,18 @@ func FindTool(ctx context.Context, progress io.Writer, name, module, version, pk
 	if path := findInstalled(name); path != "" {
 		return path, nil
 	}
-	b, unlock, err := newBuilder(ctx, progress)
+	b, err := newBuilder(progress)
 	if err != nil {
 		return "", err
 	}
-	defer unlock()
 	file := filepath.Join(b.bin, name+"-"+version)
-	if exists(file) {
-		return file, nil
-	}
-	dir, err := b.newModule(name+"-"+version, module, version)
-	if err != nil {
-		return "", fmt.Errorf("setting up a module for %s %s: %w", name, version, err)
-	}
-	return file, b.build(ctx, name+" "+version, dir, pkg, file, "")
+	return file, b.once(ctx, file, func() error {
+		dir, err := b.newModule(name+"-"+version, module, version)
+		if err != nil {
+			return fmt.Errorf("setting up a module for %s %s: %w", name, version, err)
+		}
+		return b.build(ctx, name+" "+version, dir, pkg, file, "")
+	})
 }
 
 // folderOfE2E is the root of this module: the source is at hand, because all
@@ -108,9 +104,9 @@ func findInstalled(name string) string {
 	return path
 }
 
-// lockFolder waits until no other process holds the folder's lock.
-func lockFolder(ctx context.Context, dir string) (unlock func(), err error) {
-	f, err := os.OpenFile(filepath.Join(dir, ".lock"), os.O_CREATE|os.O_RDWR, 0o644)
+// lock waits until no other process holds the lock that goes with a file.
+func lock(ctx context.Context, file string) (unlock func(), err error) {
+	f, err := os.OpenFile(file+".lock", os.O_CREATE|os.O_RDWR, 0o644)
 	if err != nil {
 		return nil, err
 	}
@@ -137,17 +133,30 @@ type builder struct {
 	progress io.Writer
 }
 
-// newBuilder returns the builder of this repository when no other one is at work.
-func newBuilder(ctx context.Context, progress io.Writer) (b builder, unlock func(), err error) {
-	b = builder{e2e: folderOfE2E(), progress: progress}
+// newBuilder returns the builder of this repository.
+func newBuilder(progress io.Writer) (builder, error) {
+	b := builder{e2e: folderOfE2E(), progress: progress}
 	b.bin = filepath.Join(filepath.Dir(b.e2e), "bin", "cluster")
 	if err := os.MkdirAll(b.bin, 0o755); err != nil {
-		return b, nil, fmt.Errorf("making the folder for cluster programs: %w", err)
+		return b, fmt.Errorf("making the folder for cluster programs: %w", err)
 	}
-	if unlock, err = lockFolder(ctx, b.bin); err != nil {
-		return b, nil, fmt.Errorf("waiting for another build of cluster programs: %w", err)
+	return b, nil
+}
+
+// once makes a file that is not there, while others who want it wait.
+func (b builder) once(ctx context.Context, file string, make func() error) error {
+	if exists(file) {
+		return nil
 	}
-	return b, unlock, nil
+	unlock, err := lock(ctx, file)
+	if err != nil {
+		return fmt.Errorf("waiting for another build of %s: %w", filepath.Base(file), err)
+	}
+	defer unlock()
+	if exists(file) {
+		return nil
+	}
+	return make()
 }
 
 // kubernetes fills in the programs of Kubernetes: the installed ones if they
@@ -181,7 +190,7 @@ func (b builder) kubernetes(ctx context.Context, wanted string, p *Programs) err
 	}
 
 	file := filepath.Join(b.bin, "kubernetes-"+version)
-	if !exists(file) {
+	err = b.once(ctx, file, func() error {
 		dir, pkg := b.e2e, "./"+kubernetesMain
 		if version != pinned {
 			if dir, err = b.moduleFor(ctx, version); err != nil {
@@ -192,9 +201,10 @@ func (b builder) kubernetes(ctx context.Context, wanted string, p *Programs) err
 		const v = "k8s.io/component-base/version."
 		ldflags := fmt.Sprintf("-X %sgitVersion=%s -X %sgitMajor=%s -X %sgitMinor=%s -X %sgitTreeState=clean",
 			v, version, v, major, v, minor, v)
-		if err := b.build(ctx, "Kubernetes "+version, dir, pkg, file, ldflags); err != nil {
-			return err
-		}
+		return b.build(ctx, "Kubernetes "+version, dir, pkg, file, ldflags)
+	})
+	if err != nil {
+		return err
 	}
 	return b.linkKubernetes(version, file, p)
 }
@@ -228,10 +238,7 @@ func (b builder) tool(ctx context.Context, name, module, pkg string) (string, er
 		return "", err
 	}
 	file := filepath.Join(b.bin, name+"-"+version)
-	if exists(file) {
-		return file, nil
-	}
-	return file, b.build(ctx, name+" "+version, b.e2e, pkg, file, "")
+	return file, b.once(ctx, file, func() error { return b.build(ctx, name+" "+version, b.e2e, pkg, file, "") })
 }
 
 // pinnedVersion is the version of a module in e2e/go.mod.
