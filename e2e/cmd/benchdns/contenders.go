@@ -99,6 +99,7 @@ func (b *bench) zoneFile(n int, isWeighted bool) (string, error) {
 type load struct {
 	names      int
 	isWeighted bool
+	isSigned   bool // of servers that are this program
 	useTLS     bool
 	// changes a second, made by servers that are this program.
 	changes int
@@ -168,7 +169,8 @@ func (b *bench) bringSelf(ctx context.Context, dir, name string, l load) (*conte
 	}
 	args := []string{
 		"serve", "-listen", addr.String(), "-names", strconv.Itoa(l.names), "-changes", strconv.Itoa(l.changes),
-		fmt.Sprintf("-weighted=%t", l.isWeighted), fmt.Sprintf("-plain=%t", name == plain),
+		fmt.Sprintf("-weighted=%t", l.isWeighted), fmt.Sprintf("-signed=%t", l.isSigned),
+		fmt.Sprintf("-plain=%t", name == plain),
 	}
 	if l.useTLS {
 		if c.tls, err = dnspeers.FreeAddr(); err != nil {

@@ -75,6 +75,7 @@ var parts = []struct {
 	{"mixed", (*bench).mixed},
 	{"tcp", (*bench).tcp},
 	{"dot", (*bench).dot},
+	{"dnssec", (*bench).dnssec},
 	{"latency", (*bench).latency},
 	{"changes", (*bench).changes},
 	{"memory", (*bench).memory},

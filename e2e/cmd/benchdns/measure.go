@@ -22,6 +22,7 @@ type shape struct {
 	clients int    // sockets or connections
 	pending int    // queries under way at once
 	perSec  int    // most queries a second; 0: as many as go
+	dnssec  bool   // ask for signatures
 	verbose bool   // note the time that each query took
 }
 
@@ -35,9 +36,21 @@ type figures struct {
 	latencies []float64 // seconds, sorted; only of a verbose shape
 }
 
-// queries writes what dnsperf asks for: names at random, a tenth of them names that do not exist.
-func (b *bench) queries(names int, isMixed bool) (string, error) {
-	path := filepath.Join(b.dir, fmt.Sprintf("queries-%d-%t", names, isMixed))
+// mix is what is asked for.
+type mix string
+
+const (
+	// usual: addresses of names at random, a tenth of them names that do not exist.
+	usual mix = "usual"
+	// mixed has other types, too.
+	mixed mix = "mixed"
+	// existing: addresses of names that exist.
+	existing mix = "existing"
+)
+
+// queries writes what dnsperf asks for.
+func (b *bench) queries(names int, m mix) (string, error) {
+	path := filepath.Join(b.dir, fmt.Sprintf("queries-%d-%s", names, m))
 	if _, err := os.Stat(path); err == nil {
 		return path, nil
 	}
@@ -50,11 +63,11 @@ func (b *bench) queries(names int, isMixed bool) (string, error) {
 	for range 200000 {
 		name, kind := nameOf(rng.IntN(names)), "A"
 		switch r := rng.IntN(10); {
-		case r == 0:
+		case r == 0 && m != existing:
 			name = fmt.Sprintf("none%d", rng.IntN(1e6))
-		case isMixed && r < 4:
+		case m == mixed && r < 4:
 			kind = "AAAA"
-		case isMixed && r == 4:
+		case m == mixed && r == 4:
 			name, kind = "", "SOA"
 		}
 		fmt.Fprintf(w, "%s %s\n", strings.TrimPrefix(name+"."+origin, "."), kind)
@@ -85,6 +98,9 @@ func (b *bench) measure(ctx context.Context, c *contender, s shape, queries stri
 	}
 	if s.perSec > 0 {
 		args = append(args, "-Q", strconv.Itoa(s.perSec))
+	}
+	if s.dnssec {
+		args = append(args, "-D")
 	}
 	if s.verbose {
 		args = append(args, "-v")

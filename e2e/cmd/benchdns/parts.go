@@ -20,37 +20,37 @@ var everybody = []string{ours, dnspeers.Gdnsd.Name, dnspeers.Knot.Name, dnspeers
 
 func (b *bench) udp(ctx context.Context) error {
 	return b.compare(ctx, "UDP, static names", load{names: b.names}, shape{mode: "udp", clients: 4, pending: 200},
-		false, everybody...)
+		usual, everybody...)
 }
 
 func (b *bench) weighted(ctx context.Context) error {
 	return b.compare(ctx, "UDP, weighted over three targets", load{names: b.names, isWeighted: true},
-		shape{mode: "udp", clients: 4, pending: 200}, false, ours, dnspeers.Gdnsd.Name)
+		shape{mode: "udp", clients: 4, pending: 200}, usual, ours, dnspeers.Gdnsd.Name)
 }
 
 func (b *bench) mixed(ctx context.Context) error {
 	return b.compare(ctx, "UDP, 64 clients, A, AAAA (no data) and SOA", load{names: b.names},
-		shape{mode: "udp", clients: 64, pending: 64}, true, everybody...)
+		shape{mode: "udp", clients: 64, pending: 64}, mixed, everybody...)
 }
 
 func (b *bench) tcp(ctx context.Context) error {
 	return b.compare(ctx, "TCP, persistent connections", load{names: b.names},
-		shape{mode: "tcp", clients: 10, pending: 200}, false, everybody...)
+		shape{mode: "tcp", clients: 10, pending: 200}, usual, everybody...)
 }
 
 func (b *bench) dot(ctx context.Context) error {
 	return b.compare(ctx, "TLS, persistent connections", load{names: b.names, useTLS: true},
-		shape{mode: "dot", clients: 10, pending: 200}, false, ours, dnspeers.NSD.Name, dnspeers.BIND.Name)
+		shape{mode: "dot", clients: 10, pending: 200}, usual, ours, dnspeers.NSD.Name, dnspeers.BIND.Name)
 }
 
 // compare prints one table: everybody's figures, and what part of ours that is.
-func (b *bench) compare(ctx context.Context, title string, l load, s shape, isMixed bool, names ...string) error {
+func (b *bench) compare(ctx context.Context, title string, l load, s shape, m mix, names ...string) error {
 	all, err := b.bring(ctx, l, names...)
 	if err != nil {
 		return err
 	}
 	defer end(all)
-	queries, err := b.queries(l.names, isMixed)
+	queries, err := b.queries(l.names, m)
 	if err != nil {
 		return err
 	}
@@ -78,7 +78,7 @@ func (b *bench) latency(ctx context.Context) error {
 		return err
 	}
 	defer end(all)
-	queries, err := b.queries(b.names, false)
+	queries, err := b.queries(b.names, usual)
 	if err != nil {
 		return err
 	}
@@ -116,7 +116,7 @@ func (b *bench) changes(ctx context.Context) error {
 	}
 	defer end(busy)
 	busy[0].Name = ours + ", changing"
-	queries, err := b.queries(l.names, false)
+	queries, err := b.queries(l.names, usual)
 	if err != nil {
 		return err
 	}
@@ -147,6 +147,42 @@ func (b *bench) changes(ctx context.Context) error {
 	}
 	fmt.Printf("longest change %.2f ms; longest stop of all goroutines %.3f ms\n",
 		1e3*told.LongestChange, 1e3*told.LongestStop)
+	return nil
+}
+
+// signedNames is how many names the signed zone has: few, so that all answers have been signed before it is measured.
+const signedNames = 1000
+
+// dnssec is what signatures cost where they have been made before.
+func (b *bench) dnssec(ctx context.Context) error {
+	l := load{names: signedNames, isWeighted: true}
+	unsigned, err := b.bring(ctx, l, ours)
+	if err != nil {
+		return err
+	}
+	defer end(unsigned)
+	l.isSigned = true
+	signed, err := b.bring(ctx, l, ours)
+	if err != nil {
+		return err
+	}
+	defer end(signed)
+	signed[0].Name = ours + ", signed"
+	queries, err := b.queries(l.names, existing)
+	if err != nil {
+		return err
+	}
+	s := shape{mode: "udp", clients: 4, pending: 200, dnssec: true}
+	if _, err := b.measure(ctx, signed[0], s, queries); err != nil { // here all answers are signed
+		return err
+	}
+	found, err := b.measureAll(ctx, append(unsigned, signed...), s, queries)
+	if err != nil {
+		return err
+	}
+	plainCPU, signedCPU := median(found[ours], cpuOf), median(found[signed[0].Name], cpuOf)
+	fmt.Printf("\nDNSSEC, %d weighted names, DO set: %.2f us a query unsigned, %.2f signed: %.2fx of the throughput\n",
+		l.names, plainCPU, signedCPU, plainCPU/signedCPU)
 	return nil
 }
 
@@ -221,8 +257,13 @@ func (b *bench) start(ctx context.Context) error {
 			if err != nil {
 				return err
 			}
-			took = append(took, fmt.Sprintf("%.2f s", time.Since(begun).Seconds()))
+			wall := time.Since(begun)
+			u, err := p.Usage()
 			p.Stop()
+			if err != nil {
+				return err
+			}
+			took = append(took, fmt.Sprintf("%.2f s (%.2f s of processors)", wall.Seconds(), u.CPU.Seconds()))
 		}
 		fmt.Printf("\nStart from a file with %d names (weighted: %t) to the first answer: %s\n", b.many, isWeighted,
 			strings.Join(took, ", "))

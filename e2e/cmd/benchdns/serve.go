@@ -23,6 +23,7 @@ import (
 	"github.com/miekg/dns"
 
 	"github.com/hanse-federation/hanse/dns/server"
+	"github.com/hanse-federation/hanse/dns/sign"
 	"github.com/hanse-federation/hanse/dns/zone"
 )
 
@@ -33,6 +34,7 @@ func serve(args []string) error {
 	listenTLS := flags.String("tls", "", "address for DNS over TLS")
 	names := flags.Int("names", 1, "names in the zone")
 	isWeighted := flags.Bool("weighted", false, "the names have three targets")
+	isSigned := flags.Bool("signed", false, "the zone is signed")
 	changes := flags.Int("changes", 0, "changes a second")
 	isPlain := flags.Bool("plain", false, "be a plain server made with miekg/dns")
 	snapshot := flags.String("snapshot", "", "file to take the zone from")
@@ -41,7 +43,7 @@ func serve(args []string) error {
 		return servePlain(*listen, zoneOf(*names, false))
 	}
 	before := liveHeap()
-	store, err := newStore(*snapshot, *names, *isWeighted)
+	store, err := newStore(*snapshot, *names, *isWeighted, *isSigned)
 	if err != nil {
 		return err
 	}
@@ -73,10 +75,18 @@ func serve(args []string) error {
 	})
 }
 
-func newStore(file string, names int, isWeighted bool) (*zone.Store, error) {
+func newStore(file string, names int, isWeighted, isSigned bool) (*zone.Store, error) {
 	store := zone.NewStore()
 	if file == "" {
-		return store, store.Set(zoneOf(names, isWeighted))
+		c := zoneOf(names, isWeighted)
+		if isSigned {
+			private, err := sign.Generate()
+			if err != nil {
+				return nil, err
+			}
+			c.Zones[0].Keys = []zone.Key{{Private: private, Stage: sign.Active}}
+		}
+		return store, store.Set(c)
 	}
 	c, err := server.LoadSnapshot(file)
 	if err != nil {
