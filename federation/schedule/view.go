@@ -101,7 +101,7 @@ func gather(ctx context.Context, view View, ref template.Ref, now time.Time) (fa
 	var gvk schema.GroupVersionKind // of which members must serve it
 	if f.template != nil {
 		f.brings = definitionOf(view, ref.GroupKind())
-		if f.brings == nil {
+		if f.brings == nil || f.claim != nil && !f.claim.Follow { // nothing brings the kind
 			gvk = f.template.GroupVersionKind()
 		}
 	}
