@@ -143,6 +143,9 @@ func newPlacement(key claim.Key) (client.Object, *v1alpha1.PlacementStatus) {
 func placementStatus(
 	old v1alpha1.PlacementStatus, all, lost []v1alpha1.Distribution, generation int64, problem error, now time.Time,
 ) v1alpha1.PlacementStatus {
+	if problem == nil && isOutdated(all, generation) {
+		generation = old.ObservedGeneration
+	}
 	status := v1alpha1.PlacementStatus{
 		ObservedGeneration: generation,
 		Conditions:         slices.Clone(old.Conditions),
@@ -182,6 +185,15 @@ func placementStatus(
 		meta.SetStatusCondition(&status.Conditions, condition)
 	}
 	return status
+}
+
+// isOutdated tells that a decision, or the report on one, is of an older generation of the placement: who waits for the
+// placement (helm, Flux) must not take what was for what will be.
+func isOutdated(all []v1alpha1.Distribution, generation int64) bool {
+	return slices.ContainsFunc(all, func(d v1alpha1.Distribution) bool {
+		of := d.Spec.Placement.Generation
+		return of != 0 && of < generation || d.Status.ObservedGeneration < d.Generation
+	})
 }
 
 // conditionTypes are the conditions that a placement sums, in the order of its status.

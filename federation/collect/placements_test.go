@@ -176,3 +176,25 @@ func TestPlacementOf(t *testing.T) {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
+
+// A placement is observed when every decision, and the report on it, is of its present generation.
+func TestPlacementIsObserved(t *testing.T) {
+	old := v1alpha1.PlacementStatus{ObservedGeneration: 2}
+	for _, c := range []struct {
+		what                        string
+		decided, decision, reported int64
+		want                        int64
+	}{
+		{"decided and reported", 3, 7, 7, 3},
+		{"not decided again yet", 2, 6, 6, 2},
+		{"decided, not reported yet", 3, 7, 6, 2},
+	} {
+		d := v1alpha1.Distribution{}
+		d.Generation, d.Status.ObservedGeneration = c.decision, c.reported
+		d.Spec.Placement.Generation = c.decided
+		got := placementStatus(old, []v1alpha1.Distribution{d}, nil, 3, nil, time.Unix(0, 0))
+		if got.ObservedGeneration != c.want {
+			t.Errorf("%s: generation %d is observed, want %d", c.what, got.ObservedGeneration, c.want)
+		}
+	}
+}

@@ -16,7 +16,9 @@ func TestAssign(t *testing.T) {
 	}
 	lost := member("west", served)
 	lost.Known = false
-	given := map[string]any{"spec": map[string]any{"clusterIP": EverywhereIP}}
+	given := map[string]any{"spec": map[string]any{
+		"clusterIP": EverywhereIP, "clusterIPs": []any{EverywhereIP},
+	}}
 	for _, c := range []struct {
 		what, template string
 		members        []MemberStatus

@@ -30,7 +30,7 @@ func assignAddress(in aggregation) map[string]any {
 		len(in.members) == 0 || len(in.clusters(isServed)) < len(in.members) {
 		return nil
 	}
-	return map[string]any{"spec": map[string]any{"clusterIP": EverywhereIP}}
+	return map[string]any{"spec": map[string]any{"clusterIP": EverywhereIP, "clusterIPs": []any{EverywhereIP}}}
 }
 
 // cleanService leaves cluster addresses to the member, which has its own range; "None" is not an address but the wish
