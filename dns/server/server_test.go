@@ -196,8 +196,9 @@ func TestAnyAddress(t *testing.T) {
 	}
 }
 
-// TestTLS is DNS over TLS.
-func TestTLS(t *testing.T) {
+// certificate is one for dns.test that nobody has signed.
+func certificate(t *testing.T) tls.Certificate {
+	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		t.Fatal(err)
@@ -207,11 +208,17 @@ func TestTLS(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
+}
+
+// TestTLS is DNS over TLS.
+func TestTLS(t *testing.T) {
+	served := certificate(t)
 	s := start(t, Config{
 		Snapshot: storeOf(t, probeZone(t)), ListenTLS: []string{"127.0.0.1:0"},
-		TLS: &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}},
+		TLS: &tls.Config{Certificates: []tls.Certificate{served}},
 	})
-	cert, err := x509.ParseCertificate(der)
+	cert, err := x509.ParseCertificate(served.Certificate[0])
 	if err != nil {
 		t.Fatal(err)
 	}

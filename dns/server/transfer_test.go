@@ -1,6 +1,7 @@
 package server
 
 import (
+	"crypto/tls"
 	"fmt"
 	"net"
 	"net/netip"
@@ -239,5 +240,65 @@ func TestAmplification(t *testing.T) {
 	t.Logf("the worst is %s: %.1f", which, worst)
 	if worst > 5 || worst < 1 {
 		t.Errorf("%s is answered with %.1f times what was asked", which, worst)
+	}
+}
+
+// TestTransferOverTLS: a zone is copied over TLS as over TCP (RFC 9103).
+func TestTransferOverTLS(t *testing.T) {
+	cert := certificate(t)
+	s := start(t, Config{
+		Snapshot: storeOf(t, transferring(benchZone(5000), keys)), ListenTLS: []string{"127.0.0.1:0"},
+		TLS: &tls.Config{Certificates: []tls.Certificate{cert}},
+	})
+	conn, err := tls.Dial("tcp", s.AddrTLS().String(), &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"dot"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if p := conn.ConnectionState().NegotiatedProtocol; p != "dot" {
+		t.Errorf("the protocol is %q", p)
+	}
+	q := axfr("bench.test.")
+	q.SetTsig(testKey, dns.HmacSHA256, 300, time.Now().Unix())
+	transfer := dns.Transfer{Conn: &dns.Conn{Conn: conn}, TsigSecret: map[string]string{testKey: testSecret}}
+	messages, err := transfer.In(q, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	for m := range messages {
+		if m.Error != nil {
+			t.Fatal(m.Error)
+		}
+		n += len(m.RR)
+	}
+	if n < 5000 {
+		t.Errorf("%d records", n)
+	}
+}
+
+// TestWrongClock: a message signed at another time is refused with our time, signed, so that the other side can tell
+// (RFC 8945 section 5.2.3).
+func TestWrongClock(t *testing.T) {
+	r := testResponder(t, transferring(probeZone(t), keys))
+	var q dns.Msg
+	q.SetQuestion("c.test.", dns.TypeSOA)
+	q.SetTsig(testKey, dns.HmacSHA256, 300, time.Now().Unix()-1000)
+	packet, mac, err := dns.TsigGenerate(&q, testSecret, "", false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := r.respond(nil, packet, client, overTCP)
+	var m dns.Msg
+	if err := m.Unpack(out); err != nil {
+		t.Fatal(err)
+	}
+	tsig := m.IsTsig()
+	if m.Rcode != dns.RcodeNotAuth || tsig == nil || tsig.Error != dns.RcodeBadTime || tsig.OtherLen != 6 || tsig.MACSize == 0 {
+		t.Errorf("got %s", &m)
+	}
+	sent := tsig.MAC // the codec does not verify what is NOTAUTH; so it is signed once more
+	if _, again, err := dns.TsigGenerate(&m, testSecret, mac, false); err != nil || again != sent {
+		t.Errorf("the refusal is signed with %s, want %s: %v", sent, again, err)
 	}
 }

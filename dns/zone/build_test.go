@@ -369,3 +369,36 @@ func TestStoreRefusesOldSerials(t *testing.T) {
 		t.Error("a refused configuration left something behind")
 	}
 }
+
+// TestServiceBindings: HTTPS and SVCB records (RFC 9460) as they are written in zone files.
+func TestServiceBindings(t *testing.T) {
+	for data, want := range map[string]string{
+		"1 . alpn=h2,h3 port=8443":                      `1 . alpn="h2,h3" port="8443"`,
+		"1 . port=8443 alpn=h2":                         `1 . alpn="h2" port="8443"`, // in the order of the keys (section 2.2)
+		"0 www":                                         "0 www.example.com.",
+		"16 svc.example.net. ipv4hint=192.0.2.1":        `16 svc.example.net. ipv4hint="192.0.2.1"`,
+		"1 . mandatory=alpn alpn=h2 key65333=something": `1 . mandatory="alpn" alpn="h2" key65333="something"`,
+		"1 . alpn=h2 alpn=h3":                           "",
+		"1 . port=many":                                 "",
+		"1 . ipv4hint=2001:db8::1":                      "",
+		"www alpn=h2":                                   "",
+		"70000 www":                                     "",
+	} {
+		s, err := Build(Config{Serial: 1, Zones: []Zone{{
+			Origin: "example.com", NameServers: []NameServer{{Name: "ns.example.net."}},
+			Records: []Record{{Name: "web", Type: "HTTPS", Data: data}, {Name: "_x", Type: "SVCB", Data: data}},
+		}}})
+		if (err == nil) != (want != "") {
+			t.Errorf("%s: %v", data, err)
+		}
+		if err != nil {
+			continue
+		}
+		for name, kind := range map[string]wire.Type{"\x03web": wire.TypeHTTPS, "\x02_x": wire.TypeSVCB} {
+			got := Texts(s.Trees()[0].Node([]byte(name + "\x07example\x03com\x00")).RRset(kind))
+			if len(got) != 1 || got[0] != want {
+				t.Errorf("%s %s: %q, want %q", kind, data, got, want)
+			}
+		}
+	}
+}
