@@ -55,6 +55,40 @@ func TestReportDrift(t *testing.T) {
 	s.awaitEvent("ConfigMap", "kept", "Repaired", "beta: somebody deleted it")
 }
 
+// Who undoes in a member what the hub does is not fought: the hub waits longer each time, says whom it is up against, and
+// has the last word when they stop.
+func TestContend(t *testing.T) {
+	s := onTestbed(t)
+	s.apply(configMap("settings", "a", "ours"), placement("all", []string{"ConfigMap/settings"}, both))
+	awaitThere[corev1.ConfigMap](s, "settings", "alpha", "beta")
+	beta := s.member("beta").Client
+	theirs := client.RawPatch("application/merge-patch+json", []byte(`{"data":{"a":"theirs"}}`))
+	undone := 0
+	undo := func() {
+		c, err := get[corev1.ConfigMap](s, beta, "settings")
+		s.must(err)
+		if c.Data["a"] == "ours" {
+			s.must(beta.Patch(t.Context(), c, theirs, client.FieldOwner("rival")))
+			undone++
+		}
+	}
+	s.eventually("it is a contest", func() error {
+		undo()
+		o, err := s.outcome("configmap-settings", "beta")
+		if err == nil && (o.Reason != "Contended" || !strings.Contains(o.Message, `.data.a is owned by "rival"`)) {
+			err = fmt.Errorf("it is %s (%s: %s) after %d times", o.Verdict, o.Reason, o.Message, undone)
+		}
+		return err
+	})
+	if undone > 5 {
+		t.Errorf("the hub was answered %d times before it waited", undone)
+	}
+	s.awaitEvent("ConfigMap", "settings", "Contended", `.data.a is owned by "rival"`)
+	s.awaitCondition("configmap-settings", "Applied", metav1.ConditionFalse, "Contended")
+	s.eventually("the hub has the last word", s.hasData("beta", "settings", "ours"))
+	s.awaitCondition("configmap-settings", "Applied", metav1.ConditionTrue, "Applied")
+}
+
 // A field that is ignored is made as the template has it and is the member's from then on; the rest is kept.
 func TestIgnoreFields(t *testing.T) {
 	s := onTestbed(t)

@@ -158,7 +158,9 @@ func outcomeNews(was, now v1alpha1.ClusterOutcome) []note {
 		return nil
 	case now.Reason == ledger.ReasonDrifted:
 		return []note{warning("Drifted", now.Name+": "+told)}
-	case now.Reason == ledger.ReasonRepaired:
+	case now.Reason == ledger.ReasonContended:
+		return []note{warning("Contended", now.Name+": "+told)}
+	case now.Reason == ledger.ReasonRepaired && was.Reason != ledger.ReasonContended:
 		return []note{normal("Repaired", now.Name+": "+told)}
 	case now.Reason == string(apply.ReasonRecreated):
 		return []note{normal("Recreated", now.Name+": "+told)}

@@ -50,10 +50,13 @@ func applyObject(
 			return refusal, live, nil
 		}
 		if refusal.Verdict == "" {
-			after, err = step.send(ctx, client, obj, live, o)
+			var taken []fieldConflict
+			after, taken, err = step.send(ctx, client, obj, live, o)
 			switch {
 			case err == nil:
-				return accepted(step, live, after, o).afterRecreation(recreated), live, after
+				result = accepted(step, live, after, o).afterRecreation(recreated)
+				result.TakenBack = describeConflicts(taken)
+				return result, live, after
 			case step.outdated(err):
 			case o.Recreate && recreated == "" && isImmutable(err) && !step.isCreate():
 				if held := makeWay(ctx, client, ref, err, o); held.Verdict != "" {
@@ -129,28 +132,29 @@ func mayTake(why Reason, onConflict OnConflict) bool {
 }
 
 // send applies the object: first so that only what nobody else owns is taken, then, if all that is in the way are
-// fields that were ours before, with force.
+// fields that were ours before, with force; those are returned.
 func (s step) send(
 	ctx context.Context, client dynamic.ResourceInterface, obj, live *unstructured.Unstructured, o Options,
-) (*unstructured.Unstructured, error) {
+) (after *unstructured.Unstructured, takenBack []fieldConflict, err error) {
 	body, err := s.body(obj, live, o)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	options := metav1.PatchOptions{FieldManager: FieldManager, Force: new(s.force)}
 	if o.DryRun {
 		options.DryRun = []string{metav1.DryRunAll}
 	}
-	after, err := client.Patch(ctx, obj.GetName(), types.ApplyYAMLPatchType, body, options)
+	after, err = client.Patch(ctx, obj.GetName(), types.ApplyYAMLPatchType, body, options)
 	if err == nil || s.force || s.isCreate() {
-		return after, err
+		return after, nil, err
 	}
 	taken := fieldConflicts(err)
 	if len(taken) == 0 || !s.before.hasAll(taken) {
-		return nil, err
+		return nil, nil, err
 	}
 	options.Force = new(true)
-	return client.Patch(ctx, obj.GetName(), types.ApplyYAMLPatchType, body, options)
+	after, err = client.Patch(ctx, obj.GetName(), types.ApplyYAMLPatchType, body, options)
+	return after, taken, err
 }
 
 // body is the object with our marks and the preconditions.

@@ -71,6 +71,9 @@ type Result struct {
 	// Fingerprint of the object as applied, see the function of that name.
 	Fingerprint string
 
+	// TakenBack names fields that were ours, that others had set since, and that we set again, with their managers.
+	TakenBack string
+
 	// RetryAfter is when to try again, counted from now; zero: only when something changes (the template, the
 	// placement, the object in the member, the member's APIs).
 	RetryAfter time.Duration

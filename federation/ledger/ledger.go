@@ -39,8 +39,13 @@ const (
 	ReasonDrifted = "Drifted"
 )
 
-// ReasonRepaired: somebody changed the object in the member, and it was brought back.
-const ReasonRepaired = "DriftRepaired"
+// The reasons of what was undone in a member.
+const (
+	// ReasonRepaired: somebody changed the object in the member, and it was brought back.
+	ReasonRepaired = "DriftRepaired"
+	// ReasonContended: somebody changes the object in the member again and again, and it is brought back now and then.
+	ReasonContended = "Contended"
+)
 
 // Good tells that the member is as asked.
 func (e Entry) Good() bool {
@@ -59,7 +64,7 @@ func (e Entry) InPlace() bool {
 	case "Created", "Configured", "Unchanged":
 		return true
 	}
-	return e.Reason == ReasonDrifted
+	return e.Reason == ReasonDrifted || e.Reason == ReasonContended
 }
 
 // Settled tells that the apply has ended, well or badly.

@@ -27,6 +27,9 @@
 //
 // An object whose kind the member does not serve waits by name for the CustomResourceDefinition that is on its way there.
 //
+// Drift is undone at once, but who undoes it in turn is not fought: after a few repairs each waits twice as long as the
+// one before, up to five minutes, and the verdict names the fields and their other manager (see contest).
+//
 // Drift that is only reported ends with the next change of what is to be applied: server-side apply sends the whole
 // object, and keeping one foreign value and not another would be a third state that nobody asked for.
 //

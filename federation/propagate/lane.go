@@ -165,6 +165,11 @@ func (l *lane) bring(ctx context.Context, f facts) reconcile.Result {
 		if told := l.tellDrift(ctx, f, rendered); told {
 			return reconcile.Result{}
 		}
+	case isApplied:
+		if wait := l.contention(f.ref).wait(time.Now()); wait > 0 {
+			l.record(f, l.held(f, "Pending", ledger.ReasonContended, l.contention(f.ref).message()))
+			return reconcile.Result{RequeueAfter: wait}
+		}
 	}
 	if holder := l.holder(f); holder != "" {
 		l.record(f, l.held(f, "Pending", "HeldElsewhere",
@@ -189,6 +194,7 @@ func (l *lane) bring(ctx context.Context, f facts) reconcile.Result {
 	}
 	if isApplied {
 		entry.Reason, entry.Message = repaired(f, result)
+		l.noteRepair(f.ref, entry.Reason, result)
 	}
 	if result.OK() && result.Verdict != apply.Skipped {
 		entry.Revision, entry.Fingerprint, entry.Generation = revision, result.Fingerprint, result.Generation
@@ -224,6 +230,8 @@ func repaired(f facts, result apply.Result) (reason, message string) {
 	case result.Reason != "":
 	case result.Verdict == apply.Created && f.live == nil:
 		return ledger.ReasonRepaired, "somebody deleted it in the member; it was made again"
+	case result.Verdict == apply.Configured && result.TakenBack != "":
+		return ledger.ReasonRepaired, "somebody changed it in the member; it was brought back: " + result.TakenBack
 	case result.Verdict == apply.Configured && f.live != nil:
 		return ledger.ReasonRepaired, "somebody changed it in the member; it was brought back"
 	}
@@ -234,7 +242,8 @@ func repaired(f facts, result apply.Result) (reason, message string) {
 func stillApplied(f facts) ledger.Entry {
 	entry := f.entry
 	entry.TemplateGeneration = f.template.GetGeneration()
-	if entry.Reason == ledger.ReasonDrifted && f.isCacheReady {
+	isStale := entry.Reason == ledger.ReasonDrifted || entry.Reason == ledger.ReasonContended
+	if isStale && f.isCacheReady {
 		entry.Verdict, entry.Reason, entry.Message, entry.Seen = "Unchanged", "", "", ""
 	}
 	return entry

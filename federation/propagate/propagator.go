@@ -70,13 +70,15 @@ type lane struct {
 	mu       sync.Mutex
 	watched  map[schema.GroupVersionResource]bool // resources whose changes we hear of
 	attempts map[work]int                         // failures in a row
+	contests map[template.Ref]contest             // objects that somebody else changes, too
 	isReady  bool
 	apis     string // hash of the kinds that the member serves
 }
 
 // Join starts the controller of a member; it ends with the context. It is a handler of fleet.OnJoin.
 func (p *Propagator) Join(ctx context.Context, m *member.Member) {
-	l := &lane{Propagator: p, member: m, watched: map[schema.GroupVersionResource]bool{}, attempts: map[work]int{}}
+	l := &lane{Propagator: p, member: m, watched: map[schema.GroupVersionResource]bool{}, attempts: map[work]int{},
+		contests: map[template.Ref]contest{}}
 	l.queue = priorityqueue.New[work]("propagate-" + string(m.Name()))
 	runner, err := controller.NewTypedUnmanaged("propagate-"+string(m.Name()), controller.TypedOptions[work]{
 		SkipNameValidation:      ptr.To(true),
