@@ -168,8 +168,8 @@ func (e escalation) Validate(ctx context.Context, a admission.Attributes, _ admi
 	return e.server.access.Escalates(ctx, a.GetObject(), a.GetOldObject())
 }
 
-// space refuses what is new when the database is full, so that what is left of it serves to delete: an object that waits
-// for its copies in members is written several times before it is gone.
+// space refuses what is new when the database is full, so that what is left of it serves to delete: an object that
+// waits for its copies in members is written several times before it is gone.
 type space struct {
 	isFull   func() bool
 	makeRoom func(context.Context)

@@ -68,8 +68,8 @@ func (e *Etcd) isWorthIt(h Health) bool {
 const fullFor = time.Minute
 
 // MakeRoom keeps room in the reserve of a database that is Full. Whoever deletes calls it first: the old state of an
-// object is dropped before the reserve is filled with new ones. Unless the database is Full, or was a moment ago, it does
-// nothing.
+// object is dropped before the reserve is filled with new ones. Unless the database is Full, or was a moment ago, it
+// does nothing.
 func (e *Etcd) MakeRoom(ctx context.Context) {
 	if e.size == nil {
 		return

@@ -3,8 +3,8 @@
 //
 // # Guarantees
 //
-// An Event is written for every change of a decision and every new outcome that is bad, and once more when a bad outcome
-// ends well; not for every retry, since a retry that fails alike changes nothing. A first decision that finds a place
+// An Event is written for every change of a decision and every new outcome that is bad, and once more when a bad
+// outcome ends well; not for every retry, since a retry that fails alike changes nothing. A first decision that finds a place
 // for everything, and copies that simply become ready, are no news: a wave of new or updated objects costs no Event.
 //
 // News are read off the difference between two states of a Distribution. What happened while no hub ran is in the

@@ -172,8 +172,8 @@ func outcomeNews(was, now v1alpha1.ClusterOutcome) []note {
 	return nil
 }
 
-// isBad tells that the member did not take the object. Trouble with the way to the member is told of the Cluster, and not
-// of each object that is on its way at the time; if it lasts, a deadline passes.
+// isBad tells that the member did not take the object. Trouble with the way to the member is told of the Cluster, and
+// not of each object that is on its way at the time; if it lasts, a deadline passes.
 func isBad(o v1alpha1.ClusterOutcome) bool {
 	switch apply.Reason(o.Reason) {
 	case apply.ReasonUnreachable, apply.ReasonTimeout, apply.ReasonBusy, apply.ReasonCanceled:

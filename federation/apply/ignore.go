@@ -18,8 +18,8 @@ func Without(obj *unstructured.Unstructured, ignored []string) *unstructured.Uns
 	return yield(obj, &unstructured.Unstructured{}, ignored)
 }
 
-// yield returns the object with the ignored fields as the member has them, so that applying it changes none of them: one
-// that is ours in the member keeps the member's value, since leaving it out would remove it, and one that is not ours
+// yield returns the object with the ignored fields as the member has them, so that applying it changes none of them:
+// one that is ours in the member keeps the member's value, since leaving it out would remove it, and one that is not ours
 // any more, or not there, is left out.
 func yield(obj, live *unstructured.Unstructured, ignored []string) *unstructured.Unstructured {
 	if len(ignored) == 0 {

@@ -37,8 +37,8 @@ func lossOf(live *unstructured.Unstructured) string {
 	return ""
 }
 
-// makeWay deletes an object of ours that refused a change of an immutable field, so that it can be made anew. refused is
-// the member's answer; the result is empty when the object is on its way out.
+// makeWay deletes an object of ours that refused a change of an immutable field, so that it can be made anew. refused
+// is the member's answer; the result is empty when the object is on its way out.
 func makeWay(
 	ctx context.Context, client dynamic.ResourceInterface, ref Ref, refused error, o Options,
 ) (result Result) {

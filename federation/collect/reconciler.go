@@ -95,7 +95,9 @@ func lagging(err error) (reconcile.Result, error) {
 }
 
 // end is the end of what we report on a template, which has no copies any more.
-func (r *Reconciler) end(ctx context.Context, ref template.Ref, obj *unstructured.Unstructured) (reconcile.Result, error) {
+func (r *Reconciler) end(
+	ctx context.Context, ref template.Ref, obj *unstructured.Unstructured,
+) (reconcile.Result, error) {
 	if r.reported(ref) && obj != nil {
 		v := view{ref: ref, template: obj, rule: r.Rules.For(ref.GroupKind())}
 		v.kind, _ = r.Templates.Kind(ref.GroupKind())

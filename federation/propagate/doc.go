@@ -25,7 +25,8 @@
 // that few applies are refused for want of something that is about to come; what is refused all the same is tried
 // again soon. A namespace that is missing is made when the first apply says so, which costs nothing when it is there.
 //
-// An object whose kind the member does not serve waits by name for the CustomResourceDefinition that is on its way there.
+// An object whose kind the member does not serve waits for the CustomResourceDefinition that is on its way there, and
+// names it.
 //
 // Drift is undone at once, but who undoes it in turn is not fought: after a few repairs each waits twice as long as the
 // one before, up to five minutes, and the verdict names the fields and their other manager (see contest).

@@ -132,54 +132,74 @@ func (l *lane) follow(gvr schema.GroupVersionResource) *member.Objects {
 // recheckPaused how often what is held up from outside is.
 const cacheWait = 50 * time.Millisecond
 
+// wanted is the object that a member is to have.
+type wanted struct {
+	object *unstructured.Unstructured
+	// revision is a hash of the object without the fields that are the member's.
+	revision string
+	// isApplied tells that the member got it, whatever was done to it there since.
+	isApplied bool
+}
+
 // bring makes the member's object be as it is wanted.
 func (l *lane) bring(ctx context.Context, f facts) reconcile.Result {
 	rendered, err := l.render(f)
 	if err != nil {
-		l.record(f, ledger.Entry{Verdict: "Failed", Reason: "CannotRender", Message: err.Error()})
+		l.record(f, l.held(f, "Failed", "CannotRender", err.Error()))
 		return reconcile.Result{}
 	}
-	spec := f.distribution.Spec
-	revision := revisionOf(apply.Without(rendered, spec.IgnoreFields))
-	isApplied := f.hasEntry && f.entry.Revision == revision && f.entry.InPlace()
-	switch {
-	case isApplied && !f.isCacheReady && l.member.State().IsReady():
-		return reconcile.Result{RequeueAfter: cacheWait}
-	case isApplied && (!f.isCacheReady || isAsApplied(f)):
-		l.record(f, stillApplied(f))
-		l.forgetFailures(f.ref)
-		return reconcile.Result{}
-	case spec.Paused || f.cluster.Spec.Paused:
-		l.record(f, l.held(f, "Skipped", ledger.ReasonPaused,
-			"nothing is changed in the member while it, or the placement, is paused"))
-		return reconcile.Result{}
-	case !l.member.State().IsReady():
-		state := l.member.State()
-		l.record(f, l.held(f, "Pending", "MemberNotReady", string(state.Reason)+": "+state.Message))
-		return reconcile.Result{} // looked at again when the member is ready
-	case spec.ReportOnly:
-		return l.foresee(ctx, f, rendered)
-	case l.isEmptied(f) && l.stays(ctx, f):
-		return reconcile.Result{RequeueAfter: lingerWait}
-	case isApplied && spec.Drift == v1alpha1.DriftReport:
-		if told := l.tellDrift(ctx, f, rendered); told {
-			return reconcile.Result{}
-		}
-	case isApplied:
-		if wait := l.contention(f.ref).wait(time.Now()); wait > 0 {
-			l.record(f, l.held(f, "Pending", ledger.ReasonContended, l.contention(f.ref).message()))
-			return reconcile.Result{RequeueAfter: wait}
-		}
+	w := wanted{object: rendered, revision: revisionOf(apply.Without(rendered, f.distribution.Spec.IgnoreFields))}
+	w.isApplied = f.hasEntry && f.entry.Revision == w.revision && f.entry.InPlace()
+	if result, ends := l.refrain(ctx, f, w); ends {
+		return result
 	}
 	if holder := l.holder(f); holder != "" {
 		l.record(f, l.held(f, "Pending", "HeldElsewhere",
 			"it runs in one cluster at a time, and "+holder+" still has it"))
 		return reconcile.Result{RequeueAfter: holderWait}
 	}
-	result := apply.Apply(ctx, l.member, rendered, l.applyOptions(f))
+	return l.put(ctx, f, w)
+}
+
+// refrain ends what needs no apply, or must have none now.
+func (l *lane) refrain(ctx context.Context, f facts, w wanted) (result reconcile.Result, ends bool) {
+	spec, state := f.distribution.Spec, l.member.State()
+	switch {
+	case w.isApplied && !f.isCacheReady && state.IsReady():
+		return reconcile.Result{RequeueAfter: cacheWait}, true
+	case w.isApplied && (!f.isCacheReady || isAsApplied(f)):
+		l.record(f, stillApplied(f))
+		l.forgetFailures(f.ref)
+	case spec.Paused || f.cluster.Spec.Paused:
+		l.record(f, l.held(f, "Skipped", ledger.ReasonPaused,
+			"nothing is changed in the member while it, or the placement, is paused"))
+	case !state.IsReady(): // looked at again when it is
+		l.record(f, l.held(f, "Pending", "MemberNotReady", string(state.Reason)+": "+state.Message))
+	case spec.ReportOnly:
+		return l.foresee(ctx, f, w.object), true
+	case l.isEmptied(f) && l.stays(ctx, f):
+		return reconcile.Result{RequeueAfter: lingerWait}, true
+	case w.isApplied && spec.Drift == v1alpha1.DriftReport:
+		return reconcile.Result{}, l.tellDrift(ctx, f, w.object)
+	case w.isApplied:
+		wait := l.contention(f.ref).wait(time.Now())
+		if wait == 0 {
+			return reconcile.Result{}, false
+		}
+		l.record(f, l.held(f, "Pending", ledger.ReasonContended, l.contention(f.ref).message()))
+		return reconcile.Result{RequeueAfter: wait}, true
+	default:
+		return reconcile.Result{}, false
+	}
+	return reconcile.Result{}, true
+}
+
+// put applies the object, and enters what became of it.
+func (l *lane) put(ctx context.Context, f facts, w wanted) reconcile.Result {
+	result := apply.Apply(ctx, l.member, w.object, l.applyOptions(f))
 	if result.Reason == apply.ReasonNamespaceMissing {
 		if made := apply.EnsureNamespace(ctx, l.member, l.Hub, f.ref.Namespace); made.OK() {
-			result = apply.Apply(ctx, l.member, rendered, l.applyOptions(f))
+			result = apply.Apply(ctx, l.member, w.object, l.applyOptions(f))
 		} else {
 			result = made
 		}
@@ -187,28 +207,22 @@ func (l *lane) bring(ctx context.Context, f facts) reconcile.Result {
 	if result.Reason == apply.ReasonKindMissing {
 		l.awaitDefinition(f, &result)
 	}
-	entry := ledger.Entry{
-		Verdict: v1alpha1.Verdict(result.Verdict),
-		Reason:  string(result.Reason),
-		Message: result.Message,
-	}
-	if isApplied {
+	entry := l.held(f, v1alpha1.Verdict(result.Verdict), string(result.Reason), result.Message)
+	entry.Seen = ""
+	if w.isApplied {
 		entry.Reason, entry.Message = repaired(f, result)
 		l.noteRepair(f.ref, entry.Reason, result)
 	}
 	if result.OK() && result.Verdict != apply.Skipped {
-		entry.Revision, entry.Fingerprint, entry.Generation = revision, result.Fingerprint, result.Generation
+		entry.Revision, entry.Fingerprint, entry.Generation = w.revision, result.Fingerprint, result.Generation
 		entry.TemplateGeneration = f.template.GetGeneration()
-	} else {
-		entry.Revision, entry.Fingerprint = f.entry.Revision, f.entry.Fingerprint
-		entry.TemplateGeneration, entry.Generation = f.entry.TemplateGeneration, f.entry.Generation
 	}
 	l.record(f, entry)
 	return l.again(f.ref, result)
 }
 
-// awaitDefinition says what an object waits for whose kind the member does not serve, when the definition of the kind is
-// on its way there.
+// awaitDefinition says what an object waits for whose kind the member does not serve, when the kind's definition is on its
+// way there.
 func (l *lane) awaitDefinition(f facts, result *apply.Result) {
 	definition := template.Ref{Group: "apiextensions.k8s.io", Kind: "CustomResourceDefinition",
 		Name: f.kind.Resource + "." + f.ref.Group}
