@@ -182,10 +182,15 @@ func (v view) outcome(m memberView) v1alpha1.ClusterOutcome {
 	if !m.hasEntry {
 		o.Verdict, o.Reason = "Pending", "NotApplied"
 	}
+	s := m.status(v.rule)
 	if m.isLeaving {
+		// What still runs there, and where, is asked for until clients have been led away. It counts for nothing else.
+		if v.hasReplicas() && s.Ready > 0 {
+			o.Ready = &s.Ready
+		}
+		o.Status = v.raw(m, s)
 		return o
 	}
-	s := m.status(v.rule)
 	o.Health, o.HealthMessage = string(s.Health), s.Message
 	if m.isLost() {
 		o.Unknown, o.Health = true, string(kinds.Unknown)

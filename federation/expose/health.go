@@ -45,7 +45,7 @@ func examine(w world, gs *v1alpha1.GlobalService, l load, e *endpoint, recheck *
 		f.state, f.reason = zone.Unhealthy, "the hub's probes fail: "+cmp.Or(f.probe.Message, "no reason was given")
 	}
 	f.isLeft = contact != gone && f.state != zone.Draining &&
-		(e.isLeft || l.isKnown && !l.stays[e.cluster] && l.desired[e.cluster] > 0 || isDrained(w.clusters[e.cluster]))
+		(e.isLeft || l.isKnown && !l.stays[e.cluster] || isDrained(w.clusters[e.cluster]))
 	recheck.in(f.damp(before, w.now))
 	return f
 }
@@ -88,6 +88,8 @@ func judge(gs *v1alpha1.GlobalService, l load, e endpoint, c contact) (int64, zo
 	case l.isKnown && l.ready[e.cluster] == 0 && l.desired[e.cluster] > 0:
 		state, reason = zone.Unhealthy, fmt.Sprintf("0 of %d replicas are ready", l.desired[e.cluster])
 		weight = max(weight, fallbackWeight(gs, l, e.cluster))
+	case l.isKnown && l.desired[e.cluster] == 0 && l.ready[e.cluster] > 0: // left, and still running
+		weight, reason = max(weight, l.ready[e.cluster]), fmt.Sprintf("%d replicas are ready", l.ready[e.cluster])
 	case l.isKnown && l.desired[e.cluster] == 0:
 		state, reason = zone.Draining, "has no replicas"
 	case c == lost:
