@@ -79,7 +79,7 @@ func TestSecondariesFollow(t *testing.T) {
 	})
 }
 
-// follow serves a zone, changes it a thousand times, and gives the records in which all secondaries agree with us.
+// follow serves a zone, changes it a thousand times, and gives the records of a secondary that all agree on with us.
 func follow(t *testing.T, programs *Programs, c zone.Config) []string {
 	const changes = 1000
 	rng := rand.New(rand.NewPCG(1, 2))
@@ -120,15 +120,31 @@ func follow(t *testing.T, programs *Programs, c zone.Config) []string {
 			t.Fatal(err)
 		}
 	}
-	want := copyOf(t, ours.Addr(), z.Origin)
+	want := withoutTimes(copyOf(t, ours.Addr(), z.Origin))
+	var theirs []string
 	for _, p := range peers {
 		awaitSerial(t, p, z.Origin, serial)
-		if diff := cmp.Diff(want, copyOf(t, p.Addr, z.Origin)); diff != "" {
+		theirs = copyOf(t, p.Addr, z.Origin)
+		if diff := cmp.Diff(want, withoutTimes(theirs)); diff != "" {
 			t.Errorf("%s differs from us (-ours,+theirs):\n%s", p.Name, diff)
 		}
 	}
 	t.Logf("%d changes, %d records at the end, equal in %d secondaries", changes, len(want), len(peers))
-	return want
+	return theirs
+}
+
+// withoutTimes leaves of signatures what does not depend on when they were made: each is renewed at a time of its own,
+// which may lie between two copies.
+func withoutTimes(records []string) []string {
+	out := slices.Clone(records)
+	for i, r := range out {
+		// owner, TTL, class, RRSIG, then: type, algorithm, labels, TTL, expiration, inception, key, signer, signature
+		if f := strings.Fields(r); len(f) > 12 && f[3] == "RRSIG" {
+			out[i] = strings.Join(slices.Concat(f[:8], f[10:12]), " ")
+		}
+	}
+	slices.Sort(out)
+	return out
 }
 
 // newKey is a key to sign a zone with.
