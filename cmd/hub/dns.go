@@ -9,12 +9,15 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
 
+	coordinationv1 "k8s.io/api/coordination/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
+	coordination "k8s.io/client-go/kubernetes/typed/coordination/v1"
 	"k8s.io/client-go/rest"
 
 	"github.com/hanse-federation/hanse/api/server"
@@ -26,14 +29,19 @@ import (
 	"github.com/hanse-federation/hanse/federation/updates"
 )
 
-// reportDNS tells what the hub's own DNS server answers from, as those away from it do.
+// reportDNS tells what the hub's own DNS server answers from, as those away from it do. A hub that is its only DNS
+// server has nobody to compare it with, and keeps its store quiet.
 func (h *Hub) reportDNS(ctx context.Context) error {
 	kube, err := kubernetes.NewForConfig(h.api.Loopback())
 	if err != nil {
 		return fmt.Errorf("preparing a client of the hub: %w", err)
 	}
+	leases := kube.CoordinationV1().Leases(convergence.Namespace)
+	if h.etcd.Embedded() && !awaitOthers(ctx, leases, h.dnsName()) {
+		return nil
+	}
 	reporter := &convergence.Reporter{
-		Leases:    kube.CoordinationV1().Leases(convergence.Namespace),
+		Leases:    leases,
 		Name:      h.dnsName(),
 		Addresses: []string{h.DNSAddr()},
 		Version:   Version().GitVersion,
@@ -49,6 +57,24 @@ func (h *Hub) reportDNS(ctx context.Context) error {
 	}
 	reporter.Run(ctx)
 	return nil
+}
+
+// lookForOthers is how often a hub that is its only DNS server looks whether it still is.
+const lookForOthers = 5 * time.Second
+
+// awaitOthers waits until a DNS server of another name has told of itself, or tells that the context has ended.
+func awaitOthers(ctx context.Context, leases coordination.LeaseInterface, own string) bool {
+	for {
+		found, err := leases.List(ctx, metav1.ListOptions{ResourceVersion: "0"}) // from memory
+		if err == nil && slices.ContainsFunc(found.Items, func(l coordinationv1.Lease) bool { return l.Name != own }) {
+			return true
+		}
+		select {
+		case <-ctx.Done():
+			return false
+		case <-time.After(lookForOthers):
+		}
+	}
 }
 
 // dnsName tells the DNS servers of the replicas of a hub apart, and stays over a restart.
