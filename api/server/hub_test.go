@@ -353,17 +353,17 @@ func TestRoutesOfOthers(t *testing.T) {
 			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { _, _ = fmt.Fprint(w, text, r.URL.Path) })
 		}
 		c.Public = []server.Route{{Path: "/ui/*path", Handler: say("public ")}}
-		c.Protected = []server.Route{{Path: "/clusters/:name/*path", Handler: say("protected "), LongRunning: true}}
+		c.Protected = []server.Route{{Path: "/parts/:name/*path", Handler: say("protected "), LongRunning: true}}
 	})
 	resp, err := h.http.Get(h.url + "/ui/index")
 	if err != nil || resp.StatusCode != 200 {
 		t.Errorf("public: %v, %v", resp, err)
 	}
-	resp, err = h.http.Get(h.url + "/clusters/east/api")
+	resp, err = h.http.Get(h.url + "/parts/east/api")
 	if err != nil || resp.StatusCode != 401 {
 		t.Errorf("protected without credentials: %v, %v", resp, err)
 	}
-	if code, body, _ := h.send(t, "GET", "/clusters/east/api", "", ""); code != 200 || body != "protected /clusters/east/api" {
+	if code, body, _ := h.send(t, "GET", "/parts/east/api", "", ""); code != 200 || body != "protected /parts/east/api" {
 		t.Errorf("protected: %d %s", code, body)
 	}
 }

@@ -106,7 +106,8 @@ func findInstalled(name string) string {
 
 // lock waits until no other process holds the lock that goes with a file.
 func lock(ctx context.Context, file string) (unlock func(), err error) {
-	f, err := os.OpenFile(file+".lock", os.O_CREATE|os.O_RDWR, 0o644)
+	at := filepath.Join(filepath.Dir(file), "."+filepath.Base(file)+".lock")
+	f, err := os.OpenFile(at, os.O_CREATE|os.O_RDWR, 0o644)
 	if err != nil {
 		return nil, err
 	}
