@@ -41,6 +41,13 @@ func (n *notebook) Update(ctx context.Context, _ string, change func([]zone.Reco
 	return err
 }
 
+// read is what has been stored.
+func (n *notebook) read() []zone.Record {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return slices.Clone(n.records)
+}
+
 func updatable(t testing.TB) zone.Config {
 	c := probeZone(t)
 	c.Zones[0].Updates = []zone.Update{{
@@ -91,8 +98,8 @@ func TestUpdate(t *testing.T) {
 				if m == nil || m.Rcode != tt.want || m.Opcode != dns.OpcodeUpdate {
 					t.Errorf("got %v, want %s", m, dns.RcodeToString[tt.want])
 				}
-				if len(n.records) != tt.stored {
-					t.Errorf("stored: %v", n.records)
+				if stored := n.read(); len(stored) != tt.stored {
+					t.Errorf("stored: %v", stored)
 				}
 				if isSigned := m.IsTsig() != nil; isSigned != (tt.key != "") {
 					t.Errorf("the response is signed: %v", isSigned)
