@@ -54,7 +54,7 @@ func TestPlaceACustomResource(t *testing.T) {
 	})
 	s.apply(widgetDefinition)
 	s.kubectl("", "wait", "--for=condition=Established", "crd/widgets.shop.e2e.example", "--timeout=30s")
-	s.permit("east")
+	s.permit("east", "widgets")
 	s.apply(widget, placement("one", []string{"Widget/one"}, []string{"east=1", "west=1"}))
 	s.awaitWidget("east", 3)
 
@@ -73,7 +73,7 @@ func TestPlaceACustomResource(t *testing.T) {
 	if d := s.definitionIn("south"); d != nil {
 		t.Error("the definition went to south, where no object of it is")
 	}
-	s.permit("west")
+	s.permit("west", "widgets")
 	// Permissions are tried again every minute, a change of the template at once.
 	s.kubectl("", "patch", "widget", "one", "--type=merge", "-p", `{"spec":{"size":4}}`)
 	s.awaitWidget("west", 4)
@@ -117,25 +117,25 @@ func TestPlaceACustomResource(t *testing.T) {
 	}
 }
 
-// permit gives the hub's account in a member the widgets, as the member's administrator would.
-func (s *scenario) permit(member string) {
+// permit gives the hub's account in a member the objects of a resource of ours, as the member's administrator would.
+func (s *scenario) permit(member, resource string) {
 	s.Helper()
 	m := s.member(member)
-	s.in(member, `
+	s.in(member, strings.ReplaceAll(`
 apiVersion: rbac.authorization.k8s.io/v1
 kind: ClusterRole
-metadata: {name: widgets}
-rules: [{apiGroups: [shop.e2e.example], resources: [widgets], verbs: ["*"]}]
+metadata: {name: RESOURCE}
+rules: [{apiGroups: [shop.e2e.example], resources: [RESOURCE], verbs: ["*"]}]
 ---
 apiVersion: rbac.authorization.k8s.io/v1
 kind: ClusterRoleBinding
-metadata: {name: widgets}
-roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: widgets}
-subjects: [{kind: ServiceAccount, namespace: hanse-system, name: hanse-hub}]`, "apply", "-f", "-")
+metadata: {name: RESOURCE}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: RESOURCE}
+subjects: [{kind: ServiceAccount, namespace: hanse-system, name: hanse-hub}]`, "RESOURCE", resource), "apply", "-f", "-")
 	s.Cleanup(func() {
 		ctx := context.Background()
-		_ = m.Kube.RbacV1().ClusterRoleBindings().Delete(ctx, "widgets", metav1.DeleteOptions{})
-		_ = m.Kube.RbacV1().ClusterRoles().Delete(ctx, "widgets", metav1.DeleteOptions{})
+		_ = m.Kube.RbacV1().ClusterRoleBindings().Delete(ctx, resource, metav1.DeleteOptions{})
+		_ = m.Kube.RbacV1().ClusterRoles().Delete(ctx, resource, metav1.DeleteOptions{})
 	})
 }
 

@@ -76,7 +76,7 @@ func TestTeachAKind(t *testing.T) {
 	s.apply(gadgetDefinition)
 	s.kubectl("", "wait", "--for=condition=Established", "crd/gadgets.shop.e2e.example", "--timeout=30s")
 	for _, member := range []string{"east", "west"} {
-		s.permitGadgets(member)
+		s.permit(member, "gadgets")
 	}
 	s.apply(gadget, placement("one", []string{"Gadget/one"}, []string{"east=2", "west=1"}), `
 apiVersion: v1
@@ -133,28 +133,6 @@ stringData: {a: b}`)
 }
 
 var kindRules = schema.GroupVersionResource{Group: "hanse.io", Version: "v1alpha1", Resource: "kindrules"}
-
-// permitGadgets gives the hub's account in a member the gadgets, as the member's administrator would.
-func (s *scenario) permitGadgets(member string) {
-	s.Helper()
-	m := s.member(member)
-	s.in(member, `
-apiVersion: rbac.authorization.k8s.io/v1
-kind: ClusterRole
-metadata: {name: gadgets}
-rules: [{apiGroups: [shop.e2e.example], resources: [gadgets], verbs: ["*"]}]
----
-apiVersion: rbac.authorization.k8s.io/v1
-kind: ClusterRoleBinding
-metadata: {name: gadgets}
-roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: gadgets}
-subjects: [{kind: ServiceAccount, namespace: hanse-system, name: hanse-hub}]`, "apply", "-f", "-")
-	s.Cleanup(func() {
-		ctx := context.Background()
-		_ = m.Kube.RbacV1().ClusterRoleBindings().Delete(ctx, "gadgets", metav1.DeleteOptions{})
-		_ = m.Kube.RbacV1().ClusterRoles().Delete(ctx, "gadgets", metav1.DeleteOptions{})
-	})
-}
 
 // gadgetStatus writes what the kind's controller in a member would.
 func (s *scenario) gadgetStatus(member, status string) {

@@ -40,7 +40,7 @@ type rule struct {
 var (
 	purePackages = []string{"./placement", "./federation/kinds", "./federation/override",
 		"./dns/zone", "./dns/wire", "./dns/answer", "./dns/balance", "./dns/sign"}
-	reconcilers = []string{"./federation/admit", "./federation/collect", "./federation/expose", "./federation/failover",
+	reconcilers = []string{"./federation/admit", "./federation/announce", "./federation/collect", "./federation/expose", "./federation/failover",
 		"./federation/membership", "./federation/propagate", "./federation/schedule"}
 	clients = []string{"k8s.io/client-go/...", "sigs.k8s.io/controller-runtime/...", "go.etcd.io/...",
 		"github.com/gin-gonic/...", "google.golang.org/grpc/..."}

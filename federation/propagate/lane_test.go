@@ -292,3 +292,20 @@ func TestRenderAutoscaled(t *testing.T) {
 		}
 	}
 }
+
+// A namespace that empties itself is looked at for long, one with something foreign a few times, a foreign one once.
+func TestTriesAfter(t *testing.T) {
+	for _, row := range []struct {
+		result apply.Result
+		want   int
+	}{
+		{apply.Result{Verdict: apply.Pending, Reason: apply.ReasonNotEmpty}, endingTries},
+		{apply.Result{Verdict: apply.Failed}, endingTries},
+		{apply.Result{Verdict: apply.Skipped, Reason: apply.ReasonNotEmpty}, foreignTries},
+		{apply.Result{Verdict: apply.Skipped, Reason: apply.ReasonOtherTemplate}, 0},
+	} {
+		if got := triesAfter(row.result); got != row.want {
+			t.Errorf("after %s %s it is looked at %d times, want %d", row.result.Verdict, row.result.Reason, got, row.want)
+		}
+	}
+}
