@@ -3,15 +3,10 @@ package e2e
 import (
 	"bytes"
 	"context"
-	"crypto/tls"
 	"encoding/base64"
 	"encoding/json"
-	"encoding/pem"
 	"errors"
 	"fmt"
-	"net/http"
-	"net/http/httptest"
-	"os"
 	"strings"
 	"testing"
 	"time"
@@ -78,37 +73,20 @@ func TestAMemberMutates(t *testing.T) {
 
 // mutator starts a webhook on this machine that gives ConfigMaps named mutated a label and another value under a.
 func mutator(t *testing.T, ns string) string {
-	if os.Getenv("E2E_PROVIDER") == "kind" {
-		t.Skip("the API server of a kind cluster does not reach a webhook on this machine's loopback")
-	}
 	patch := []byte(`[{"op": "add", "path": "/data/a", "value": "theirs"},
 		{"op": "add", "path": "/metadata/labels", "value": {"injected": "yes"}}]`)
-	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		var review admissionv1.AdmissionReview
-		if err := json.NewDecoder(r.Body).Decode(&review); err != nil || review.Request == nil {
-			http.Error(w, "not a review", http.StatusBadRequest)
+	url, ca := reviewer(t, func(asked *admissionv1.AdmissionRequest, answer *admissionv1.AdmissionResponse) {
+		if asked.Name != "mutated" {
 			return
 		}
-		review.Response = &admissionv1.AdmissionResponse{UID: review.Request.UID, Allowed: true}
-		if review.Request.Name == "mutated" {
-			kind, merged := admissionv1.PatchTypeJSONPatch, bytes.Clone(patch)
-			var object struct{ Metadata metav1.ObjectMeta }
-			if json.Unmarshal(review.Request.Object.Raw, &object) == nil && len(object.Metadata.Labels) > 0 {
-				merged = bytes.ReplaceAll(merged, []byte(`/metadata/labels", "value": {"injected": "yes"}`),
-					[]byte(`/metadata/labels/injected", "value": "yes"`))
-			}
-			review.Response.Patch, review.Response.PatchType = merged, &kind
+		kind, merged := admissionv1.PatchTypeJSONPatch, bytes.Clone(patch)
+		var object struct{ Metadata metav1.ObjectMeta }
+		if json.Unmarshal(asked.Object.Raw, &object) == nil && len(object.Metadata.Labels) > 0 {
+			merged = bytes.ReplaceAll(merged, []byte(`/metadata/labels", "value": {"injected": "yes"}`),
+				[]byte(`/metadata/labels/injected", "value": "yes"`))
 		}
-		review.Request = nil
-		_ = json.NewEncoder(w).Encode(review)
-	}))
-	server.TLS = &tls.Config{MinVersion: tls.VersionTLS12}
-	server.StartTLS()
-	t.Cleanup(server.Close)
-	ca, err := json.Marshal(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw}))
-	if err != nil {
-		t.Fatal(err)
-	}
+		answer.Patch, answer.PatchType = merged, &kind
+	})
 	return fmt.Sprintf(`
 apiVersion: admissionregistration.k8s.io/v1
 kind: MutatingWebhookConfiguration
@@ -118,7 +96,7 @@ webhooks:
   clientConfig: {url: %q, caBundle: %s}
   rules: [{apiGroups: [""], apiVersions: [v1], operations: [CREATE, UPDATE], resources: [configmaps]}]
   sideEffects: None
-  admissionReviewVersions: [v1]`, ns, server.URL, ca)
+  admissionReviewVersions: [v1]`, ns, url, ca)
 }
 
 // A quota in a member that is used up refuses, in its own words, and what was refused is applied when there is room.

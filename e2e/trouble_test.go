@@ -7,7 +7,6 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -268,23 +267,40 @@ spec: {policyName: %[1]s, validationActions: [Deny]}`, ns)
 
 // webhook starts a webhook on this machine that refuses ConfigMaps named picky.
 func webhook(t *testing.T, ns string) string {
+	url, ca := reviewer(t, func(asked *admissionv1.AdmissionRequest, answer *admissionv1.AdmissionResponse) {
+		if answer.Allowed = asked.Name != "picky"; !answer.Allowed {
+			answer.Result = &metav1.Status{Message: "no blue on Fridays", Code: http.StatusForbidden}
+		}
+	})
+	return fmt.Sprintf(`
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingWebhookConfiguration
+metadata: {name: %s}
+webhooks:
+- name: blue.e2e.hanse.io
+  clientConfig: {url: %q, caBundle: %s}
+  rules: [{apiGroups: [""], apiVersions: [v1], operations: [CREATE, UPDATE], resources: [configmaps]}]
+  sideEffects: None
+  admissionReviewVersions: [v1]`, ns, url, ca)
+}
+
+// reviewer starts an admission webhook on this machine and returns its URL and, as JSON, the CA to trust. Requests are
+// allowed, unless judge says otherwise.
+func reviewer(
+	t *testing.T, judge func(*admissionv1.AdmissionRequest, *admissionv1.AdmissionResponse),
+) (url string, ca []byte) {
+	t.Helper()
 	if os.Getenv("E2E_PROVIDER") == "kind" {
 		t.Skip("the API server of a kind cluster does not reach a webhook on this machine's loopback")
 	}
 	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		body, err := io.ReadAll(r.Body)
 		var review admissionv1.AdmissionReview
-		if err == nil {
-			err = json.Unmarshal(body, &review)
-		}
-		if err != nil || review.Request == nil {
+		if err := json.NewDecoder(r.Body).Decode(&review); err != nil || review.Request == nil {
 			http.Error(w, "not a review", http.StatusBadRequest)
 			return
 		}
-		review.Response = &admissionv1.AdmissionResponse{UID: review.Request.UID, Allowed: review.Request.Name != "picky"}
-		if !review.Response.Allowed {
-			review.Response.Result = &metav1.Status{Message: "no blue on Fridays", Code: http.StatusForbidden}
-		}
+		review.Response = &admissionv1.AdmissionResponse{UID: review.Request.UID, Allowed: true}
+		judge(review.Request, review.Response)
 		review.Request = nil
 		_ = json.NewEncoder(w).Encode(review)
 	}))
@@ -295,16 +311,7 @@ func webhook(t *testing.T, ns string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return fmt.Sprintf(`
-apiVersion: admissionregistration.k8s.io/v1
-kind: ValidatingWebhookConfiguration
-metadata: {name: %s}
-webhooks:
-- name: blue.e2e.hanse.io
-  clientConfig: {url: %q, caBundle: %s}
-  rules: [{apiGroups: [""], apiVersions: [v1], operations: [CREATE, UPDATE], resources: [configmaps]}]
-  sideEffects: None
-  admissionReviewVersions: [v1]`, ns, server.URL, ca)
+	return server.URL, ca
 }
 
 // A token that was revoked is told with what to do, and a renewed membership goes on where it stopped.

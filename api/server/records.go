@@ -130,8 +130,8 @@ func (r Records) watch(
 	}), nil
 }
 
-// looseOf is an object of a store or of its watch as unstructured that shares nothing with the store. A typed object
-// knows its kind only by its type.
+// looseOf is an object of a store or of its watch as unstructured that shares nothing with the store. Its kind is said
+// anew: a typed object need not have it with it.
 func looseOf(obj runtime.Object, gvk schema.GroupVersionKind) (*unstructured.Unstructured, error) {
 	if shared, ok := obj.(runtime.CacheableObject); ok {
 		obj = shared.GetObject() // a copy

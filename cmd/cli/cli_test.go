@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bytes"
+	"io"
 	"net"
 	"os"
 	"path/filepath"
@@ -125,7 +126,13 @@ clusters: [{name: c, cluster: {server: "https://` + address + `"}}], users: [{na
 
 // The stories in testdata are Distributions, and what explain tells of them.
 func TestExplain(t *testing.T) {
-	stories, err := filepath.Glob("testdata/explain_*.txt")
+	playTold(t, "testdata/explain_*.txt", func(w io.Writer, d *v1alpha1.Distribution) error { return explain(w, d, nil) })
+}
+
+// playTold holds what is told of an object, in YAML ahead of "----" in each file, to the text below it.
+func playTold[T any](t *testing.T, pattern string, tell func(io.Writer, *T) error) {
+	t.Helper()
+	stories, err := filepath.Glob(pattern)
 	if err != nil || len(stories) == 0 {
 		t.Fatalf("no stories: %v", err)
 	}
@@ -136,12 +143,12 @@ func TestExplain(t *testing.T) {
 				t.Fatal(err)
 			}
 			input, want, _ := strings.Cut(string(raw), "----\n")
-			var d v1alpha1.Distribution
-			if err := yaml.UnmarshalStrict([]byte(input), &d); err != nil {
+			obj := new(T)
+			if err := yaml.UnmarshalStrict([]byte(input), obj); err != nil {
 				t.Fatal(err)
 			}
 			var got bytes.Buffer
-			if err := explain(&got, &d, nil); err != nil {
+			if err := tell(&got, obj); err != nil {
 				t.Fatal(err)
 			}
 			if diff := cmp.Diff(want, got.String()); diff != "" {
@@ -261,31 +268,10 @@ func FuzzManifests(f *testing.F) {
 
 // The stories in testdata are Plans, and what is told of them.
 func TestPlan(t *testing.T) {
-	stories, err := filepath.Glob("testdata/plan_*.txt")
-	if err != nil || len(stories) == 0 {
-		t.Fatalf("no stories: %v", err)
-	}
-	for _, path := range stories {
-		t.Run(filepath.Base(path), func(t *testing.T) {
-			raw, err := os.ReadFile(path)
-			if err != nil {
-				t.Fatal(err)
-			}
-			input, want, _ := strings.Cut(string(raw), "----\n")
-			var p v1alpha1.Plan
-			if err := yaml.UnmarshalStrict([]byte(input), &p); err != nil {
-				t.Fatal(err)
-			}
-			var got bytes.Buffer
-			if err := tellPlan(&got, &p); err != nil {
-				t.Fatal(err)
-			}
-			if diff := cmp.Diff(want, got.String()); diff != "" {
-				t.Errorf("(-want,+got):\n%s", diff)
-			}
-			if isPlanGood(&p) {
-				t.Error("all of it would go well")
-			}
-		})
-	}
+	playTold(t, "testdata/plan_*.txt", func(w io.Writer, p *v1alpha1.Plan) error {
+		if isPlanGood(p) {
+			t.Error("all of it would go well")
+		}
+		return tellPlan(w, p)
+	})
 }
