@@ -39,9 +39,7 @@ func TestReportDrift(t *testing.T) {
 	s.must(s.hasData("alpha", "settings", "theirs")())
 	s.awaitEvent("ConfigMap", "settings", "Drifted", "alpha: somebody changed it")
 	s.awaitCondition("configmap-settings", "Applied", metav1.ConditionFalse, "Drifted")
-	if table := s.kubectl("", "get", "distribution", "configmap-settings"); !strings.Contains(table, "alpha(Drifted),beta") {
-		t.Errorf("kubectl get does not show it:\n%s", table)
-	}
+	s.awaitShown([]string{"alpha(Drifted),beta"}, "get", "distribution", "configmap-settings")
 
 	s.apply(configMap("settings", "a", "second"))
 	s.eventually("a new template ends it", s.hasData("alpha", "settings", "second"))

@@ -181,6 +181,21 @@ func (s *scenario) kubectl(stdin string, arguments ...string) string {
 	return r.Stdout
 }
 
+// awaitShown runs kubectl on the hub until what it prints has all the words: what is shown is written by several
+// controllers, one after the other.
+func (s *scenario) awaitShown(words []string, arguments ...string) {
+	s.Helper()
+	s.eventually("kubectl "+strings.Join(arguments, " ")+" shows it", func() error {
+		told := s.kubectl("", arguments...)
+		for _, word := range words {
+			if !strings.Contains(told, word) {
+				return fmt.Errorf("%q is not in\n%s", word, told)
+			}
+		}
+		return nil
+	})
+}
+
 // refused runs kubectl on the hub; it must be refused, and what it says is returned.
 func (s *scenario) refused(stdin string, arguments ...string) string {
 	s.Helper()

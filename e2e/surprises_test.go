@@ -124,13 +124,8 @@ func TestAQuotaRefuses(t *testing.T) {
 	s.awaitEvent("ConfigMap", "settings", "ApplyFailed", "exceeded quota: tight")
 	s.awaitCondition("configmap-settings", "Progressing", metav1.ConditionFalse, "DeadlineExceeded")
 	s.awaitEvent("ConfigMap", "settings", "DeadlineExceeded", "ConfigMap settings: no progress for 3s: beta: Failed")
-	if told := s.kubectl("", "describe", "configmap", "settings"); !strings.Contains(told, "exceeded quota: tight") {
-		t.Errorf("kubectl describe does not tell it:\n%s", told)
-	}
-	if told := s.kubectl("", "get", "placement", "settings", "-o", "wide"); !strings.Contains(told, "DeadlineExceeded") ||
-		!strings.Contains(told, "exceeded quota: tight") {
-		t.Errorf("kubectl get placement does not tell it:\n%s", told)
-	}
+	s.awaitShown([]string{"exceeded quota: tight"}, "describe", "configmap", "settings")
+	s.awaitShown([]string{"DeadlineExceeded", "exceeded quota: tight"}, "get", "placement", "settings", "-o", "wide")
 	s.in("beta", "", "delete", "quota", "tight")
 	awaitThere[corev1.ConfigMap](s, "settings", "beta")
 	s.awaitEvent("ConfigMap", "settings", "Applied", "beta: applied, after QuotaExceeded")

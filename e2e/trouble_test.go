@@ -72,9 +72,7 @@ spec: {service: web, hostnames: [web.lose.example], staleAfter: 2s}`)
 	if d.Status.ReadyReplicas != 4 {
 		t.Errorf("the hub says %d ready replicas, want the last known 4", d.Status.ReadyReplicas)
 	}
-	if table := s.kubectl("", "get", "deployment", "web"); !strings.Contains(table, "beta=2/2(Unknown)") {
-		t.Errorf("kubectl get does not show it:\n%s", table)
-	}
+	s.awaitShown([]string{"beta=2/2(Unknown)"}, "get", "deployment", "web")
 	s.awaitAnswer("web.lose.example", alpha)
 
 	s.apply(configMap("late", "a", "b"))

@@ -339,12 +339,7 @@ spec:
 		}
 		return err
 	})
-	s.eventually("kubectl get shows what runs", func() error {
-		if out := s.kubectl("", "get", "deployment", "web"); !strings.Contains(out, "7/7") {
-			return errors.New(out)
-		}
-		return nil
-	})
+	s.awaitShown([]string{"7/7"}, "get", "deployment", "web")
 
 	s.kubectl("", "delete", "hpa", "web")
 	s.eventually("no member has the autoscaler", func() error {
