@@ -107,11 +107,13 @@ func (r *Response) Resolve(s *zone.Snapshot, q *wire.Query, c *zone.Client) {
 	r.Zone = tree
 	r.Authoritative = true
 	r.client = *c
-	if tree.ClientSubnet && c.Subnet.IsValid() {
+	isTailored := tree.ClientSubnet && c.Subnet.IsValid()
+	if isTailored {
 		r.client.Addr = c.Subnet.Addr()
 	}
 	l := lookup{
 		Response: r, snapshot: s, tree: tree, client: &r.client, qtype: q.Type, dnssec: q.HasEDNS && q.EDNS.DO,
+		isTailored: isTailored,
 	}
 	l.follow(q.Name())
 	if q.Class == wire.ClassANY {
@@ -150,11 +152,14 @@ type lookup struct {
 	client   *zone.Client
 	qtype    wire.Type
 	dnssec   bool // the client wants DNSSEC records
+	// isTailored: the answer may depend on the client subnet that came with the query.
+	isTailored bool
 }
 
 // follow answers for name, and then for what it is an alias of, as long as that lies in the zone. The return code is
 // that of the last name (RFC 6604).
-func (l *lookup) follow(name []byte) {
+func (l *lookup) follow(question []byte) {
+	name := question
 	var owner wire.Name // empty: the name of the question
 	for {
 		target, again := l.step(name, owner)
@@ -162,7 +167,7 @@ func (l *lookup) follow(name []byte) {
 			return
 		}
 		next := []byte(target)
-		if l.snapshot.Find(next) != l.tree || len(l.Answer) > maxLinks || l.hasOwner(target, owner, name) {
+		if l.snapshot.Find(next) != l.tree || len(l.Answer) > maxLinks || l.hasOwner(target, question) {
 			return
 		}
 		owner, name = target, next
@@ -170,8 +175,8 @@ func (l *lookup) follow(name []byte) {
 }
 
 // hasOwner reports whether the chain has been at target before.
-func (l *lookup) hasOwner(target, owner wire.Name, name []byte) bool {
-	if string(name) == string(target) {
+func (l *lookup) hasOwner(target wire.Name, question []byte) bool {
+	if string(question) == string(target) {
 		return true
 	}
 	for i := range l.Answer {
@@ -199,7 +204,14 @@ func (l *lookup) step(name []byte, owner wire.Name) (target wire.Name, again boo
 			return "", false
 		}
 	}
+	scope := l.Scope
 	set, first := l.data(node)
+	if l.isTailored && l.Scope > 0 && len(l.Answer) > 0 {
+		// The scope is told of the whole response, and resolvers keep a chain by it: an alias stands alone, and what it
+		// leads to is asked for with the subnet (RFC 7871).
+		l.Scope = scope
+		return "", false
+	}
 	if set == nil {
 		l.negative(owner, node) // no data of this type (RFC 2308 section 2.2), also at an empty non-terminal (RFC 8020)
 		return "", false

@@ -136,6 +136,7 @@ func (r *responder) sendZone(client netip.AddrPort, by transport, send func([]by
 	if rcode != wire.NoError {
 		return z.flush(rcode)
 	}
+	z.writer.Authoritative()
 	z.append(tree.Origin, &tree.SOA)
 	switch {
 	case r.query.Type == wire.TypeIXFR && int32(r.query.IXFRSerial-tree.Serial()) >= 0:
@@ -233,7 +234,6 @@ type zoneWriter struct {
 
 func (z *zoneWriter) begin() {
 	z.writer.Begin(z.buf, &z.query, maxTCPSize-tsigRoom-z.optSize())
-	z.writer.Authoritative()
 }
 
 func (z *zoneWriter) append(owner wire.Name, set *wire.RRset) {
@@ -267,6 +267,7 @@ func (z *zoneWriter) flush(rcode wire.Rcode) error {
 		return err
 	}
 	z.begin()
+	z.writer.Authoritative()
 	return nil
 }
 
