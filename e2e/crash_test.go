@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"math/rand/v2"
 	"net/http"
@@ -14,6 +15,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -391,6 +393,67 @@ func TestTheDatabaseIsFull(t *testing.T) {
 		c := annotated(s.ns, "after", "*=1")
 		return client.IgnoreAlreadyExists(s.hub.Client.Create(t.Context(), c))
 	})
+	s.must(s.hub.AwaitReady(t.Context()))
+}
+
+// When the disk is short, by the hub's own doing or by others', the hub says so and takes nothing new; when nothing is
+// left on it the hub goes on reading; and when there is space again it goes on by itself.
+func TestTheDiskIsFull(t *testing.T) {
+	dir := t.TempDir()
+	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=512m"); err != nil {
+		t.Skipf("a small disk is made by mounting a tmpfs, which takes more rights than this test has: %v", err)
+	}
+	t.Cleanup(func() { _ = syscall.Unmount(dir, syscall.MNT_DETACH) })
+	s := own(t, harness.HubOptions{DataDir: filepath.Join(dir, "hub")})
+	s.create(annotated(s.ns, "before", "*=1"))
+	fill := func(leave uint64) {
+		var disk syscall.Statfs_t
+		s.must(syscall.Statfs(dir, &disk))
+		file, err := os.OpenFile(filepath.Join(dir, "others"), os.O_CREATE|os.O_RDWR, 0o600)
+		s.must(err)
+		defer func() { _ = file.Close() }()
+		end, err := file.Seek(0, io.SeekEnd)
+		s.must(err)
+		size := int64(disk.Bavail)*disk.Bsize - int64(leave)
+		s.must(syscall.Fallocate(int(file.Fd()), 0, end, size))
+	}
+	write := func(name string) error {
+		return client.IgnoreAlreadyExists(s.hub.Client.Create(t.Context(), annotated(s.ns, name, "*=1")))
+	}
+	refused := func(err error) error {
+		if err == nil || !strings.Contains(err.Error(), "MiB are left on the disk") {
+			return fmt.Errorf("the hub says %v, want that its disk is full", err)
+		}
+		return nil
+	}
+	readable := func() error {
+		c, err := get[corev1.ConfigMap](s, s.hub.Client, "before")
+		if err == nil && c == nil {
+			err = errors.New("it is gone")
+		}
+		return err
+	}
+
+	fill(150 << 20)
+	s.must(refused(write("while-short")))
+	s.eventually("readiness says that there is no space", func() error { return s.notReady("etcd-space") })
+	s.must(s.hub.Client.Delete(t.Context(), annotated(s.ns, "before", "*=1")))
+	s.eventually("what is deleted goes", func() error {
+		c, err := get[corev1.ConfigMap](s, s.hub.Client, "before")
+		if err == nil && c != nil {
+			err = errors.New("it is there")
+		}
+		return err
+	})
+	s.must(os.Remove(filepath.Join(dir, "others")))
+	s.must(write("before"))
+
+	fill(1 << 20)
+	s.must(refused(write("while-full")))
+	s.must(refused(s.hub.Client.Delete(t.Context(), annotated(s.ns, "before", "*=1"))))
+	harness.Throughout(t, "reads go on", readable, func() { time.Sleep(10 * time.Second) }) // and compaction, leases, events
+	s.must(os.Remove(filepath.Join(dir, "others")))
+	s.must(write("after"))
 	s.must(s.hub.AwaitReady(t.Context()))
 }
 

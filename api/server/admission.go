@@ -16,6 +16,8 @@ import (
 	"k8s.io/apimachinery/pkg/util/sets"
 	"k8s.io/apiserver/pkg/admission"
 	"k8s.io/apiserver/pkg/endpoints/request"
+
+	"github.com/hanse-federation/hanse/api/storage"
 )
 
 // systemNamespace is where the hub keeps what is its own.
@@ -171,7 +173,7 @@ func (e escalation) Validate(ctx context.Context, a admission.Attributes, _ admi
 // space refuses what is new when the database is full, so that what is left of it serves to delete: an object that
 // waits for its copies in members is written several times before it is gone.
 type space struct {
-	isFull   func() bool
+	full     func() string // why nothing new is taken; empty when it is
 	makeRoom func(context.Context)
 }
 
@@ -192,7 +194,8 @@ func (s space) Validate(ctx context.Context, a admission.Attributes, _ admission
 		s.makeRoom(ctx)
 		return nil
 	}
-	if !s.isFull() || a.IsDryRun() || notStored.Has(resource.Group) || resource.Resource == "plans" {
+	why := s.full()
+	if why == "" || a.IsDryRun() || notStored.Has(resource.Group) || resource.Resource == "plans" {
 		return nil
 	}
 	if old, ok := a.GetOldObject().(metav1.Object); ok && old != nil && a.GetOperation() == admission.Update &&
@@ -203,11 +206,10 @@ func (s space) Validate(ctx context.Context, a admission.Attributes, _ admission
 		return nil // it says what becomes of what is deleted, and lets go of it
 	}
 	return &apierrors.StatusError{ErrStatus: metav1.Status{
-		Status: metav1.StatusFailure,
-		Code:   http.StatusInsufficientStorage,
-		Reason: "InsufficientStorage",
-		Message: fmt.Sprintf("%s %q is not written: the hub's database has no space left within its quota; delete objects, "+
-			"or raise --etcd-quota", resource, a.GetName()),
+		Status:  metav1.StatusFailure,
+		Code:    http.StatusInsufficientStorage,
+		Reason:  storage.ReasonNoSpace,
+		Message: fmt.Sprintf("%s %q is not written: %s", resource, a.GetName(), why),
 		Details: &metav1.StatusDetails{Group: resource.Group, Kind: resource.Resource, Name: a.GetName()},
 	}}
 }

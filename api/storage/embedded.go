@@ -88,6 +88,10 @@ func OpenEmbedded(ctx context.Context, cfg EmbeddedConfig) (*Etcd, error) {
 	}
 	undo := func() { removeSockets(); unlock() }
 
+	if free, err := freeOn(dir); err == nil && free < diskStart {
+		undo()
+		return nil, fmt.Errorf("start embedded etcd in %s: only %d KiB are left on its disk; make space there", dir, free>>10)
+	}
 	server, err := embed.StartEtcd(embedConfig(dir, sockets, cfg))
 	if err != nil {
 		undo()
@@ -109,6 +113,8 @@ func OpenEmbedded(ctx context.Context, cfg EmbeddedConfig) (*Etcd, error) {
 	e.embedded, e.quota = true, cfg.QuotaBytes
 	e.hard = hardQuota(cfg.QuotaBytes)
 	e.size, e.inUse = server.Server.Backend().Size, server.Server.Backend().SizeInUse
+	e.free = func() (int64, error) { return freeOn(dir) }
+	e.client.KV = guarded{e.client.KV, e}
 	e.commit, e.defrag = server.Server.Backend().ForceCommit, server.Server.Backend().Defrag
 	e.closers = []func(){undo, server.Close}
 	return e, nil

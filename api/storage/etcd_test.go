@@ -14,6 +14,8 @@ import (
 	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
+	"go.etcd.io/etcd/client/v3/kubernetes"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 )
 
 func quiet() *slog.Logger { return slog.New(slog.NewTextHandler(io.Discard, nil)) }
@@ -239,7 +241,7 @@ func TestFullDatabaseCanBeEmptied(t *testing.T) {
 	e := open(t, t.TempDir(), 8<<20)
 	fill := strings.Repeat("x", 512<<10)
 	count := 0
-	for ; !e.Full(); count++ {
+	for ; e.Full() == ""; count++ {
 		put(t, e, fmt.Sprintf("/hanse/fill/%d", count), fill)
 		e.commit() // the size is known then; the whole reserve of so small a database fits between two commits
 	}
@@ -253,7 +255,7 @@ func TestFullDatabaseCanBeEmptied(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := e.MakeSpace(t.Context()); err != nil || e.Full() {
+	if err := e.MakeSpace(t.Context()); err != nil || e.Full() != "" {
 		t.Errorf("it is still full: %v", err)
 	}
 }
@@ -306,5 +308,76 @@ func TestKeepKeepsTheFirst(t *testing.T) {
 	e = open(t, dir, 0)
 	if got, err := e.Keep(t.Context(), "authority", []byte("three")); err != nil || string(got) != "one" {
 		t.Errorf("after a restart it keeps %q, %v", got, err)
+	}
+}
+
+// While the disk is short nothing new is taken; while it is all but full nothing is written, and reads go on.
+func TestAShortDisk(t *testing.T) {
+	e := open(t, t.TempDir(), 0)
+	put(t, e, "/hanse/before", "1")
+	if why := e.Full(); why != "" {
+		t.Fatalf("the disk of the tests has not enough space: %s", why)
+	}
+	for _, step := range []struct {
+		name                string
+		free                int64
+		isRefused, takesNew bool
+	}{
+		{"plenty", diskLow, false, true},
+		{"short", diskLow - 1, false, false},
+		{"the last for what is underway", diskOut, false, false},
+		{"all but full", diskOut - 1, true, false},
+		{"full", 0, true, false},
+		{"and space again", diskLow, false, true},
+	} {
+		e.free = func() (int64, error) { return step.free, nil }
+		if why := e.Full(); (why == "") != step.takesNew {
+			t.Errorf("%s: takes new things: %q", step.name, why)
+		}
+		var readiness error
+		for _, check := range e.Checks() {
+			readiness = errors.Join(readiness, check.Run(t.Context()))
+		}
+		if (readiness == nil) != step.takesNew {
+			t.Errorf("%s: readiness says %v", step.name, readiness)
+		}
+		_, putErr := e.Client().Put(t.Context(), "/hanse/later", step.name)
+		_, deleteErr := e.Client().Delete(t.Context(), "/hanse/nothing")
+		_, txnErr := e.Client().Txn(t.Context()).If(clientv3.Compare(clientv3.Version("/hanse/none"), "=", 0)).
+			Then(clientv3.OpPut("/hanse/txn", step.name)).Else(clientv3.OpGet("/hanse/txn")).Commit()
+		_, kubeErr := e.client.OptimisticPut(t.Context(), "/hanse/kube-"+step.name, nil, 0, kubernetes.PutOptions{})
+		for name, err := range map[string]error{"put": putErr, "delete": deleteErr, "txn": txnErr, "kubernetes": kubeErr} {
+			if (apierrors.ReasonForError(err) == ReasonNoSpace) != step.isRefused || err != nil && !step.isRefused {
+				t.Errorf("%s: %s answers %v", step.name, name, err)
+			}
+		}
+		if value(t, e, "/hanse/before") != "1" {
+			t.Errorf("%s: reads do not go on", step.name)
+		}
+	}
+	if _, err := e.Compact(t.Context()); err != nil {
+		t.Errorf("compact: %v", err)
+	}
+}
+
+// What is worth stopping the database for: space that is enough for a while.
+func TestWhenDefragmentingIsWorthIt(t *testing.T) {
+	e := &Etcd{quota: 1000 << 20, hard: 1100 << 20}
+	for _, c := range []struct {
+		name string
+		h    Health
+		want bool
+	}{
+		{"half of the quota is in use", Health{NoSpace: true, Size: 1000 << 20, InUse: 500 << 20, Quota: e.quota}, true},
+		{"nearly all is in use", Health{NoSpace: true, Size: 1000 << 20, InUse: 950 << 20, Quota: e.quota}, false},
+		{"as before, and deletions cannot be written",
+			Health{NoSpace: true, Refuses: true, Size: 1100 << 20, InUse: 1040 << 20, Quota: e.quota}, true},
+		{"gaps make up for the disk", Health{DiskShort: true, DiskFree: 200 << 20, Size: 300 << 20, InUse: 100 << 20}, true},
+		{"gaps do not make up for it", Health{DiskShort: true, DiskFree: 100 << 20, Size: 110 << 20, InUse: 80 << 20}, false},
+		{"the copy does not fit", Health{DiskShort: true, DiskFree: 100 << 20, Size: 900 << 20, InUse: 300 << 20}, false},
+	} {
+		if got := e.isWorthIt(c.h); got != c.want {
+			t.Errorf("%s: %v", c.name, got)
+		}
 	}
 }

@@ -7,6 +7,7 @@ import (
 
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 	clientv3 "go.etcd.io/etcd/client/v3"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
 // Check is one named question about etcd. Run returns nil when all is well, and otherwise what to do about it.
@@ -27,10 +28,13 @@ type Health struct {
 	// Size is the size of the database file, InUse what of it holds data, Quota the size from which on nothing new is
 	// taken (0: not known). Bytes.
 	Size, InUse, Quota int64
-	// NoSpace tells that the quota was reached: the database is Full, or etcd refuses every write.
+	// NoSpace tells that the quota was reached, or etcd refuses every write.
 	NoSpace bool
 	// Refuses tells that etcd refuses every write.
 	Refuses bool
+	// DiskFree is what is left on the disk of an embedded etcd, in bytes; DiskShort tells that it is not enough.
+	DiskFree  int64
+	DiskShort bool
 	// Took is how long one consistent read took.
 	Took time.Duration
 }
@@ -60,16 +64,31 @@ func (e *Etcd) Health(ctx context.Context) (Health, error) {
 		for _, alarm := range alarms.Alarms {
 			out.Refuses = out.Refuses || alarm.Alarm == pb.AlarmType_NOSPACE
 		}
-		out.NoSpace = out.Refuses || e.Full()
+		out.NoSpace = out.Refuses || e.overQuota()
+		out.DiskFree, out.DiskShort = e.diskShort(diskLow)
 		return out, nil
 	}
 	return out, last
 }
 
-// Full tells that the embedded database has reached its quota. Nothing new is to be written then, but what makes space
-// is, deletions above all: there is a reserve for it. It costs nothing to ask. An external etcd has no reserve, refuses
-// writes by itself, and is never Full.
-func (e *Etcd) Full() bool { return e.size != nil && e.size() >= e.quota }
+// ReasonNoSpace is the reason of a refusal because there is no space.
+const ReasonNoSpace metav1.StatusReason = "InsufficientStorage"
+
+// Full says why nothing new is to be written to the embedded database, and what to do about it; nothing when it has
+// space. What makes space is still written then, deletions above all: there is a reserve for it. To ask takes about a
+// microsecond. An external etcd has no reserve, refuses writes by itself, and is never Full.
+func (e *Etcd) Full() string {
+	if e.overQuota() {
+		return "the hub's database has no space left within its quota; delete objects, or raise --etcd-quota"
+	}
+	if free, short := e.diskShort(diskLow); short {
+		return e.diskRefusal(free)
+	}
+	return ""
+}
+
+// overQuota tells that the embedded database has reached its quota.
+func (e *Etcd) overQuota() bool { return e.size != nil && e.size() >= e.quota }
 
 // checkAnswers makes one read that needs a working quorum.
 func (e *Etcd) checkAnswers(ctx context.Context) error {
@@ -85,6 +104,8 @@ func (e *Etcd) checkSpace(ctx context.Context) error {
 	switch {
 	case err != nil:
 		return err
+	case health.DiskShort:
+		return fmt.Errorf("etcd takes nothing new: %s", e.diskRefusal(health.DiskFree))
 	case health.NoSpace:
 		return fmt.Errorf("etcd takes nothing new: its database has reached the quota (%d of %d bytes, %d in use); "+
 			"delete objects, or raise the quota", health.Size, health.Quota, health.InUse)
@@ -121,7 +142,8 @@ func (e *Etcd) Defrag(ctx context.Context) error {
 	return nil
 }
 
-// DisarmAlarm lets etcd take writes again after the quota was reached. It refuses while there still is no space.
+// DisarmAlarm lets etcd take writes again after the quota was reached. It refuses while there still is
+// no space for one request.
 func (e *Etcd) DisarmAlarm(ctx context.Context) error {
 	health, err := e.Health(ctx)
 	if err != nil {
@@ -130,7 +152,7 @@ func (e *Etcd) DisarmAlarm(ctx context.Context) error {
 	if !health.Refuses {
 		return nil
 	}
-	if limit := max(e.hard, health.Quota); limit > 0 && health.Size >= limit {
+	if limit := max(e.hard, health.Quota); limit > 0 && health.Size+maxRequestBytes > limit {
 		return fmt.Errorf("etcd still has %d of %d bytes in use: delete more objects, or raise the quota",
 			health.Size, limit)
 	}

@@ -17,7 +17,7 @@ func (e *Etcd) KeepSpace(ctx context.Context) {
 	}
 	tick := time.NewTicker(spacePace)
 	defer tick.Stop()
-	isFull := false
+	told := false
 	for {
 		select {
 		case <-ctx.Done():
@@ -25,50 +25,53 @@ func (e *Etcd) KeepSpace(ctx context.Context) {
 		case <-tick.C:
 		}
 		health, err := e.Health(ctx)
-		if err != nil || !health.NoSpace {
-			isFull = false
-			continue
+		isShort := err != nil || health.NoSpace || health.DiskShort
+		switch {
+		case err != nil:
+		case isShort && !told:
+			e.log.Error("etcd takes nothing new: "+e.Full(), "size", health.Size, "inUse", health.InUse, "quota", health.Quota,
+				"diskFree", health.DiskFree)
+			told = true
+		case !isShort && told:
+			e.log.Info("etcd takes writes again", "inUse", health.InUse, "quota", health.Quota, "diskFree", health.DiskFree)
+			told = false
 		}
-		if !isFull {
-			e.log.Error("etcd takes nothing new: its quota is reached; delete objects, or raise the quota",
-				"size", health.Size, "inUse", health.InUse, "quota", health.Quota)
-		}
-		isFull = true
-		if e.regainSpace(ctx) {
-			isFull = false
+		if err == nil && isShort {
+			e.regainSpace(ctx)
 		}
 	}
 }
 
 // regainSpace compacts, which is cheap, and defragments, which is not, only if that makes enough space to be of use.
-func (e *Etcd) regainSpace(ctx context.Context) bool {
+func (e *Etcd) regainSpace(ctx context.Context) {
 	if _, err := e.Compact(ctx); err != nil {
 		e.log.Warn("making space in etcd", "error", err)
-		return false
+		return
 	}
 	health, err := e.Health(ctx)
 	if err != nil || !e.isWorthIt(health) {
-		return false
+		return
 	}
 	if err := e.MakeSpace(ctx); err != nil {
 		e.log.Warn("making space in etcd", "error", err)
-		return false
 	}
-	e.log.Info("etcd takes writes again", "inUse", health.InUse, "quota", health.Quota)
-	return true
 }
 
 // isWorthIt tells that a tenth of the quota would be free; with less the next writes would fill it again at once. When
-// etcd refuses every write, half of the reserve is worth it, too: without it nothing could be deleted.
+// etcd refuses every write, half of the reserve is worth it, too: without it nothing could be deleted. On a disk that is
+// short, the gaps must be as large as what is missing, and the copy that is made must fit.
 func (e *Etcd) isWorthIt(h Health) bool {
+	if h.DiskShort {
+		return h.DiskFree+h.Size-h.InUse > diskLow && h.InUse < h.DiskFree-diskStart
+	}
 	return h.InUse <= h.Quota-h.Quota/10 || h.Refuses && h.InUse <= e.hard-(e.hard-e.quota)/2
 }
 
 // fullFor is how long a database counts as full for MakeRoom after it was: while it is emptied, its size says little.
 const fullFor = time.Minute
 
-// MakeRoom keeps room in the reserve of a database that is Full. Whoever deletes calls it first: the old state of an
-// object is dropped before the reserve is filled with new ones. Unless the database is Full, or was a moment ago, it
+// MakeRoom keeps room in the reserve of a database over its quota. Whoever deletes calls it first: the old state of an
+// object is dropped before the reserve is filled with new ones. Unless it is over its quota, or was a moment ago, it
 // does nothing.
 func (e *Etcd) MakeRoom(ctx context.Context) {
 	if e.size == nil {
@@ -77,7 +80,7 @@ func (e *Etcd) MakeRoom(ctx context.Context) {
 	e.room.Lock()
 	defer e.room.Unlock()
 	switch {
-	case e.Full():
+	case e.overQuota():
 		e.wasFull = time.Now()
 	case time.Since(e.wasFull) > fullFor:
 		return
