@@ -159,6 +159,13 @@ func TestReportOnly(t *testing.T) {
 	awaitThere[corev1.ConfigMap](s, "other", "alpha", "beta")
 	s.awaitCondition("configmap-other", "Progressing", metav1.ConditionTrue, "Complete")
 	s.apply(placement("all", resources, both, "reportOnly: true"))
+	s.eventually("the decision says so", func() error {
+		d, err := s.distribution("configmap-other")
+		if err == nil && !d.Spec.ReportOnly {
+			err = errors.New("it does not")
+		}
+		return err
+	})
 	s.apply(configMap("other", "a", "second"))
 	s.eventually("the change is told", func() error {
 		o, err := s.outcome("configmap-other", "beta")
