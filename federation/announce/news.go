@@ -54,7 +54,7 @@ func decisionNews(before, after *v1alpha1.DistributionSpec) []note {
 	switch moves := moved(before, after); {
 	case had && !has && len(after.Leaving) > 0:
 		notes = append(notes, normal("Unplaced", "it is removed from "+strings.Join(after.Leaving, ", ")+whyNowhere(after)))
-	case !has && (had || before.Template.UID == ""):
+	case !has && (had || before.Template.UID == "" || whyNowhere(before) == "" && whyNowhere(after) != ""):
 		notes = append(notes, warning("NoClusters", "no cluster is chosen"+whyNowhere(after)))
 	case had && has && len(moves) > 0:
 		notes = append(notes, normal("Rescheduled", listed(moves)))

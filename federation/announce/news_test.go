@@ -56,6 +56,9 @@ func TestNews(t *testing.T) {
 			want:  []string{"Warning NoClusters: no cluster is chosen: there is no cluster mars; east: is cordoned"}},
 		{what: "still nowhere to go", before: "{spec: {notes: [there is no cluster mars]}}",
 			after: "{spec: {notes: [there is no cluster venus]}}"},
+		{what: "claimed again before its copies are gone, with nowhere to go", before: "{spec: {leaving: [east]}}",
+			after: "{spec: {leaving: [east], notes: [there is no cluster mars]}}",
+			want:  []string{"Warning NoClusters: no cluster is chosen: there is no cluster mars"}},
 		{what: "no room", after: "{spec: {replicas: 9, unplaced: 3, unplacedReason: every member is full, " +
 			"clusters: [{name: east, replicas: 6}]}}",
 			want: []string{"Warning NoRoom: 3 of 9 replicas have no place: every member is full"}},
