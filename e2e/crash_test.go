@@ -475,6 +475,10 @@ func TestBackupAndRestore(t *testing.T) {
 	if info, err := os.Stat(file); err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("the backup has Secrets in it and the mode %v: %v", info.Mode(), err)
 	}
+	s.create(annotated(s.ns, "made-later", "gamma=1"))
+	s.create(annotated(s.ns, "made-later-too", "gamma=1"))
+	awaitThere[corev1.ConfigMap](s, "made-later", "gamma")
+	awaitThere[corev1.ConfigMap](s, "made-later-too", "gamma")
 	s.kubectl("", "delete", "configmap", "deleted-later")
 	awaitGone[corev1.ConfigMap](s, "deleted-later", "gamma")
 	before, err := get[corev1.ConfigMap](s, s.member("gamma").Client, "kept")
@@ -522,4 +526,43 @@ func TestBackupAndRestore(t *testing.T) {
 	}
 	s.create(annotated(s.ns, "new", "gamma=1"))
 	awaitThere[corev1.ConfigMap](s, "new", "gamma")
+	s.settleLeftovers("gamma", "made-later", "made-later-too")
+}
+
+// settleLeftovers sees that what was made after the backup runs on and is told, takes one over, and has the other removed.
+func (s *scenario) settleLeftovers(in, taken, removed string) {
+	s.Helper()
+		s.eventually("both are told", func() error {
+		if told := s.hanse("leftovers", in); !strings.Contains(told, taken+" ") || !strings.Contains(told, removed) {
+			return fmt.Errorf("told is: %s", told)
+		}
+		return nil
+	})
+	s.kubectl("", "annotate", "cluster", in, v1alpha1.LeftoversAnnotation+"=Remove/000000000000")
+	s.eventually("a request about another list is refused", func() error {
+		told := s.kubectl("", "get", "cluster", in, "-o", "jsonpath={.metadata.annotations}{.status.conditions}")
+		if strings.Contains(told, v1alpha1.LeftoversAnnotation) || !strings.Contains(told, "about another list") {
+			return fmt.Errorf("the cluster has %s", told)
+		}
+		return nil
+	})
+	again := annotated(s.ns, taken, in+"=1")
+	again.Annotations[v1alpha1.OnConflictAnnotation] = string(v1alpha1.ConflictAdopt)
+	s.create(again)
+	s.eventually("one is taken over", func() error {
+		o, err := s.outcome("configmap-"+taken, in)
+		if err == nil && o.Verdict != "Configured" && o.Verdict != "Unchanged" {
+			err = fmt.Errorf("it is %+v", o)
+		}
+		return err
+	})
+	s.eventually("the other is removed, once the list is the present one", func() error {
+		r, err := s.hub.Hanse(s.Context(), "leftovers", in, "--remove")
+		if err == nil && r.Code != 0 {
+			err = fmt.Errorf("%s", r)
+		}
+		return err
+	})
+	awaitGone[corev1.ConfigMap](s, removed, in)
+	awaitThere[corev1.ConfigMap](s, taken, in)
 }

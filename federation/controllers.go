@@ -192,6 +192,9 @@ func (f *Federation) setUp(ctx context.Context) error {
 	members := &membership.Reconciler{
 		Client: f.manager.GetClient(), Fleet: f.fleet, Hub: c.HubUID, Logger: c.Logger, Now: now,
 	}
+	leftovers := &membership.Leftovers{
+		Client: f.manager.GetClient(), Fleet: f.fleet, Hub: apply.Hub(c.HubUID), Logger: c.Logger, Now: now,
+	}
 	exposer := expose.New(expose.Config{
 		Client: f.manager.GetClient(), Cache: cached, Templates: f.templates, Store: c.Zones, Seed: c.DNSSeed, Secret: c.DNSSecret,
 		Servers: c.DNSServers, Leads: f.leads.Load, Logger: c.Logger, Now: now,
@@ -251,6 +254,7 @@ func (f *Federation) setUp(ctx context.Context) error {
 		propagator.Watch, // fills the ledger: what is known to be applied is not applied again
 		announcer.Watch,
 		func(context.Context) error { return members.SetUp(f.manager) },
+		func(context.Context) error { return leftovers.SetUp(f.manager) },
 		func(context.Context) error { return add(f.manager, "schedule", 4, scheduler, scheduleSource) },
 		func(context.Context) error { return add(f.manager, "collect", 8, collector, collectSource) },
 		func(context.Context) error { return add(f.manager, "placements", 2, placements, placementSource) },

@@ -119,8 +119,13 @@ type Credentials struct {
 	SecretName string `json:"secretName,omitempty"`
 }
 
-// ClusterConditionReady is True while the member's API server answers and our account may work there.
-const ClusterConditionReady = "Ready"
+const (
+	// ClusterConditionReady is True while the member's API server answers and our account may work there.
+	ClusterConditionReady = "Ready"
+	// ClusterConditionLeftovers is True while the member has objects that carry this hub's mark and that the hub knows
+	// nothing of; there is no such condition when there are none.
+	ClusterConditionLeftovers = "Leftovers"
+)
 
 // ClusterStatus is what the hub sees of the member.
 type ClusterStatus struct {
@@ -141,6 +146,37 @@ type ClusterStatus struct {
 	Resources *ResourceSummary `json:"resources,omitempty"`
 	// APIs of the member.
 	APIs *APISummary `json:"apis,omitempty"`
+	// Leftovers are objects of the member that carry this hub's mark and that the hub knows nothing of, as after a restore
+	// from a backup that is older than they. They run on until somebody says what is to be done with them.
+	Leftovers *Leftovers `json:"leftovers,omitempty"`
+}
+
+// MaxLeftovers is how many leftovers are named.
+const MaxLeftovers = 100
+
+// Leftovers are objects that carry the hub's mark and that it knows nothing of.
+type Leftovers struct {
+	// Count of them.
+	Count int32 `json:"count"`
+	// Digest of which they are; who asks for their removal names it.
+	Digest string `json:"digest"`
+	// Objects are the first hundred.
+	// +listType=atomic
+	Objects []LeftoverReference `json:"objects,omitempty"`
+}
+
+// LeftoverReference names one leftover.
+type LeftoverReference struct {
+	// APIVersion of the object.
+	APIVersion string `json:"apiVersion"`
+	// Kind of the object.
+	Kind string `json:"kind"`
+	// Namespace of the object; empty for cluster-scoped kinds.
+	Namespace string `json:"namespace,omitempty"`
+	// Name of the object.
+	Name string `json:"name"`
+	// Message says why it still is there, when its removal was asked for.
+	Message string `json:"message,omitempty"`
 }
 
 // NodeSummary counts nodes.

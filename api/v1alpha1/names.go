@@ -16,6 +16,9 @@ const (
 	DriftAnnotation = "hanse.io/drift"
 	// OnDeleteAnnotation on a native object of the hub is "Delete" or "Orphan".
 	OnDeleteAnnotation = "hanse.io/on-delete"
+	// LeftoversAnnotation on a Cluster says what is done with its leftovers, once: "Remove/DIGEST" or "Release/DIGEST", with
+	// the digest in its status.
+	LeftoversAnnotation = "hanse.io/leftovers"
 
 	// HubLabel on an object of a member names the hub that made it, by the UID of the hub's kube-system namespace.
 	HubLabel = "hanse.io/hub"

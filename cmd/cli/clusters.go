@@ -29,7 +29,16 @@ func newClusters(hub *access) *cobra.Command {
 		if err := h.List(c.Context(), &list); err != nil {
 			return enroll.Diagnose(h.what, err)
 		}
-		return clusterTable(&list, time.Now()).print(c, *output)
+		if err := clusterTable(&list, time.Now()).print(c, *output); err != nil {
+			return err
+		}
+		for _, cluster := range list.Items {
+			if left := cluster.Status.Leftovers; left != nil {
+				_, _ = fmt.Fprintf(c.ErrOrStderr(), "%d objects in %s carry the hub's mark, and the hub knows nothing of them: "+
+					"hanse leftovers %s\n", left.Count, cluster.Name, cluster.Name)
+			}
+		}
+		return nil
 	}
 	return c
 }

@@ -61,7 +61,8 @@ hub's kubeconfig, and say where things go with "hanse place" or a Placement obje
 	}{
 		{"run", "Run a hub:", []*cobra.Command{newHub(), newBackup(), newRestore()}},
 		{"members", "Members:", []*cobra.Command{
-			newJoin(hub), newUnjoin(hub), newClusters(hub), newDrain(hub), newUncordon(hub)}},
+			newJoin(hub), newUnjoin(hub), newClusters(hub), newDrain(hub), newUncordon(hub),
+			newLeftovers(hub)}},
 		{"work", "What goes where:", []*cobra.Command{newPlan(hub), newPlace(hub), newStatus(hub), newExplain(hub)}},
 		{"inside", "In the members:", []*cobra.Command{newGet(hub), newLogs(hub), newExec(hub), newKubeconfig(hub)}},
 		{"more", "More:", []*cobra.Command{newDNS(hub), newKindRule(), newToken(hub), newVersion(hub)}},

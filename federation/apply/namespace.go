@@ -124,6 +124,9 @@ var byItself = []struct{ resource, group, name string }{
 var virtual = []string{"metrics.k8s.io", "custom.metrics.k8s.io", "external.metrics.k8s.io",
 	"packages.operators.coreos.com"}
 
+// IsByItself tells that nothing of a resource is anybody's in particular: events, and views of other objects.
+func IsByItself(gvr schema.GroupVersionResource) bool { return isVirtual(gvr.Group) || isByItself(gvr, "*") }
+
 func isByItself(gvr schema.GroupVersionResource, name string) bool {
 	for _, row := range byItself {
 		if row.resource == gvr.Resource && row.group == gvr.Group && (row.name == "*" || row.name == name) {
@@ -147,7 +150,7 @@ func contents(ctx context.Context, target Target, hub Hub, namespace string) Res
 	}
 	var ours string
 	for _, gvr := range resources {
-		if isVirtual(gvr.Group) || isByItself(gvr, "*") {
+		if IsByItself(gvr) {
 			continue
 		}
 		found := inside(ctx, target, hub, gvr, namespace)

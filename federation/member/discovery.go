@@ -48,11 +48,20 @@ func (notDiscovered) MemberTrouble() bool { return true }
 
 // apis is what a member serves, as one immutable value.
 type apis struct {
-	mapper     meta.RESTMapper
-	kinds      map[schema.GroupVersionKind]bool
-	namespaced []schema.GroupVersionResource
-	summary    APIs
+	mapper    meta.RESTMapper
+	kinds     map[schema.GroupVersionKind]bool
+	resources []Resource
+	summary   APIs
+	// incomplete names the groups that could not be read.
 	incomplete error
+}
+
+// Resource is one that a member serves and lists.
+type Resource struct {
+	schema.GroupVersionResource
+	// Kind of its objects.
+	Kind         string
+	IsNamespaced bool
 }
 
 // discover keeps the apis of one member fresh.
@@ -162,7 +171,7 @@ func newAPIs(groups []*metav1.APIGroup, lists []*metav1.APIResourceList, err err
 		}
 	}
 	out.mapper = restmapper.NewDiscoveryRESTMapper(groupResources(groups, byVersion))
-	out.namespaced = listable(groups, byVersion)
+	out.resources = listable(groups, byVersion)
 	slices.Sort(names)
 	sum := sha256.Sum256([]byte(strings.Join(names, "\n")))
 	out.summary = APIs{Hash: hex.EncodeToString(sum[:8]), Count: len(names)}
@@ -188,23 +197,23 @@ func groupResources(groups []*metav1.APIGroup,
 	return out
 }
 
-// listable picks one version of each namespaced resource that can be listed: the preferred one, or else the first.
-func listable(groups []*metav1.APIGroup, byVersion map[string][]metav1.APIResource) []schema.GroupVersionResource {
-	found := map[schema.GroupResource]schema.GroupVersionResource{}
+// listable picks one version of each resource that can be listed: the preferred one, or else the first.
+func listable(groups []*metav1.APIGroup, byVersion map[string][]metav1.APIResource) []Resource {
+	found := map[schema.GroupResource]Resource{}
 	for _, group := range groups {
 		versions := append([]metav1.GroupVersionForDiscovery{group.PreferredVersion}, group.Versions...)
 		for _, v := range versions {
 			for _, r := range byVersion[v.GroupVersion] {
 				gvr := schema.GroupVersionResource{Group: group.Name, Version: v.Version, Resource: r.Name}
 				_, have := found[gvr.GroupResource()]
-				if !have && r.Namespaced && !strings.Contains(r.Name, "/") && slices.Contains(r.Verbs, "list") {
-					found[gvr.GroupResource()] = gvr
+				if !have && !strings.Contains(r.Name, "/") && slices.Contains(r.Verbs, "list") {
+					found[gvr.GroupResource()] = Resource{GroupVersionResource: gvr, Kind: r.Kind, IsNamespaced: r.Namespaced}
 				}
 			}
 		}
 	}
-	return slices.SortedFunc(maps.Values(found), func(a, b schema.GroupVersionResource) int {
-		return cmp.Compare(a.String(), b.String())
+	return slices.SortedFunc(maps.Values(found), func(a, b Resource) int {
+		return cmp.Compare(a.GroupVersionResource.String(), b.GroupVersionResource.String())
 	})
 }
 

@@ -172,14 +172,30 @@ func (m *Member) HasAPI(gvk schema.GroupVersionKind) bool {
 	return a != nil && a.kinds[gvk]
 }
 
-// NamespacedResources are all namespaced resources that can be listed, one version of each. The error says that the
-// list is not complete.
-func (m *Member) NamespacedResources() ([]schema.GroupVersionResource, error) {
+// Resources are all that can be listed, one version of each. The error says that the list is not complete.
+func (m *Member) Resources() ([]Resource, error) {
 	a := m.discovery.current.Load()
 	if a == nil {
 		return nil, ErrNotDiscovered
 	}
-	return a.namespaced, a.incomplete
+	return a.resources, a.incomplete
+}
+
+// NamespacedResources are those of Resources that are in namespaces.
+func (m *Member) NamespacedResources() ([]schema.GroupVersionResource, error) {
+	all, err := m.Resources()
+	var namespaced []schema.GroupVersionResource
+	for _, r := range all {
+		if r.IsNamespaced {
+			namespaced = append(namespaced, r.GroupVersionResource)
+		}
+	}
+	return namespaced, err
+}
+
+// Metadata is a client for the metadata of all kinds.
+func (m *Member) Metadata() metadata.Interface {
+	return metadata.NewForConfigOrDie(metadata.ConfigFor(m.protobuf()))
 }
 
 // Objects is the cache of our objects of one resource. The first call starts it.
@@ -280,7 +296,7 @@ func (m *Member) runChanges(ctx context.Context) {
 // runKindChanges has the APIs read again when a CustomResourceDefinition or an aggregated API comes, goes or changes. A
 // member that does not let us watch them is read periodically only.
 func (m *Member) runKindChanges(ctx context.Context) {
-	client := metadata.NewForConfigOrDie(metadata.ConfigFor(m.protobuf()))
+	client := m.Metadata()
 	for _, gvr := range []schema.GroupVersionResource{
 		{Group: "apiextensions.k8s.io", Version: "v1", Resource: "customresourcedefinitions"},
 		{Group: "apiregistration.k8s.io", Version: "v1", Resource: "apiservices"},

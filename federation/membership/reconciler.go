@@ -4,10 +4,10 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"slices"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
@@ -16,7 +16,9 @@ import (
 	"github.com/hanse-federation/hanse/federation/apply"
 	"github.com/hanse-federation/hanse/federation/enroll"
 	"github.com/hanse-federation/hanse/federation/fleet"
+	"github.com/hanse-federation/hanse/federation/leftover"
 	"github.com/hanse-federation/hanse/federation/member"
+	"github.com/hanse-federation/hanse/federation/template"
 )
 
 // Reconciler keeps one Cluster at a time.
@@ -116,10 +118,22 @@ func (r *Reconciler) end(ctx context.Context, cluster *v1alpha1.Cluster, m *memb
 	if isUsed || m == nil || !m.State().IsReady() {
 		return reconcile.Result{RequeueAfter: endPoll}, nil
 	}
+	if cluster.Status.Leftovers != nil { // not left behind with our mark, and not removed unasked either
+		return reconcile.Result{RequeueAfter: endPoll}, nil
+	}
 	// The namespaces are the last of our work there: without the account nobody could remove them.
 	if left := apply.LeaveNamespaces(ctx, m, apply.Hub(r.Hub)); left.Verdict != apply.Deleted {
 		r.Logger.Info("a member is leaving", "member", cluster.Name, "waiting", left.Message)
 		return reconcile.Result{RequeueAfter: endPoll}, nil
+	}
+	found, err := leftover.Find(ctx, m, apply.Hub(r.Hub), func(ref template.Ref, made types.UID) bool {
+		return isKnown(ctx, r.Client, cluster.Name, ref, made)
+	})
+	if err != nil {
+		return reconcile.Result{}, fmt.Errorf("looking for what is left over in member %s: %w", cluster.Name, err)
+	}
+	if len(found) > 0 {
+		return reconcile.Result{RequeueAfter: lookSoon}, nil // Leftovers tells of them soon
 	}
 	access, err := client.New(m.REST(), client.Options{Scheme: r.Client.Scheme(), Mapper: m.Mapper()})
 	if err != nil {
@@ -143,9 +157,7 @@ func (r *Reconciler) isUsed(ctx context.Context, name string) (bool, error) {
 		return false, fmt.Errorf("listing distributions: %w", err)
 	}
 	for i := range all.Items {
-		spec := &all.Items[i].Spec
-		isChosen := slices.ContainsFunc(spec.Clusters, func(c v1alpha1.DistributionCluster) bool { return c.Name == name })
-		if isChosen || slices.Contains(spec.Leaving, name) {
+		if names(&all.Items[i], name) {
 			return true, nil
 		}
 	}

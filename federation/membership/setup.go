@@ -5,8 +5,10 @@ import (
 	"fmt"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/client-go/util/workqueue"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
@@ -36,6 +38,36 @@ func (r *Reconciler) SetUp(mgr manager.Manager) error {
 		return fmt.Errorf("setting up membership: %w", err)
 	}
 	return nil
+}
+
+// SetUp adds the reconciler to the manager.
+func (l *Leftovers) SetUp(mgr manager.Manager) error {
+	err := builder.ControllerManagedBy(mgr).Named("leftovers").
+		WithOptions(controller.Options{MaxConcurrentReconciles: lookers}).
+		For(&v1alpha1.Cluster{}, builder.WithPredicates(predicate.Or(predicate.AnnotationChangedPredicate{}, leavingPredicate))).
+		Watches(&v1alpha1.Distribution{}, handler.Funcs{DeleteFunc: l.lost}).
+		Complete(l)
+	if err != nil {
+		return fmt.Errorf("setting up the search for leftovers: %w", err)
+	}
+	return nil
+}
+
+// lookers is how many members are looked into at the same time.
+const lookers = 4
+
+// lost has the members looked into that a Distribution still named when it went.
+func (l *Leftovers) lost(
+	_ context.Context, e event.DeleteEvent, queue workqueue.TypedRateLimitingInterface[reconcile.Request],
+) {
+	d, ok := e.Object.(*v1alpha1.Distribution)
+	if !ok {
+		return
+	}
+	for _, c := range d.Spec.Clusters {
+		l.ask(c.Name)
+		queue.AddAfter(reconcile.Request{NamespacedName: client.ObjectKey{Name: c.Name}}, lookSoon)
+	}
 }
 
 // leavingPredicate lets the start of a deletion through.
