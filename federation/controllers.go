@@ -373,6 +373,15 @@ func (f *Federation) Clusters(group, kind, namespace, name string) string {
 // Templates are the objects of the hub, as far as they may travel.
 func (f *Federation) Templates() *template.Store { return f.templates }
 
+// Informer is the running informer of a resource, for those who need its objects as well. It is nil where there is none,
+// and for kinds that users define: these can go, and come again as another one.
+func (f *Federation) Informer(resource schema.GroupVersionResource) toolscache.SharedIndexInformer {
+	if f.config.Records.ListWatch(resource) == nil {
+		return nil
+	}
+	return f.templates.Informer(resource)
+}
+
 // NamespaceLabels looks up the labels of a namespace of the hub.
 func (f *Federation) NamespaceLabels(name string) labels.Set {
 	if obj, ok := f.templates.Get(template.Ref{Kind: "Namespace", Name: name}); ok {

@@ -16,7 +16,7 @@ import (
 	"k8s.io/client-go/metadata/metadatainformer"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/restmapper"
-	"k8s.io/controller-manager/pkg/informerfactory"
+	"k8s.io/client-go/tools/cache"
 	"k8s.io/kubernetes/pkg/controller/clusterroleaggregation"
 	"k8s.io/kubernetes/pkg/controller/garbagecollector"
 	"k8s.io/kubernetes/pkg/controller/namespace"
@@ -60,11 +60,14 @@ func RunNamespaceController(ctx context.Context, config *rest.Config) error {
 // RunGarbageCollector deletes objects whose owners (metadata.ownerReferences) are gone, and carries out foreground and
 // orphaning deletion. It returns as RunNamespaceController does.
 //
-// It watches the metadata of every kind of the hub except events, users' custom resources included.
+// It follows every kind of the hub except events, users' custom resources included: through the informers that followed
+// gives, which must run as long as ctx, and where it gives nil by a watch of its own, of the metadata alone.
 //
-// Beside events, the resources of passing are not watched: they own nothing and nothing owns them, and watching them
+// Beside events, the resources of passing are not followed: they own nothing and nothing owns them, and following them
 // costs more than all the rest where they are written often.
-func RunGarbageCollector(ctx context.Context, config *rest.Config, passing ...schema.GroupResource) error {
+func RunGarbageCollector(
+	ctx context.Context, config *rest.Config, followed Informers, passing ...schema.GroupResource,
+) error {
 	ignored := maps.Clone(garbagecollector.DefaultIgnoredResources())
 	for _, resource := range passing {
 		ignored[resource] = struct{}{}
@@ -74,20 +77,53 @@ func RunGarbageCollector(ctx context.Context, config *rest.Config, passing ...sc
 		return err
 	}
 	mapper := restmapper.NewDeferredDiscoveryRESTMapper(memory.NewMemCacheClient(c.kube.Discovery()))
-	typed := informers.NewSharedInformerFactory(c.kube, 0)
-	anyKind := metadatainformer.NewSharedInformerFactory(c.metadata, 0)
+	own := metadatainformer.NewSharedInformerFactory(c.metadata, 0)
 	started := make(chan struct{})
-	close(started) // no informer is shared with others, so none has to be waited for
+	close(started) // informers of others run already
 	collector, err := garbagecollector.NewGarbageCollector(ctx, c.kube, c.metadata, mapper,
-		ignored, informerfactory.NewInformerFactory(typed, anyKind), started)
+		ignored, graphInformers{SharedInformerFactory: own, followed: followed}, started)
 	if err != nil {
 		return fmt.Errorf("make garbage collector: %w", err)
 	}
 	go collector.Sync(ctx, c.kube.Discovery(), garbageDiscovery)
 	collector.Run(ctx, garbageWorkers, garbageDiscovery)
-	typed.Shutdown()
-	anyKind.Shutdown()
+	own.Shutdown()
 	return nil
+}
+
+// Informers gives the running informer of a resource, or nil if there is none. Its objects may be of any type that has
+// metadata.
+type Informers func(schema.GroupVersionResource) cache.SharedIndexInformer
+
+// graphInformers are those that the garbage collector's graph is made of: upstream would hold every native object whole
+// once more.
+type graphInformers struct {
+	metadatainformer.SharedInformerFactory
+	followed Informers
+}
+
+// ForResource implements informerfactory.InformerFactory.
+func (g graphInformers) ForResource(resource schema.GroupVersionResource) (informers.GenericInformer, error) {
+	if g.followed != nil {
+		if running := g.followed(resource); running != nil {
+			return followedInformer{running, resource.GroupResource()}, nil
+		}
+	}
+	return g.SharedInformerFactory.ForResource(resource), nil
+}
+
+// followedInformer is the informer of somebody else.
+type followedInformer struct {
+	informer cache.SharedIndexInformer
+	resource schema.GroupResource
+}
+
+// Informer implements informers.GenericInformer.
+func (f followedInformer) Informer() cache.SharedIndexInformer { return f.informer }
+
+// Lister implements informers.GenericInformer.
+func (f followedInformer) Lister() cache.GenericLister {
+	return cache.NewGenericLister(f.informer.GetIndexer(), f.resource)
 }
 
 // RunClusterRoleAggregation keeps the rules of ClusterRoles with an aggregation rule (admin, edit, view and users')

@@ -205,7 +205,7 @@ func must[T any](t *testing.T) func(T, error) T {
 func TestHub(t *testing.T) {
 	h := startHub(t)
 	h.run(t, "namespaces", native.RunNamespaceController)
-	h.run(t, "garbage", func(ctx context.Context, c *rest.Config) error { return native.RunGarbageCollector(ctx, c) })
+	h.run(t, "garbage", func(ctx context.Context, c *rest.Config) error { return native.RunGarbageCollector(ctx, c, nil) })
 	h.run(t, "aggregation", native.RunClusterRoleAggregation)
 	must[*corev1.Namespace](t)(h.admin.CoreV1().Namespaces().Create(t.Context(),
 		&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "shop"}}, metav1.CreateOptions{}))

@@ -35,7 +35,7 @@ func TestKubectl(t *testing.T) {
 	}
 	controllers, stop := context.WithCancel(t.Context())
 	defer stop()
-	go func() { _ = native.RunGarbageCollector(controllers, common.server.Loopback()) }()
+	go func() { _ = native.RunGarbageCollector(controllers, common.server.Loopback(), nil) }()
 	go func() { _ = native.RunNamespaceController(controllers, common.server.Loopback()) }()
 	for _, step := range parseSteps(string(raw)) {
 		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)

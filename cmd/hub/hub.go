@@ -19,9 +19,11 @@ import (
 	"golang.org/x/sync/errgroup"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apiserver/pkg/authentication/user"
 	"k8s.io/apiserver/pkg/server/healthz"
 	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/tools/cache"
 	"k8s.io/klog/v2"
 	ctrl "sigs.k8s.io/controller-runtime"
 	ctrlmetrics "sigs.k8s.io/controller-runtime/pkg/metrics"
@@ -268,7 +270,9 @@ func (h *Hub) buildFederation(ctx context.Context) error {
 	}
 	claims := claim.NewIndex(h.namespaceLabels)
 	life, end := context.WithCancel(h.ctx)
-	built, err := federation.New(life, federation.Config{
+	var built *federation.Federation
+	followed := func(r schema.GroupVersionResource) cache.SharedIndexInformer { return built.Informer(r) }
+	built, err = federation.New(life, federation.Config{
 		Hub:        loopback,
 		Records:    h.api.Records(),
 		HubUID:     string(system.UID),
@@ -279,7 +283,7 @@ func (h *Hub) buildFederation(ctx context.Context) error {
 		DNSServers: dnsServers(h.dns.Addr().Addr()),
 		Elect:      !h.etcd.Embedded(),
 		AllowExec:  h.config.AllowExec,
-		Leading:    nativeControllers(loopback),
+		Leading:    nativeControllers(loopback, followed),
 		Logger:     h.log,
 	})
 	if err != nil {

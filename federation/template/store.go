@@ -176,6 +176,18 @@ func (s *Store) Kind(gk schema.GroupKind) (Kind, bool) {
 	return w.kind, true
 }
 
+// Informer is the one of a kind, which runs as long as the hub serves the kind; nil if there is none.
+func (s *Store) Informer(resource schema.GroupVersionResource) cache.SharedIndexInformer {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	for _, w := range s.kinds {
+		if w.kind.GVR() == resource {
+			return w.informer
+		}
+	}
+	return nil
+}
+
 // Get returns a template; it is shared and must not be changed.
 func (s *Store) Get(ref Ref) (*unstructured.Unstructured, bool) {
 	s.mu.RLock()
