@@ -15,7 +15,7 @@ const (
 	settleAfter = 5 * time.Second
 )
 
-// settle gives the memory of the start back to the system, once.
+// settle gives the memory of the start back to the system, once: what is free of the heap, and the program's own pages.
 func settle(ctx context.Context) {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(garbagePercent)
@@ -24,5 +24,6 @@ func settle(ctx context.Context) {
 	case <-ctx.Done():
 	case <-time.After(settleAfter):
 		debug.FreeOSMemory()
+		releaseProgram()
 	}
 }
