@@ -125,7 +125,9 @@ var virtual = []string{"metrics.k8s.io", "custom.metrics.k8s.io", "external.metr
 	"packages.operators.coreos.com"}
 
 // IsByItself tells that nothing of a resource is anybody's in particular: events, and views of other objects.
-func IsByItself(gvr schema.GroupVersionResource) bool { return isVirtual(gvr.Group) || isByItself(gvr, "*") }
+func IsByItself(gvr schema.GroupVersionResource) bool {
+	return isVirtual(gvr.Group) || isByItself(gvr, "*")
+}
 
 func isByItself(gvr schema.GroupVersionResource, name string) bool {
 	for _, row := range byItself {

@@ -293,6 +293,29 @@ func TestRenderAutoscaled(t *testing.T) {
 	}
 }
 
+// A namespace stays as long as a copy is there, or is to come.
+func TestNeedsNamespace(t *testing.T) {
+	chosen := &v1alpha1.DistributionSpec{Clusters: []v1alpha1.DistributionCluster{{Name: "east"}}}
+	left := &v1alpha1.DistributionSpec{Leaving: []string{"east"}}
+	for _, c := range []struct {
+		what  string
+		spec  *v1alpha1.DistributionSpec
+		entry ledger.Entry
+		want  bool
+	}{
+		{"a copy is there", chosen, ledger.Entry{Verdict: "Created"}, true},
+		{"a copy is to come", chosen, ledger.Entry{}, true},
+		{"it is left, and not yet done", left, ledger.Entry{Verdict: "Pending"}, true},
+		{"it is left, and gone", left, ledger.Entry{Verdict: "Deleted"}, false},
+		{"gone with its template, before the decision knows", chosen, ledger.Entry{Verdict: "Deleted"}, false},
+		{"another member's", &v1alpha1.DistributionSpec{}, ledger.Entry{}, false},
+	} {
+		if got := needsNamespace(c.spec, "east", c.entry); got != c.want {
+			t.Errorf("%s: %t, want %t", c.what, got, c.want)
+		}
+	}
+}
+
 // A namespace that empties itself is looked at for long, one with something foreign a few times, a foreign one once.
 func TestTriesAfter(t *testing.T) {
 	for _, row := range []struct {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/hanse-federation/hanse/api/v1alpha1"
 	"github.com/hanse-federation/hanse/federation/apply"
+	"github.com/hanse-federation/hanse/federation/ledger"
 	"github.com/hanse-federation/hanse/federation/template"
 )
 
@@ -82,21 +83,21 @@ func (l *lane) uses(ctx context.Context, namespace string) (bool, error) {
 	if err := l.Cache.List(ctx, &all, client.InNamespace(namespace), client.UnsafeDisableDeepCopy); err != nil {
 		return false, fmt.Errorf("listing distributions of %s: %w", namespace, err)
 	}
-	name := string(l.member.Name())
 	for i := range all.Items {
-		spec := &all.Items[i].Spec
-		isChosen := slices.ContainsFunc(spec.Clusters, func(c v1alpha1.DistributionCluster) bool { return c.Name == name })
-		if isChosen {
+		entry, _ := l.Ledger.Get(template.RefOfDistribution(&all.Items[i]), l.member.Name())
+		if needsNamespace(&all.Items[i].Spec, string(l.member.Name()), entry) {
 			return true, nil
-		}
-		if slices.Contains(spec.Leaving, name) {
-			entry, _ := l.Ledger.Get(template.RefOfDistribution(&all.Items[i]), l.member.Name())
-			if entry.Verdict != "Deleted" {
-				return true, nil
-			}
 		}
 	}
 	return false, nil
+}
+
+// needsNamespace tells that a member has a copy, or is to have one. A copy that is gone counts for nothing even where
+// the decision still names the member: the template is on its way out, and the decision follows it, but nobody would
+// look at the namespace again. If it is to come back after all, it brings its namespace along.
+func needsNamespace(spec *v1alpha1.DistributionSpec, member string, entry ledger.Entry) bool {
+	isChosen := slices.ContainsFunc(spec.Clusters, func(c v1alpha1.DistributionCluster) bool { return c.Name == member })
+	return (isChosen || slices.Contains(spec.Leaving, member)) && entry.Verdict != "Deleted"
 }
 
 // isTemplate tells that the namespace itself is placed in the member, and goes as any other template.
