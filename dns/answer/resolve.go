@@ -159,49 +159,53 @@ type lookup struct {
 // follow answers for name, and then for what it is an alias of, as long as that lies in the zone. The return code is
 // that of the last name (RFC 6604).
 func (l *lookup) follow(question []byte) {
-	name := question
+	var target [wire.MaxName]byte
+	name, node := question, l.tree.Node(question)
 	var owner wire.Name // empty: the name of the question
 	for {
-		target, again := l.step(name, owner)
-		if !again {
+		alias, isAlias := l.step(name, node, owner)
+		if !isAlias {
 			return
 		}
-		next := []byte(target)
-		if l.snapshot.Find(next) != l.tree || len(l.Answer) > maxLinks || l.hasOwner(target, question) {
+		next, ok := wire.AppendTarget(target[:0], wire.TypeCNAME, alias)
+		if !ok || l.snapshot.Find(next) != l.tree || len(l.Answer) > maxLinks || l.hasOwner(next, question) {
 			return
 		}
-		owner, name = target, next
+		name, node = next, l.tree.Node(next)
+		if node != nil {
+			owner = node.Name()
+		} else {
+			owner = wire.Name(next)
+		}
 	}
 }
 
 // hasOwner reports whether the chain has been at target before.
-func (l *lookup) hasOwner(target wire.Name, question []byte) bool {
+func (l *lookup) hasOwner(target, question []byte) bool {
 	if string(question) == string(target) {
 		return true
 	}
 	for i := range l.Answer {
-		if l.Answer[i].Owner == target {
+		if string(l.Answer[i].Owner) == string(target) {
 			return true
 		}
 	}
 	return false
 }
 
-// step looks one name up. For an alias it returns the target.
-func (l *lookup) step(name []byte, owner wire.Name) (target wire.Name, again bool) {
-	if l.tree.HasDelegations() {
-		if cut, node := l.delegation(name); node != nil {
-			l.refer(cut, node)
-			return "", false
-		}
+// step answers with what there is at one name, whose node is nil if it does not exist. For an alias it returns the data
+// of the CNAME record.
+func (l *lookup) step(name []byte, node *zone.Node, owner wire.Name) (alias []byte, isAlias bool) {
+	if cut := l.delegation(name); cut != nil {
+		l.refer(cut)
+		return nil, false
 	}
-	node := l.tree.Node(name)
 	isMade := node == nil
 	if isMade {
 		if node = l.wildcard(name); node == nil {
 			l.Rcode = wire.NXDomain
 			l.negative(owner, nil)
-			return "", false
+			return nil, false
 		}
 	}
 	scope := l.Scope
@@ -210,20 +214,20 @@ func (l *lookup) step(name []byte, owner wire.Name) (target wire.Name, again boo
 		// The scope is told of the whole response, and resolvers keep a chain by it: an alias stands alone, and what it
 		// leads to is asked for with the subnet (RFC 7871).
 		l.Scope = scope
-		return "", false
+		return nil, false
 	}
 	if set == nil {
 		l.negative(owner, node) // no data of this type (RFC 2308 section 2.2), also at an empty non-terminal (RFC 8020)
-		return "", false
+		return nil, false
 	}
 	l.Answer = append(l.Answer, Set{Owner: owner, RRset: set, First: first, IsMade: isMade})
 	if set.Type == wire.TypeCNAME && l.qtype != wire.TypeCNAME && l.qtype != wire.TypeANY {
 		for data := range set.All {
-			return wire.Target(wire.TypeCNAME, data)
+			return data, true
 		}
 	}
 	l.addTargets(set)
-	return "", false
+	return nil, false
 }
 
 // wildcard is the node that answers for a name that does not exist: "*" below its closest encloser (RFC 4592 section
@@ -288,47 +292,40 @@ func (l *lookup) negative(owner wire.Name, node *zone.Node) {
 	l.Authority = append(l.Authority, Set{Owner: l.tree.Origin, RRset: &l.tree.Negative})
 }
 
-// delegation is the highest delegation at or above name, below the apex. DS at the delegation itself is our data (RFC
-// 4035 section 3.1.4.1).
-func (l *lookup) delegation(name []byte) (cut []byte, found *zone.Node) {
-	for at := name; len(at) > len(l.tree.Origin); at = at[1+at[0]:] {
-		if n := l.tree.Node(at); n != nil && l.tree.IsDelegation(n) {
-			cut, found = at, n
-		}
+// delegation is the highest delegation at or above name, or nil. DS at the delegation itself is our data (RFC 4035
+// section 3.1.4.1).
+func (l *lookup) delegation(name []byte) *zone.Node {
+	cut := l.tree.Cut(name)
+	if cut != nil && l.qtype == wire.TypeDS && len(cut.Name()) == len(name) {
+		return nil
 	}
-	if l.qtype == wire.TypeDS && len(cut) == len(name) {
-		return nil, nil
-	}
-	return cut, found
+	return cut
 }
 
 // refer answers with the servers of a delegated zone (RFC 1034 section 4.3.2, step 3b). It is not authoritative, unless
 // an alias led here.
-func (l *lookup) refer(cut []byte, node *zone.Node) {
+func (l *lookup) refer(cut *zone.Node) {
 	l.Authoritative = len(l.Answer) > 0
-	origin := wire.Name(cut)
-	ns := node.RRset(wire.TypeNS)
-	l.Authority = append(l.Authority, Set{Owner: origin, RRset: ns, IsForeign: true})
+	ns := cut.RRset(wire.TypeNS)
+	l.Authority = append(l.Authority, Set{Owner: cut.Name(), RRset: ns, IsForeign: true})
 	if l.tree.Signer() != nil && l.dnssec {
-		l.referSigned(origin, node)
+		l.referSigned(cut)
 	}
 	for data := range ns.All {
-		host, ok := wire.Target(wire.TypeNS, data)
-		if !ok || !host.IsAtOrBelow(l.tree.Origin) {
-			continue
+		if host := l.host(wire.TypeNS, data); host != nil {
+			// Servers inside the delegated zone cannot be found without these addresses (RFC 9471 section 2.1).
+			l.addAddresses(host, host.Name().IsAtOrBelow(cut.Name()))
 		}
-		// Servers inside the delegated zone cannot be found without these addresses (RFC 9471 section 2.1).
-		l.addAddresses(host, host.IsAtOrBelow(origin))
 	}
 }
 
 // referSigned adds the keys of the delegated zone, or says that it has none (RFC 4035 section 3.1.4).
-func (l *lookup) referSigned(origin wire.Name, node *zone.Node) {
-	if ds := node.RRset(wire.TypeDS); ds != nil {
-		l.Authority = append(l.Authority, Set{Owner: origin, RRset: ds})
+func (l *lookup) referSigned(cut *zone.Node) {
+	if ds := cut.RRset(wire.TypeDS); ds != nil {
+		l.Authority = append(l.Authority, Set{Owner: cut.Name(), RRset: ds})
 		return
 	}
-	l.Denied = Denial{Is: true, Owner: origin, Node: node, IsReferral: true}
+	l.Denied = Denial{Is: true, Owner: cut.Name(), Node: cut, IsReferral: true}
 }
 
 // addTargets adds the addresses of the hosts that an answer refers to.
@@ -339,10 +336,19 @@ func (l *lookup) addTargets(set *wire.RRset) {
 		return
 	}
 	for data := range set.All {
-		if host, ok := wire.Target(set.Type, data); ok && host.IsAtOrBelow(l.tree.Origin) && !l.hasAdditional(host) {
+		if host := l.host(set.Type, data); host != nil && !l.hasAdditional(host.Name()) {
 			l.addAddresses(host, false)
 		}
 	}
+}
+
+// host is the node in this zone that the data of a record refers to, or nil.
+func (l *lookup) host(t wire.Type, data []byte) *zone.Node {
+	var buf [wire.MaxName]byte
+	if name, ok := wire.AppendTarget(buf[:0], t, data); ok {
+		return l.tree.Node(name)
+	}
+	return nil
 }
 
 func (l *lookup) hasAdditional(host wire.Name) bool {
@@ -354,24 +360,17 @@ func (l *lookup) hasAdditional(host wire.Name) bool {
 	return false
 }
 
-func (l *lookup) addAddresses(host wire.Name, isRequired bool) {
-	node := l.tree.Node([]byte(host))
-	if node == nil {
-		return
-	}
-	isForeign := false
-	if l.tree.HasDelegations() {
-		_, cut := l.delegation([]byte(host))
-		isForeign = cut != nil
-	}
+func (l *lookup) addAddresses(host *zone.Node, isRequired bool) {
+	var name [wire.MaxName]byte
+	isForeign := l.tree.Cut(append(name[:0], host.Name()...)) != nil
 	for _, t := range []wire.Type{wire.TypeA, wire.TypeAAAA} {
-		set, first := node.RRset(t), 0
-		if b := node.Balanced(); b != nil {
+		set, first := host.RRset(t), 0
+		if b := host.Balanced(); b != nil {
 			set, first, _ = b.Draw(l.snapshot, t, l.client)
 		}
 		if set != nil && set.Type == t {
 			l.Additional = append(l.Additional, Set{
-				Owner: host, RRset: set, First: first, IsForeign: isForeign, IsRequired: isRequired,
+				Owner: host.Name(), RRset: set, First: first, IsForeign: isForeign, IsRequired: isRequired,
 			})
 		}
 	}

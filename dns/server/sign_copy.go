@@ -108,13 +108,6 @@ func canonicalKey(name wire.Name) []byte {
 
 // isBelowCut tells that a name belongs to a zone that is delegated.
 func isBelowCut(tree *zone.Tree, name wire.Name) bool {
-	if !tree.HasDelegations() {
-		return false
-	}
-	for name = name.Parent(); len(name) > len(tree.Origin); name = name.Parent() {
-		if n := tree.Node([]byte(name)); n != nil && tree.IsDelegation(n) {
-			return true
-		}
-	}
-	return false
+	cut := tree.Cut([]byte(name))
+	return cut != nil && cut.Name() != name
 }

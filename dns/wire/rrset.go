@@ -93,6 +93,13 @@ func IsPlain(t Type) bool {
 // Target is the name that the data of a record refers to, for the types that have one: NS, CNAME, PTR, MX, SRV, SVCB
 // and HTTPS.
 func Target(t Type, data []byte) (Name, bool) {
+	var buf [MaxName]byte
+	name, ok := AppendTarget(buf[:0], t, data)
+	return Name(name), ok
+}
+
+// AppendTarget appends the name that Target gives to dst, in wire form and lower case.
+func AppendTarget(dst []byte, t Type, data []byte) ([]byte, bool) {
 	skip := 0
 	switch t {
 	case TypeNS, TypeCNAME, TypePTR:
@@ -101,17 +108,16 @@ func Target(t Type, data []byte) (Name, bool) {
 	case TypeSRV:
 		skip = 6
 	default:
-		return "", false
+		return dst, false
 	}
 	if len(data) < skip {
-		return "", false
+		return dst, false
 	}
 	end, ok := skipName(data, skip)
 	if !ok {
-		return "", false
+		return dst, false
 	}
-	var buf [MaxName]byte
-	return Name(Lower(buf[:0], data[skip:end])), true
+	return Lower(dst, data[skip:end]), true
 }
 
 // Canonical is the data of a record in canonical form (RFC 4034 section 6.2 as amended by RFC 6840 section 5.1): names

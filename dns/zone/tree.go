@@ -42,6 +42,9 @@ type Node struct {
 	one        [1]wire.RRset // where sets begins: most names have one set, which is at hand then
 }
 
+// Name is that of the node.
+func (n *Node) Name() wire.Name { return n.name }
+
 // RRset is the static record set of a type, or nil. The SOA of an apex is the Tree's.
 func (n *Node) RRset(t wire.Type) *wire.RRset {
 	for i := range n.sets {
@@ -100,8 +103,18 @@ func (t *Tree) Node(name []byte) *Node {
 	return t.names.node(name)
 }
 
-// HasDelegations reports whether there is any name with NS records below the apex.
-func (t *Tree) HasDelegations() bool { return t.cuts > 0 }
+// Cut is the highest delegation at or above name, which is in wire form and lower case, or nil.
+func (t *Tree) Cut(name []byte) (cut *Node) {
+	if t.cuts == 0 {
+		return nil
+	}
+	for ; len(name) > len(t.Origin); name = name[1+name[0]:] {
+		if n := t.Node(name); n != nil && t.IsDelegation(n) {
+			cut = n
+		}
+	}
+	return cut
+}
 
 // IsDelegation reports whether n, a node of this zone, hands the names at and below it to other servers.
 func (t *Tree) IsDelegation(n *Node) bool {
