@@ -67,6 +67,16 @@ func BenchmarkDecide(b *testing.B) {
 	}
 }
 
+// TestSmallDecisionsStayOnTheStack: but for the candidates and what is answered, the usual decision takes no memory. A
+// function that the state of a decision is given to through a variable would put all of it on the heap.
+func TestSmallDecisionsStayOnTheStack(t *testing.T) {
+	clusters := fleet(3)
+	in := Input{Object: web(12), Policy: weighted(clusters), Clusters: clusters}
+	if n := testing.AllocsPerRun(100, func() { Decide(in) }); n > 2 {
+		t.Errorf("%v allocations", n)
+	}
+}
+
 // BenchmarkFilters has 1,000 clusters of which every filter rejects some, and six replicas.
 func BenchmarkFilters(b *testing.B) {
 	clusters := fleet(1000)
@@ -89,7 +99,8 @@ func BenchmarkFilters(b *testing.B) {
 	b.Run("filter", func(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
-			d := gather(in)
+			var d deciding
+			d.gather(&in)
 			d.filter()
 		}
 	})

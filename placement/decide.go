@@ -3,7 +3,8 @@ package placement
 // Decide answers where the object goes and with how many replicas. It is a pure function: the same input gives the
 // same decision everywhere and always.
 func Decide(in Input) Decision {
-	d := gather(in)
+	var d deciding
+	d.gather(&in)
 	d.filter()
 	d.vote()
 	d.spread()

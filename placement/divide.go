@@ -64,7 +64,7 @@ func apportion(total int64, parties []Party, seats []int64, items []int32) {
 			}
 		}
 	}
-	h := seatHeap{parties: parties, seats: seats, items: slices.Grow(items[:0], len(parties))}
+	h := seatHeap{parties: parties, seats: seats, items: slices.Grow(items[:0], len(parties))[:len(parties)]}
 	switch {
 	case sum < uint64(total):
 		h.add(uint64(total) - sum)
@@ -216,7 +216,8 @@ func compareFractions(a, b, c, d uint64) int {
 type seatHeap struct {
 	parties []Party
 	seats   []int64
-	items   []int32
+	items   []int32 // the heap is the first size of them
+	size    int
 	taking  bool
 }
 
@@ -224,7 +225,7 @@ type seatHeap struct {
 func (h *seatHeap) add(n uint64) {
 	for i, p := range h.parties {
 		if h.seats[i] < p.Max && p.Weight > 0 {
-			h.items = append(h.items, int32(i))
+			h.push(i)
 		}
 	}
 	h.run(n, 1)
@@ -235,24 +236,28 @@ func (h *seatHeap) take(n uint64) {
 	h.taking = true
 	for i, p := range h.parties {
 		if h.seats[i] > p.Min {
-			h.items = append(h.items, int32(i))
+			h.push(i)
 		}
 	}
 	h.run(n, -1)
 }
 
+func (h *seatHeap) push(party int) {
+	h.items[h.size] = int32(party)
+	h.size++
+}
+
 func (h *seatHeap) run(n uint64, step int64) {
-	for i := len(h.items)/2 - 1; i >= 0; i-- {
+	for i := h.size/2 - 1; i >= 0; i-- {
 		h.sink(i)
 	}
-	for ; n > 0 && len(h.items) > 0; n-- {
+	for ; n > 0 && h.size > 0; n-- {
 		top := h.items[0]
 		h.seats[top] += step
 		p := h.parties[top]
 		if h.taking && h.seats[top] <= p.Min || !h.taking && h.seats[top] >= p.Max {
-			last := len(h.items) - 1
-			h.items[0] = h.items[last]
-			h.items = h.items[:last]
+			h.size--
+			h.items[0] = h.items[h.size]
 		}
 		h.sink(0)
 	}
@@ -261,10 +266,10 @@ func (h *seatHeap) run(n uint64, step int64) {
 func (h *seatHeap) sink(i int) {
 	for {
 		child := 2*i + 1
-		if child >= len(h.items) {
+		if child >= h.size {
 			return
 		}
-		if child+1 < len(h.items) && h.before(h.items[child+1], h.items[child]) {
+		if child+1 < h.size && h.before(h.items[child+1], h.items[child]) {
 			child++
 		}
 		if !h.before(h.items[child], h.items[i]) {

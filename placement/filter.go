@@ -6,36 +6,32 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 )
 
-// filter looks at one candidate and says what it may do, with a reason unless it is welcome.
-type filter func(d *deciding, c *candidate) (standing, Reason)
-
-// filters is the order in which reasons are given: what the user asked for first, then what an operator did to the
-// cluster, then what the cluster is able to do. The gravest verdict decides; its first reason is the first reason.
-var filters = [...]filter{
-	chosen,      // no term, or weight 0: nothing else matters
-	reachable,   // before all that supposes that something can be done there
-	notPaused,   // nothing is written there
-	notDraining, // emptied by an operator
-	notCordoned, // closed by an operator
-	servesAPI,   // the object cannot exist there without
-	toleratesTaints,
-	backForGood, // returned from a failover long enough ago
-	roomForOne,  // last: it is what changes most often
-}
-
-// filter runs all filters over all candidates.
+// filter asks the filters about every candidate. Each says what the candidate may do, with a reason unless it is
+// welcome.
+//
+// Their order is that in which reasons are given: what the user asked for first, then what an operator did to the
+// cluster, then what the cluster is able to do. The gravest verdict decides; its first reason is the first reason. They
+// are called by name, not out of a list, because what a function in a list is given must be on the heap.
 func (d *deciding) filter() {
 	for i := range d.list {
 		c := &d.list[i]
-		for _, f := range filters {
-			s, why := f(d, c)
+		hear := func(s standing, why Reason) {
 			if s != welcome {
 				d.reject(c, s, why.Code, why.Message)
 			}
-			if s == discarded {
-				break
-			}
 		}
+		hear(chosen(c))
+		if c.standing == discarded { // no term, or weight 0: nothing else matters
+			continue
+		}
+		hear(reachable(d, c)) // before all that supposes that something can be done there
+		hear(notPaused(c))    // nothing is written there
+		hear(notDraining(c))  // emptied by an operator
+		hear(notCordoned(c))  // closed by an operator
+		hear(servesAPI(d, c)) // the object cannot exist there without
+		hear(toleratesTaints(d, c))
+		hear(backForGood(d, c)) // returned from a failover long enough ago
+		hear(roomForOne(d, c))  // last: it is what changes most often
 	}
 }
 
@@ -59,7 +55,7 @@ func (d *deciding) reject(c *candidate, s standing, code Code, message string) {
 	c.standing = max(c.standing, s)
 }
 
-func chosen(_ *deciding, c *candidate) (standing, Reason) {
+func chosen(c *candidate) (standing, Reason) {
 	switch {
 	case c.why.Code == CodeExpression:
 		return welcome, Reason{} // said already: what it has stays until the expression can be judged
@@ -97,21 +93,21 @@ func (d *deciding) failoverAfter() time.Duration {
 	return d.in.Policy.Failover.After
 }
 
-func notPaused(_ *deciding, c *candidate) (standing, Reason) {
+func notPaused(c *candidate) (standing, Reason) {
 	if c.cluster.Paused {
 		return frozen, Reason{CodePaused, "it is paused"}
 	}
 	return welcome, Reason{}
 }
 
-func notDraining(_ *deciding, c *candidate) (standing, Reason) {
+func notDraining(c *candidate) (standing, Reason) {
 	if c.cluster.Draining {
 		return leaves, Reason{CodeDraining, "it is being drained"}
 	}
 	return welcome, Reason{}
 }
 
-func notCordoned(_ *deciding, c *candidate) (standing, Reason) {
+func notCordoned(c *candidate) (standing, Reason) {
 	if c.cluster.Cordoned {
 		return keeps, Reason{CodeCordoned, "it is cordoned"}
 	}
@@ -157,9 +153,9 @@ func (d *deciding) judgeTaint(t *Taint) (standing, Reason) {
 	}
 	switch {
 	case !borne && t.Effect == NoSchedule:
-		return keeps, Reason{CodeTaint, "its taint " + t.String() + " is not tolerated"}
+		return keeps, Reason{CodeTaint, t.untolerated()}
 	case !borne:
-		return leaves, Reason{CodeTaint, "its taint " + t.String() + " is not tolerated"}
+		return leaves, Reason{CodeTaint, t.untolerated()}
 	}
 	patience := time.Duration(min(seconds, maxSeconds)) * time.Second
 	left := patience - d.in.Now.Sub(t.TimeAdded)
@@ -190,6 +186,14 @@ func (t *Taint) String() string {
 		return t.Key + ":" + string(t.Effect)
 	}
 	return t.Key + "=" + t.Value + ":" + string(t.Effect)
+}
+
+// untolerated is made in one piece: it is what most rejections of large fleets say.
+func (t *Taint) untolerated() string {
+	if t.Value == "" {
+		return "its taint " + t.Key + ":" + string(t.Effect) + " is not tolerated"
+	}
+	return "its taint " + t.String() + " is not tolerated"
 }
 
 // backForGood makes a cluster that returned from a failover prove itself as long as it was given to fail.

@@ -22,20 +22,23 @@ type candidate struct {
 
 	// standing and reasons are the filters' verdict.
 	standing standing
-	why      Reason
-	more     []Reason
+	// spreadFloor says that must comes from a spread; clamps are what held the division. They stand here, and not with
+	// the division, because small fields side by side share a word, of which there are thousands.
+	spreadFloor bool
+	clamps      Clamps
+
+	why  Reason
+	more []Reason
 
 	// weight, min, max and tier come from the term, fit is how many replicas it can hold in all, vote its claim.
 	weight, min, max, fit, vote int64
 
 	// must is the floor that a spread needs, floor and ceiling are the bounds of the division, seats its result.
 	must, floor, ceiling, seats int64
-	spreadFloor                 bool
 	// goal is where the replicas are going; now is the step towards it that this decision takes.
 	goal, now int64
 	// leaving is how many replicas may be taken away in this step.
 	leaving int64
-	clamps  Clamps
 }
 
 // standing says what a cluster may do for the object; the greater wins when several filters speak.
@@ -87,9 +90,8 @@ type scratch struct {
 }
 
 // gather matches clusters with terms and with the previous decision.
-func gather(input Input) *deciding {
-	d := &deciding{in: input, mode: input.Policy.Replicas}
-	in := &d.in
+func (d *deciding) gather(in *Input) {
+	d.in, d.mode = *in, in.Policy.Replicas
 	if d.mode == "" {
 		d.mode = in.Object.Mode
 	}
@@ -107,7 +109,6 @@ func gather(input Input) *deciding {
 	d.out = Decision{Object: in.Object.Key, Mode: d.mode, Replicas: d.replicas}
 	d.gatherClusters()
 	d.gatherPrevious()
-	return d
 }
 
 func (d *deciding) gatherClusters() {
@@ -123,23 +124,29 @@ func (d *deciding) gatherClusters() {
 		d.list = slices.CompactFunc(d.list, func(a, b candidate) bool { return a.cluster.Name == b.cluster.Name })
 	}
 	seed := seedHash(d.in.Object.Key)
-	terms := newTermIndex(d.in.Policy.Terms, d.scratch.used[:0], d.scratch.walked[:0])
+	terms := d.in.Policy.Terms
+	if len(terms) == 0 {
+		terms = everyCluster[:]
+	}
+	index := newTermIndex(terms, d.scratch.used[:0], d.scratch.walked[:0])
 	for i := range d.list {
 		c := &d.list[i]
 		c.tie = seededTie(seed, c.cluster.Name)
 		c.max, c.fit = Unlimited, Unlimited
 		c.weight = 1
-		var failure error
-		if c.term, failure = terms.match(c.cluster); failure != nil {
+		term, failure := index.match(c.cluster)
+		if failure != nil {
 			d.reject(c, keeps, CodeExpression, failure.Error())
 		}
-		if t := c.term; t != nil {
+		if term != none {
+			t := &terms[term]
+			c.term = t
 			c.weight, c.min, c.max = orElse(t.Weight, 1), orElse(t.Min, 0), orElse(t.Max, Unlimited)
 			c.max = max(c.max, 0)
 			c.min = min(max(c.min, 0), c.max)
 		}
 	}
-	d.out.Notes = terms.unused(d.in.Clusters)
+	d.out.Notes = index.unused(d.in.Clusters)
 }
 
 // gatherPrevious joins the previous assignments, both sides sorted by name.
@@ -210,9 +217,6 @@ const manyNames = 16
 // newTermIndex uses the room of the two slices it is given as far as it reaches.
 func newTermIndex(terms []Term, used []bool, walked []int) termIndex {
 	x := termIndex{terms: terms}
-	if len(terms) == 0 {
-		return x
-	}
 	x.used = slices.Grow(used, len(terms))[:len(terms)]
 	x.walked = walked
 	names := 0
@@ -241,15 +245,14 @@ func newTermIndex(terms []Term, used []bool, walked []int) termIndex {
 }
 
 // everyCluster is what a placement without terms means.
-var everyCluster = Term{}
+var everyCluster = [...]Term{{}}
 
-// match returns the cluster's term, or nil. An expression that fails is no match, and the error is returned when no
-// other term matches.
-func (x *termIndex) match(c *Cluster) (*Term, error) {
-	if len(x.terms) == 0 {
-		return &everyCluster, nil
-	}
-	const none = -1
+// none is no term.
+const none = -1
+
+// match returns the index of the cluster's term, or none. An expression that fails is no match, and the error is
+// returned when no other term matches.
+func (x *termIndex) match(c *Cluster) (int, error) {
 	named, selected, whole := none, none, none
 	if i, ok := x.byName[c.Name]; ok {
 		named = i
@@ -287,10 +290,10 @@ func (x *termIndex) match(c *Cluster) (*Term, error) {
 	for _, i := range [...]int{named, selected, whole} {
 		if i != none {
 			x.used[i] = true
-			return &x.terms[i], nil
+			return i, nil
 		}
 	}
-	return nil, failure
+	return none, failure
 }
 
 // admits applies the term's selector and expression.
