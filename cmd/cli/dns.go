@@ -41,7 +41,7 @@ hanse dns kubeconfig makes an account on the hub that may do this and nothing el
 	}
 	server.add(c.Flags())
 	_ = c.MarkFlagDirname("data-dir")
-	c.AddCommand(newLookup(hub), newZoneKeys(hub), newDNSServers(hub), newDNSKubeconfig(hub), newDNSExport(hub))
+	c.AddCommand(newLookup(hub), newZoneKeys(hub), newDNSServers(hub), newDNSKubeconfig(hub), newDNSExport(hub), newDNSLog(hub))
 	return c
 }
 

@@ -55,6 +55,8 @@ type Set struct {
 	RRset *wire.RRset
 	// First is the offset in RRset.Records of the record that comes first.
 	First int
+	// Service is what the set was drawn from; nil: it stands in the zone as it is.
+	Service *zone.Balanced
 	// IsMade tells that the owner is a name that a wildcard stands for, so that anybody can make up more of them.
 	IsMade bool
 	// IsForeign tells that the zone has no authority for the set: NS at a delegation, and addresses below one. It is not
@@ -209,7 +211,7 @@ func (l *lookup) step(name []byte, node *zone.Node, owner wire.Name) (alias []by
 		}
 	}
 	scope := l.Scope
-	set, first := l.data(node)
+	set, first, service := l.data(node)
 	if l.isTailored && l.Scope > 0 && len(l.Answer) > 0 {
 		// The scope is told of the whole response, and resolvers keep a chain by it: an alias stands alone, and what it
 		// leads to is asked for with the subnet (RFC 7871).
@@ -220,7 +222,7 @@ func (l *lookup) step(name []byte, node *zone.Node, owner wire.Name) (alias []by
 		l.negative(owner, node) // no data of this type (RFC 2308 section 2.2), also at an empty non-terminal (RFC 8020)
 		return nil, false
 	}
-	l.Answer = append(l.Answer, Set{Owner: owner, RRset: set, First: first, IsMade: isMade})
+	l.Answer = append(l.Answer, Set{Owner: owner, RRset: set, First: first, Service: service, IsMade: isMade})
 	if set.Type == wire.TypeCNAME && l.qtype != wire.TypeCNAME && l.qtype != wire.TypeANY {
 		for data := range set.All {
 			return data, true
@@ -248,24 +250,24 @@ func (l *lookup) wildcard(name []byte) *zone.Node {
 	return nil
 }
 
-// data is the record set at node that answers the question, possibly a CNAME, or nil; and which of its records comes
-// first.
-func (l *lookup) data(node *zone.Node) (set *wire.RRset, first int) {
+// data is the record set at node that answers the question, possibly a CNAME, or nil; which of its records comes first;
+// and the service that it was drawn from, if it was.
+func (l *lookup) data(node *zone.Node) (set *wire.RRset, first int, service *zone.Balanced) {
 	if l.qtype == wire.TypeANY {
-		return l.any(node), 0
+		return l.any(node), 0, nil
 	}
 	if node == l.tree.Apex() && l.qtype == wire.TypeSOA {
-		return &l.tree.SOA, 0
+		return &l.tree.SOA, 0, nil
 	}
 	if set := node.RRset(l.qtype); set != nil {
-		return set, 0
+		return set, 0, nil
 	}
 	if b := node.Balanced(); b != nil {
 		set, first, scope := b.Draw(l.snapshot, l.qtype, l.client)
 		l.Scope = max(l.Scope, scope)
-		return set, first
+		return set, first, b
 	}
-	return node.RRset(wire.TypeCNAME), 0
+	return node.RRset(wire.TypeCNAME), 0, nil
 }
 
 // any is one record set of the node, the smallest: ANY must not be a way to get large answers (RFC 8482 section 4.1).

@@ -19,6 +19,7 @@ type counters struct {
 	mu      sync.Mutex
 	byZone  map[wire.Name]*zoneCounters // guarded by mu
 	latency [transports]latencies
+	answers answers
 	dropped atomic.Uint64
 	panics  atomic.Uint64
 	// limited counts responses over the rate.
@@ -88,6 +89,7 @@ func (r *responder) count(by transport, t wire.Type, rcode wire.Rcode, tree *zon
 		r.counted = r.counts.of(origin)
 	}
 	r.counted.add(by, t, rcode)
+	r.told = rcode
 }
 
 func (z *zoneCounters) add(by transport, t wire.Type, rcode wire.Rcode) {
@@ -161,6 +163,7 @@ var (
 func (s *Server) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		queriesDesc, latencyDesc, droppedDesc, connectionsDesc, serialDesc, namesDesc, loadedDesc, signedDesc,
+		answersDesc,
 	} {
 		ch <- d
 	}
@@ -171,6 +174,7 @@ func (s *Server) Collect(ch chan<- prometheus.Metric) {
 	dropped := map[string]uint64{}
 	s.collectResponses(ch)
 	s.collectLatencies(ch)
+	s.collectAnswers(ch)
 	for _, c := range s.counters {
 		dropped["invalid"] += c.dropped.Load()
 		dropped["limited"] += c.limited.Load()

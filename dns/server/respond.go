@@ -50,6 +50,9 @@ type responder struct {
 	// signature is there while a signed query is answered. wantsZone says that the query must be answered by sendZone.
 	signature signature
 	wantsZone bool
+	// told is the code of the response, and target what its answer began with, if it was drawn.
+	told   wire.Rcode
+	target string
 	// pending is an update that is to be carried out, and answered then.
 	pending *pendingUpdate
 	options []byte
@@ -96,8 +99,13 @@ func (r *responder) respond(dst, packet []byte, from netip.AddrPort, by transpor
 		r.counts.dropped.Add(1) // nobody can be listening there
 		return nil
 	}
-	r.signature, r.wantsZone, r.pending = signature{}, false, nil
-	return r.answerPacket(dst, packet, from, by)
+	r.signature, r.wantsZone, r.pending, r.target = signature{}, false, nil, ""
+	r.query.Question = nil
+	out = r.answerPacket(dst, packet, from, by)
+	if r.queries.IsOn() {
+		r.record(out, from, by)
+	}
+	return out
 }
 
 func (r *responder) answerPacket(dst, packet []byte, from netip.AddrPort, by transport) (out []byte) {
@@ -143,6 +151,8 @@ func (r *responder) answerPacket(dst, packet []byte, from netip.AddrPort, by tra
 		if rcode = wire.NoError; r.exchange.hasCookie {
 			rcode = wire.BadCookie
 		}
+	} else {
+		r.countTarget()
 	}
 	r.count(by, q.Type, rcode, r.response.Zone)
 	return r.finish(rcode)

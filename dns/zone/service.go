@@ -36,6 +36,12 @@ type Balanced struct {
 // Service is the service as it was given, under a name.
 func (b *Balanced) Service(name string) *Service { return b.given.service(name) }
 
+// Name is that of the service.
+func (b *Balanced) Name() wire.Name { return b.name }
+
+// Key tells the service from all others, and stays when it changes.
+func (b *Balanced) Key() uint64 { return b.key }
+
 // families has one choice per family: A, AAAA, and every other type (which only a CNAME can answer). nil: nothing to
 // answer.
 type families [3]*choice
@@ -346,6 +352,19 @@ func (s *Service) hasHostname() bool {
 		}
 	}
 	return false
+}
+
+// Data is what the records that name the target alone have as their data: of A and AAAA, or of CNAME.
+func (t *Target) Data() [][]byte {
+	if t.isHost() {
+		name, _ := wire.ParseName(t.Hostname, wire.Root)
+		return [][]byte{[]byte(name)}
+	}
+	var data [][]byte
+	for _, a := range t.Addresses {
+		data = append(data, a.Unmap().AsSlice())
+	}
+	return data
 }
 
 func (t *Target) isHost() bool { return len(t.Addresses) == 0 && t.Hostname != "" }
