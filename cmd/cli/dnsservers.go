@@ -2,6 +2,8 @@ package cli
 
 import (
 	"cmp"
+	"context"
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -11,10 +13,13 @@ import (
 	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/hanse-federation/hanse/dns/feed"
+	"github.com/hanse-federation/hanse/dns/update"
 	"github.com/hanse-federation/hanse/federation/convergence"
 	"github.com/hanse-federation/hanse/federation/enroll"
 )
@@ -97,9 +102,11 @@ func newDNSKubeconfig(hub *access) *cobra.Command {
 		Short: "Make the account of DNS servers on the hub, and print its kubeconfig",
 		Long: `Make a ServiceAccount on the hub for DNS servers and print a kubeconfig with a token of it.
 
-The account may read what is answered, and write the Leases in the namespace ` + convergence.Namespace + ` by which DNS
-servers tell the hub what they serve; nothing else. Any number of servers can share it. Delete the ServiceAccount
-` + convergence.Namespace + `/NAME to take the token back; a server that is not let in any more goes on answering what it has.`,
+The account may read what is answered, hand on signed DNS updates, write the Leases in the namespace
+` + convergence.Namespace + ` by which DNS servers tell the hub what they serve, and ask for new tokens of its own; nothing else.
+Any number of servers can share it. A server replaces the token by one of its own at once, and again after half of its
+life: it needs no new kubeconfig while it sees the hub once in that time. Delete the ServiceAccount ` + convergence.Namespace + `/NAME to
+take all of them back; a server that is not let in any more goes on answering what it has.`,
 		Example: `  hanse dns kubeconfig edge > dns.kubeconfig`,
 		Args:    oneArg("the NAME"),
 		RunE: func(c *cobra.Command, args []string) error {
@@ -123,32 +130,70 @@ const dnsRole = "hanse-dns"
 
 func (a dnsAccount) make(c *cobra.Command, h *hubAPI) error {
 	subject := rbacv1.Subject{Kind: rbacv1.ServiceAccountKind, Namespace: convergence.Namespace, Name: a.name}
+	own, renewal := dnsRole+"-"+a.name, dnsRole+"-"+a.name+"-token"
 	for _, obj := range []client.Object{
 		&rbacv1.ClusterRole{
 			ObjectMeta: metav1.ObjectMeta{Name: dnsRole},
-			Rules:      []rbacv1.PolicyRule{{Verbs: []string{"get"}, NonResourceURLs: []string{feed.Path}}},
+			Rules: []rbacv1.PolicyRule{
+				{Verbs: []string{"get"}, NonResourceURLs: []string{feed.Path}},
+				{Verbs: []string{"post"}, NonResourceURLs: []string{update.Path}},
+			},
 		},
 		&rbacv1.Role{
 			ObjectMeta: metav1.ObjectMeta{Namespace: convergence.Namespace, Name: dnsRole},
 			Rules: []rbacv1.PolicyRule{{Verbs: []string{"get", "create", "update"},
 				APIGroups: []string{coordinationv1.GroupName}, Resources: []string{"leases"}}},
 		},
+		&rbacv1.Role{
+			ObjectMeta: metav1.ObjectMeta{Namespace: convergence.Namespace, Name: renewal},
+			Rules: []rbacv1.PolicyRule{{Verbs: []string{"create"}, APIGroups: []string{""},
+				Resources: []string{"serviceaccounts/token"}, ResourceNames: []string{a.name}}},
+		},
 		&corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: convergence.Namespace, Name: a.name}},
 		&rbacv1.ClusterRoleBinding{
-			ObjectMeta: metav1.ObjectMeta{Name: dnsRole + "-" + a.name},
+			ObjectMeta: metav1.ObjectMeta{Name: own},
 			RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: dnsRole},
 			Subjects:   []rbacv1.Subject{subject},
 		},
 		&rbacv1.RoleBinding{
-			ObjectMeta: metav1.ObjectMeta{Namespace: convergence.Namespace, Name: dnsRole + "-" + a.name},
+			ObjectMeta: metav1.ObjectMeta{Namespace: convergence.Namespace, Name: own},
 			RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "Role", Name: dnsRole},
 			Subjects:   []rbacv1.Subject{subject},
 		},
+		&rbacv1.RoleBinding{
+			ObjectMeta: metav1.ObjectMeta{Namespace: convergence.Namespace, Name: renewal},
+			RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "Role", Name: renewal},
+			Subjects:   []rbacv1.Subject{subject},
+		},
 	} {
-		if err := client.IgnoreAlreadyExists(h.Create(c.Context(), obj)); err != nil {
+		if err := provide(c.Context(), h, obj); err != nil {
 			return enroll.Diagnose(h.what, err)
 		}
 	}
 	h.namespace = convergence.Namespace
 	return runToken(c, h, tokenRequest{account: a.name, duration: a.duration, kubeconfig: true})
+}
+
+// provide makes an object, or, of roles, makes one that is there as it should be: an earlier version of this program may
+// have made it.
+func provide(ctx context.Context, h *hubAPI, obj client.Object) error {
+	wanted := obj.DeepCopyObject()
+	err := h.Create(ctx, obj)
+	if !apierrors.IsAlreadyExists(err) {
+		return err
+	}
+	var rules []rbacv1.PolicyRule
+	switch role := wanted.(type) {
+	case *rbacv1.ClusterRole:
+		rules = role.Rules
+	case *rbacv1.Role:
+		rules = role.Rules
+	default:
+		return nil
+	}
+	patch, err := json.Marshal(map[string]any{"rules": rules})
+	if err != nil {
+		return err
+	}
+	return h.Patch(ctx, wanted.(client.Object), client.RawPatch(types.MergePatchType, patch))
 }

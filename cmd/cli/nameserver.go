@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -24,6 +25,11 @@ type nameserverFlags struct {
 func (n *nameserverFlags) add(f *pflag.FlagSet) {
 	f.StringVar(&n.hub, "hub", "", "URL of the hub (default: the one in its kubeconfig)")
 	f.StringSliceVar(&n.cfg.Listen, "listen", nil, "addresses to answer on, UDP and TCP, such as 192.0.2.53:53")
+	f.StringSliceVar(&n.cfg.ListenTLS, "listen-tls", nil, "addresses for DNS over TLS, such as 192.0.2.53:853 (default: none)")
+	f.StringSliceVar(&n.cfg.ListenHTTPS, "listen-https", nil,
+		"addresses for DNS over HTTPS, at /dns-query, such as 192.0.2.53:443 (default: none)")
+	f.StringVar(&n.cfg.CertFile, "tls-cert", "", "file with the certificate for both; read again when it changes")
+	f.StringVar(&n.cfg.KeyFile, "tls-key", "", "file with its key")
 	f.StringVar(&n.cfg.DataDir, "data-dir", "", "folder for the last snapshot; made if missing")
 	f.StringVar(&n.cfg.Name, "name", "", "name among the hub's DNS servers (default: the machine's)")
 	f.StringVar(&n.cfg.Identity, "identity", "", "told to those who ask the server who it is (default: nothing)")
@@ -62,7 +68,7 @@ func runNameserver(c *cobra.Command, access *access, n nameserverFlags) (err err
 		return nameserverProblem(n.cfg, err)
 	}
 	defer func() { err = errors.Join(err, server.Close()) }()
-	_, _ = fmt.Fprintf(c.ErrOrStderr(), "DNS at %s, for the hub at %s\n", server.Addr(), n.cfg.Hub.Host)
+	_, _ = fmt.Fprintf(c.ErrOrStderr(), "DNS at %s, for the hub at %s\n", strings.Join(server.Addresses(), ", "), n.cfg.Hub.Host)
 	if err := server.Run(c.Context()); err != nil && !errors.Is(err, context.Canceled) {
 		return failure("hanse dns --help explains the flags.", "serving DNS: %v", err)
 	}

@@ -23,6 +23,8 @@ import (
 	"github.com/hanse-federation/hanse/api/server"
 	"github.com/hanse-federation/hanse/api/v1alpha1"
 	"github.com/hanse-federation/hanse/dns/feed"
+	"github.com/hanse-federation/hanse/dns/querylog"
+	"github.com/hanse-federation/hanse/dns/update"
 	"github.com/hanse-federation/hanse/dns/zone"
 	"github.com/hanse-federation/hanse/federation/convergence"
 	"github.com/hanse-federation/hanse/federation/enroll"
@@ -101,6 +103,8 @@ func (h *Hub) publicRoutes() []server.Route {
 func (h *Hub) protectedRoutes() []server.Route {
 	routes := []server.Route{
 		{Path: feed.Path, Handler: feed.Serve(h.zones), LongRunning: true},
+		{Path: querylog.Path, Handler: querylog.Serve(&h.queries), LongRunning: true},
+		{Path: update.Path, Handler: h.dns.Updates()},
 		{Path: explainPath, Handler: http.HandlerFunc(h.explainDNS)},
 	}
 	if !h.config.PublicDNS {

@@ -33,6 +33,7 @@ import (
 	"github.com/hanse-federation/hanse/api/storage"
 	"github.com/hanse-federation/hanse/api/v1alpha1"
 	"github.com/hanse-federation/hanse/dns/geography"
+	"github.com/hanse-federation/hanse/dns/querylog"
 	dnsserver "github.com/hanse-federation/hanse/dns/server"
 	"github.com/hanse-federation/hanse/dns/zone"
 	"github.com/hanse-federation/hanse/federation"
@@ -52,6 +53,8 @@ type Hub struct {
 	api   *server.Server
 	zones *zone.Store
 	dns   *dnsserver.Server
+	// queries are those of DNS, for whoever watches.
+	queries querylog.Ring
 	// places is nil without a geographic database.
 	places zone.Geography
 	// updates takes what others write into zones, when the API is there.
@@ -200,7 +203,7 @@ func (h *Hub) buildDNS() error {
 		Geography: h.places,
 		Listen:    h.config.DNSListen, Snapshot: h.zones, Registerer: ctrlmetrics.Registry, Logger: h.log,
 		ListenTLS: h.config.DNSListenTLS, TLS: h.dnsTLS(), Updater: &h.updates,
-		Identity: h.config.DNSIdentity, ResponsesPerSecond: h.config.DNSResponsesPerSecond,
+		Identity: h.config.DNSIdentity, Queries: &h.queries, ResponsesPerSecond: h.config.DNSResponsesPerSecond,
 	})
 	if err != nil {
 		return fmt.Errorf("preparing DNS: %w", err)

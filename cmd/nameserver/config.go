@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -21,6 +22,11 @@ type Config struct {
 	Name string
 	// Listen are the addresses for UDP and TCP.
 	Listen []string
+	// ListenTLS and ListenHTTPS are the addresses for DNS over TLS (RFC 7858) and over HTTPS (RFC 8484, /dns-query). Empty:
+	// there is none. They need a certificate.
+	ListenTLS, ListenHTTPS []string
+	// CertFile and KeyFile have the certificate, in PEM form. They are read again when they change.
+	CertFile, KeyFile string
 	// DataDir has the snapshot, and the socket over which the next process takes over.
 	DataDir string
 	// MetricsListen is the address of /metrics, /livez and /readyz. Empty: they are not served.
@@ -38,6 +44,18 @@ type Config struct {
 	Now func() time.Time
 }
 
+// listens are all addresses, each with how it is served: a process that takes over must be told the same.
+func (c Config) listens() []string {
+	listens := slices.Clone(c.Listen)
+	for _, address := range c.ListenTLS {
+		listens = append(listens, overTLS+"://"+address)
+	}
+	for _, address := range c.ListenHTTPS {
+		listens = append(listens, overHTTPS+"://"+address)
+	}
+	return listens
+}
+
 // complete fills in the defaults and checks the rest.
 func (c Config) complete() (Config, error) {
 	var errs []error
@@ -50,10 +68,17 @@ func (c Config) complete() (Config, error) {
 	if len(c.Listen) == 0 {
 		errs = append(errs, errors.New("no address to listen on is given"))
 	}
-	for _, address := range c.Listen {
+	for _, address := range slices.Concat(c.Listen, c.ListenTLS, c.ListenHTTPS) {
 		if _, _, err := net.SplitHostPort(address); err != nil {
 			errs = append(errs, fmt.Errorf("%q is no address such as 192.0.2.53:53: %w", address, err))
 		}
+	}
+	isEncrypted := len(c.ListenTLS)+len(c.ListenHTTPS) > 0
+	switch {
+	case isEncrypted && (c.CertFile == "" || c.KeyFile == ""):
+		errs = append(errs, errors.New("DNS over TLS and HTTPS needs a certificate and its key"))
+	case !isEncrypted && (c.CertFile != "" || c.KeyFile != ""):
+		errs = append(errs, errors.New("a certificate is given, and no address for DNS over TLS or HTTPS"))
 	}
 	if c.Name == "" {
 		host, err := os.Hostname()

@@ -35,7 +35,37 @@ type handoverMessage struct {
 
 type handedSocket struct {
 	Listen  string `json:"listen"`
-	Network string `json:"network"` // udp or tcp
+	Network string `json:"network"` // udp, tcp, tls or https
+}
+
+// The networks of a handedSocket.
+const (
+	overUDP   = "udp"
+	overTCP   = "tcp"
+	overTLS   = "tls"
+	overHTTPS = "https"
+)
+
+// openSocket is a socket to give.
+type openSocket struct {
+	handedSocket
+	raw syscall.Conn
+}
+
+// dnsSockets are those of the DNS server.
+func dnsSockets(sockets []server.Socket) []openSocket {
+	var out []openSocket
+	for _, s := range sockets {
+		switch {
+		case s.UDP != nil:
+			out = append(out, openSocket{handedSocket{s.Listen, overUDP}, s.UDP})
+		case s.IsTLS:
+			out = append(out, openSocket{handedSocket{s.Listen, overTLS}, s.TCP})
+		default:
+			out = append(out, openSocket{handedSocket{s.Listen, overTCP}, s.TCP})
+		}
+	}
+	return out
 }
 
 // ErrInUse: another server runs on the data directory and listens elsewhere.
@@ -51,29 +81,37 @@ const (
 type handover struct {
 	listener *net.UnixListener
 	listen   []string
-	sockets  func() []server.Socket
+	sockets  func() []openSocket
 	log      *slog.Logger
 	next     *net.UnixConn // has taken over
 }
 
 // listenForSuccessor opens the socket. Without it the server serves all the same.
-func listenForSuccessor(dir string, listen []string, sockets func() []server.Socket, log *slog.Logger) *handover {
+func listenForSuccessor(dir string, listen []string, sockets func() []openSocket, log *slog.Logger) *handover {
 	h := &handover{listen: listen, sockets: sockets, log: log}
-	path := filepath.Join(dir, handoverFile)
-	err := os.Remove(path) // of a process that is gone, or was taken over from
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		log.Warn("no process will be able to take over", "error", err)
-		return h
-	}
-	h.listener, err = net.ListenUnix("unixpacket", &net.UnixAddr{Name: path, Net: "unixpacket"})
-	if err == nil {
-		h.listener.SetUnlinkOnClose(false) // by then the path is that of the next process
-		err = os.Chmod(path, 0o600)
-	}
-	if err != nil {
+	var err error
+	if h.listener, err = listenUnix(filepath.Join(dir, handoverFile), "unixpacket"); err != nil {
 		log.Warn("no process will be able to take over", "error", err)
 	}
 	return h
+}
+
+// listenUnix opens a socket that only this user can reach. What is at the path is that of a process that is gone, or was
+// taken over from.
+func listenUnix(path, network string) (*net.UnixListener, error) {
+	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	listener, err := net.ListenUnix(network, &net.UnixAddr{Name: path, Net: network})
+	if err != nil {
+		return nil, err
+	}
+	listener.SetUnlinkOnClose(false) // by then the path is that of the next process
+	if err := os.Chmod(path, 0o600); err != nil {
+		listener.Close()
+		return nil, err
+	}
+	return listener, nil
 }
 
 // run gives the sockets to a process that asks for them. It is true when one serves, and false when the context ended.
@@ -115,12 +153,7 @@ func (h *handover) give(conn *net.UnixConn, save func()) error {
 	}
 	save()
 	for _, s := range h.sockets() {
-		m := handoverMessage{Socket: &handedSocket{Listen: s.Listen, Network: "tcp"}}
-		var raw syscall.Conn = s.TCP
-		if s.UDP != nil {
-			m.Socket.Network, raw = "udp", s.UDP
-		}
-		if err := send(conn, m, raw); err != nil {
+		if err := send(conn, handoverMessage{Socket: &s.handedSocket}, s.raw); err != nil {
 			return err
 		}
 	}
@@ -151,6 +184,7 @@ func (h *handover) close() {
 type inheritance struct {
 	conn    *net.UnixConn
 	sockets []server.Socket
+	https   map[string]net.Listener // by where it is to listen
 }
 
 // takeOver asks a process that runs on the data directory for its sockets. nil: there is no such process.
@@ -164,7 +198,7 @@ func takeOver(ctx context.Context, dir string, listen []string) (*inheritance, e
 	if err != nil {
 		return nil, fmt.Errorf("asking the former process for its sockets: %w", err)
 	}
-	h := &inheritance{conn: c.(*net.UnixConn)}
+	h := &inheritance{conn: c.(*net.UnixConn), https: map[string]net.Listener{}}
 	if err := h.receive(listen); err != nil {
 		h.close()
 		return nil, err
@@ -199,8 +233,8 @@ func (h *inheritance) receive(listen []string) error {
 
 // add makes a socket of a descriptor.
 func (h *inheritance) add(s handedSocket, file *os.File) error {
-	out := server.Socket{Listen: s.Listen}
-	if s.Network == "udp" {
+	out := server.Socket{Listen: s.Listen, IsTLS: s.Network == overTLS}
+	if s.Network == overUDP {
 		conn, err := net.FilePacketConn(file)
 		if err != nil {
 			return err
@@ -219,6 +253,10 @@ func (h *inheritance) add(s handedSocket, file *os.File) error {
 		if !ok {
 			return errors.Join(errors.New("not a TCP socket"), listener.Close())
 		}
+		if s.Network == overHTTPS {
+			h.https[s.Listen] = tcp
+			return nil
+		}
 		out.TCP = tcp
 	}
 	h.sockets = append(h.sockets, out)
@@ -233,6 +271,16 @@ func (h *inheritance) take() []server.Socket {
 	sockets := h.sockets
 	h.sockets = nil
 	return sockets
+}
+
+// takeHTTPS is the inherited socket for an address, or nil; it is the caller's from then on.
+func (h *inheritance) takeHTTPS(listen string) net.Listener {
+	if h == nil {
+		return nil
+	}
+	listener := h.https[listen]
+	delete(h.https, listen)
+	return listener
 }
 
 // retire lets the former process end, and waits until it has answered everything.
@@ -251,6 +299,9 @@ func (h *inheritance) close() {
 	}
 	for _, s := range h.sockets {
 		s.Close()
+	}
+	for _, listener := range h.https {
+		listener.Close()
 	}
 	h.conn.Close()
 }

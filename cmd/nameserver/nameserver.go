@@ -14,10 +14,13 @@ import (
 	"golang.org/x/sync/errgroup"
 	coordination "k8s.io/client-go/kubernetes/typed/coordination/v1"
 	"k8s.io/client-go/rest"
+	"sigs.k8s.io/controller-runtime/pkg/certwatcher"
 
 	"github.com/hanse-federation/hanse/dns/feed"
 	"github.com/hanse-federation/hanse/dns/geography"
+	"github.com/hanse-federation/hanse/dns/querylog"
 	"github.com/hanse-federation/hanse/dns/server"
+	"github.com/hanse-federation/hanse/dns/update"
 	"github.com/hanse-federation/hanse/dns/zone"
 	"github.com/hanse-federation/hanse/federation/convergence"
 )
@@ -32,6 +35,12 @@ type Nameserver struct {
 	disk     *disk
 	registry *prometheus.Registry
 	handover *handover
+	queries  querylog.Ring
+	// certificate is nil without DNS over TLS and HTTPS.
+	certificate *certwatcher.CertWatcher
+	web         *web
+	credential  *credential // nil: it is not renewed here
+	forwarder   *forwarder
 	// geography is nil without a database.
 	geography zone.Geography
 }
@@ -52,11 +61,14 @@ func New(ctx context.Context, c Config) (*Nameserver, error) {
 	if n.geography, err = geography.OpenOptional(c.GeoDatabase); err != nil {
 		return nil, err
 	}
+	if err := n.openCertificate(); err != nil {
+		return nil, err
+	}
 	if err := n.connect(); err != nil {
 		return nil, err
 	}
 	// The former process saves what it serves before it gives its sockets, so they come first.
-	former, err := takeOver(ctx, c.DataDir, c.Listen)
+	former, err := takeOver(ctx, c.DataDir, c.listens())
 	if err != nil {
 		return nil, err
 	}
@@ -70,21 +82,25 @@ func New(ctx context.Context, c Config) (*Nameserver, error) {
 
 // connect prepares what speaks to the hub; it asks nobody.
 func (n *Nameserver) connect() error {
-	client, err := rest.HTTPClientFor(n.config.Hub)
+	var hub *rest.Config
+	hub, n.credential = newCredential(n.config.Hub, n.config.DataDir, n.config.Now, n.config.Logger)
+	client, err := rest.HTTPClientFor(hub)
 	if err != nil {
 		return fmt.Errorf("preparing a client of the hub: %w", err)
 	}
-	base, _, err := rest.DefaultServerUrlFor(n.config.Hub)
+	base, _, err := rest.DefaultServerUrlFor(hub)
 	if err != nil {
 		return fmt.Errorf("reading the address of the hub: %w", err)
 	}
-	leases, err := coordination.NewForConfig(n.config.Hub)
+	leases, err := coordination.NewForConfig(hub)
 	if err != nil {
 		return fmt.Errorf("preparing a client of the hub: %w", err)
 	}
 	n.follower = &feed.Follower{
 		URL: base.JoinPath(feed.Path).String(), Client: client, Store: n.store, Now: n.config.Now,
 	}
+	n.forwarder = &forwarder{url: base.JoinPath(update.Path).String(), client: client}
+	n.credential.speakThrough(base, client)
 	n.reporter = &convergence.Reporter{
 		Leases: leases.Leases(convergence.Namespace), Name: n.config.Name, Version: n.config.Version,
 		Serial: n.follower.Serial, Changed: n.store.Changed, Logger: n.config.Logger, Now: n.config.Now,
@@ -114,14 +130,18 @@ func (n *Nameserver) serve(former *inheritance) error {
 	var err error
 	n.dns, err = server.New(server.Config{
 		Geography: n.geography,
-		Listen:    n.config.Listen, Inherited: slices.Clone(inherited), Snapshot: n.store,
+		ListenTLS: n.config.ListenTLS, TLS: n.tls(), Forwarder: n.forwarder,
+		Listen: n.config.Listen, Inherited: slices.Clone(inherited), Snapshot: n.store,
 		ResponsesPerSecond: n.config.ResponsesPerSecond, Registerer: n.registry, Logger: n.config.Logger,
-		Heard: n.heard, Now: n.config.Now, Identity: n.config.Identity,
+		Heard: n.heard, Now: n.config.Now, Identity: n.config.Identity, Queries: &n.queries,
 	})
 	if err != nil {
 		return fmt.Errorf("preparing DNS: %w", err)
 	}
 	if err := n.dns.Start(); err != nil {
+		return err
+	}
+	if err := n.startWeb(former); err != nil {
 		return err
 	}
 	for _, s := range n.dns.Sockets() {
@@ -137,7 +157,7 @@ func (n *Nameserver) serve(former *inheritance) error {
 		}
 	}
 	n.register()
-	n.handover = listenForSuccessor(n.config.DataDir, n.config.Listen, n.dns.Sockets, n.config.Logger)
+	n.handover = listenForSuccessor(n.config.DataDir, n.config.listens(), n.sockets, n.config.Logger)
 	return nil
 }
 
@@ -150,6 +170,11 @@ func (n *Nameserver) heard() time.Time {
 		return n.disk.heard
 	}
 	return n.config.Now() // there is nothing to answer from yet
+}
+
+// sockets are all that a process that takes over needs.
+func (n *Nameserver) sockets() []openSocket {
+	return append(dnsSockets(n.dns.Sockets()), n.web.sockets()...)
 }
 
 // Addr is the first address that is answered on.
@@ -170,6 +195,9 @@ func (n *Nameserver) Run(ctx context.Context) error {
 		defer end(nil)
 		return n.serveMetrics(ctx)
 	})
+	group.Go(func() error { n.serveLog(ctx); return nil })
+	group.Go(func() error { n.watchCertificate(ctx); return nil })
+	group.Go(func() error { n.credential.keep(ctx); return nil })
 	group.Go(func() error {
 		if !n.handover.run(ctx, func() { n.disk.save(n.store.Snapshot()) }) {
 			return nil
@@ -177,6 +205,7 @@ func (n *Nameserver) Run(ctx context.Context) error {
 		n.disk.leave()
 		end(convergence.ErrSucceeded)
 		n.config.Logger.Info("another process has taken over")
+		n.web.retire(retirePatience)
 		n.dns.Retire(retirePatience)
 		n.handover.confirm()
 		return nil
@@ -240,6 +269,7 @@ func (n *Nameserver) Close() error {
 	if n.handover != nil {
 		n.handover.close()
 	}
+	n.web.close()
 	if n.dns == nil {
 		return nil
 	}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/hanse-federation/hanse/dns/querylog"
 	"github.com/hanse-federation/hanse/dns/zone"
 )
 
@@ -24,7 +25,7 @@ type Config struct {
 	ListenTLS []string
 	TLS       *tls.Config
 	// Inherited are open sockets of a former server, see Server.Sockets. Those that were opened for an address of Listen
-	// serve it; the others are closed.
+	// or ListenTLS serve it; the others are closed.
 	Inherited []Socket
 	// Snapshot is the store that answers come from.
 	Snapshot *zone.Store
@@ -58,7 +59,11 @@ type Config struct {
 	Heard func() time.Time
 	// Updater stores what others write into zones, as far as those allow it (RFC 2136). Nil: nobody may.
 	Updater Updater
+	// Forwarder takes them to another server instead, where there is no Updater.
+	Forwarder Forwarder
 
+	// Queries takes what is asked, while somebody watches it. Nil: nobody can.
+	Queries *querylog.Ring
 	// Geography places clients that no network of the configuration does; nil: nobody does.
 	Geography zone.Geography
 	// Registerer takes the metrics; nil: there are none to see.

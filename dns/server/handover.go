@@ -1,15 +1,18 @@
 package server
 
 import (
+	"crypto/tls"
 	"net"
 	"time"
 )
 
-// Socket is an open socket, and the address of Config.Listen that it was opened for. Either UDP or TCP is there.
+// Socket is an open socket, and the address of Config.Listen, or of Config.ListenTLS, that it was opened for. Either UDP
+// or TCP is there.
 type Socket struct {
 	Listen string
 	UDP    *net.UDPConn
 	TCP    *net.TCPListener
+	IsTLS  bool
 }
 
 // Close closes this process's hold on the socket.
@@ -20,7 +23,7 @@ func (s Socket) Close() error {
 	return s.TCP.Close()
 }
 
-// Sockets are those of Listen that a started server has open. Another process that has got their descriptors can serve
+// Sockets are those that a started server has open. Another process that has got their descriptors can serve
 // on them (Config.Inherited); when this one retires, what waits in them is the other's, and no query is lost.
 func (s *Server) Sockets() []Socket { return s.sockets }
 
@@ -33,14 +36,18 @@ func (s *Server) take(socket Socket) {
 		return
 	}
 	s.listeners = append(s.listeners, socket.TCP)
+	if socket.IsTLS {
+		s.serveConnections(tls.NewListener(socket.TCP, s.tlsConfig()), overTLS)
+		return
+	}
 	s.serveConnections(socket.TCP, overTCP)
 }
 
 // inherit serves an address on the sockets that a former server had open for it. It is false if there are none.
-func (s *Server) inherit(address string) bool {
+func (s *Server) inherit(address string, isTLS bool) bool {
 	isFound := false
 	for i, socket := range s.config.Inherited {
-		if socket.Listen == address && (socket.UDP != nil || socket.TCP != nil) {
+		if socket.Listen == address && socket.IsTLS == isTLS && (socket.UDP != nil || socket.TCP != nil) {
 			s.config.Inherited[i] = Socket{}
 			s.take(socket)
 			isFound = true

@@ -13,6 +13,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/hanse-federation/hanse/dns/querylog"
 	"github.com/hanse-federation/hanse/dns/zone"
 )
 
@@ -50,6 +51,7 @@ type settings struct {
 	sent         *sentTrees
 	takesUpdates bool
 	heard        func() time.Time // or nil
+	queries      *querylog.Ring   // or nil
 	log          *slog.Logger
 	now          func() time.Time
 	geography    zone.Geography
@@ -71,8 +73,8 @@ func New(c Config) (*Server, error) {
 			udpSize: c.UDPSize, idle: c.IdleTimeout, identity: c.Identity, version: c.Version,
 			secret:     sipKey(c.CookieSecret),
 			limiter:    newLimiter(c.ResponsesPerSecond, rand.Uint64()),
-			signatures: newSignatures(c.Workers), sent: &sentTrees{}, takesUpdates: c.Updater != nil, heard: c.Heard,
-			log: c.Logger, now: c.Now,
+			signatures: newSignatures(c.Workers), sent: &sentTrees{}, takesUpdates: c.Updater != nil || c.Forwarder != nil, heard: c.Heard,
+			queries: c.Queries, log: c.Logger, now: c.Now,
 		},
 		conns: newConnections(c.MaxConnections, c.MaxConnectionsPerClient),
 	}
@@ -94,13 +96,15 @@ func (s *Server) Start() error {
 		}
 	}
 	for _, address := range s.config.ListenTLS {
+		if s.inherit(address, true) {
+			continue
+		}
 		l, err := net.Listen("tcp", address)
 		if err != nil {
 			s.Close()
 			return fmt.Errorf("starting DNS over TLS on %s: %w", address, err)
 		}
-		s.listeners = append(s.listeners, l)
-		s.serveConnections(tls.NewListener(l, s.tlsConfig()), overTLS)
+		s.take(Socket{Listen: address, TCP: l.(*net.TCPListener), IsTLS: true})
 	}
 	s.running.Go(s.notify)
 	if s.config.Registerer != nil {
@@ -150,10 +154,12 @@ func (s *Server) Addr() netip.AddrPort {
 
 // AddrTLS is the address of the first listener for DNS over TLS, after Start.
 func (s *Server) AddrTLS() netip.AddrPort {
-	if len(s.config.ListenTLS) == 0 || len(s.listeners) < len(s.config.ListenTLS) {
-		return netip.AddrPort{}
+	for _, socket := range s.sockets {
+		if socket.IsTLS {
+			return socket.TCP.Addr().(*net.TCPAddr).AddrPort()
+		}
 	}
-	return s.listeners[len(s.listeners)-len(s.config.ListenTLS)].Addr().(*net.TCPAddr).AddrPort()
+	return netip.AddrPort{}
 }
 
 func (s *Server) tlsConfig() *tls.Config {
@@ -167,7 +173,7 @@ func (s *Server) tlsConfig() *tls.Config {
 // listen opens UDP and TCP on one address. An address without a host is two: all of IPv4 and all of IPv6, so that each
 // socket knows which of its addresses a query came to.
 func (s *Server) listen(address string) error {
-	if s.inherit(address) {
+	if s.inherit(address, false) {
 		return nil
 	}
 	host, port, err := net.SplitHostPort(address)

@@ -1,8 +1,12 @@
 package server
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"io"
+	"net/http"
+	"slices"
 	"time"
 
 	"github.com/miekg/dns"
@@ -19,6 +23,12 @@ type Updater interface {
 	Update(ctx context.Context, origin string, change func([]zone.Record) ([]zone.Record, error)) error
 }
 
+// Forwarder takes updates to a server that can store them (RFC 2136 section 6).
+type Forwarder interface {
+	// Forward takes a message there as it is, signature and all, and brings the response.
+	Forward(ctx context.Context, message []byte) ([]byte, error)
+}
+
 const (
 	// updatesAtOnce bounds those that are being stored. What comes beyond that is not answered: clients try again.
 	updatesAtOnce = 16
@@ -31,6 +41,7 @@ type pendingUpdate struct {
 	message   *dns.Msg
 	signature signature
 	tree      *zone.Tree
+	packet    []byte // as it came
 }
 
 // examineUpdate looks at an UPDATE message. It gives the response that refuses it, or else sets r.pending: then the
@@ -60,15 +71,16 @@ func (r *responder) examineUpdate(packet []byte, by transport) []byte {
 	case m.IsTsig() == nil:
 		return refuse(wire.Refused)
 	}
+	whole := slices.Clone(packet) // the check takes the signature off
 	s, code := checkSignature(&m, packet, tree)
 	if code != dns.RcodeSuccess {
 		return r.refuseSignature(&m, s, code, by)
 	}
-	r.pending = &pendingUpdate{message: &m, signature: s, tree: tree}
+	r.pending = &pendingUpdate{message: &m, signature: s, tree: tree, packet: whole}
 	return nil
 }
 
-// carryOut stores an update and makes the response.
+// carryOut stores an update, or has it stored elsewhere, and makes the response.
 func (s *Server) carryOut(p *pendingUpdate, counts *counters, by transport) []byte {
 	ctx, cancel := context.WithTimeout(context.Background(), updateTimeout)
 	defer cancel()
@@ -79,6 +91,9 @@ func (s *Server) carryOut(p *pendingUpdate, counts *counters, by transport) []by
 		case <-ctx.Done():
 		}
 	}()
+	if s.config.Updater == nil {
+		return s.forward(ctx, p, counts, by)
+	}
 	err := s.config.Updater.Update(ctx, p.tree.Origin.String(), func(records []zone.Record) ([]zone.Record, error) {
 		return update.Apply(p.tree, p.signature.name, p.message, records)
 	})
@@ -93,6 +108,25 @@ func (s *Server) carryOut(p *pendingUpdate, counts *counters, by transport) []by
 	}
 	s.log.Info("DNS update", "zone", p.tree.Origin.String(), "key", p.signature.name,
 		"changes", len(p.message.Ns), "rcode", rcode.String())
+	return s.acknowledge(p, rcode, counts, by)
+}
+
+// forward has an update stored by another server, whose response it is then: the client shares its key with both.
+func (s *Server) forward(ctx context.Context, p *pendingUpdate, counts *counters, by transport) []byte {
+	out, err := s.config.Forwarder.Forward(ctx, p.packet)
+	if err == nil && (len(out) < wire.HeaderSize || !bytes.Equal(out[:2], p.packet[:2])) {
+		err = errors.New("the response is that of another message")
+	}
+	if err != nil {
+		s.log.Error("forwarding a DNS update failed", "zone", p.tree.Origin.String(), "key", p.signature.name, "error", err)
+		return s.acknowledge(p, wire.ServFail, counts, by)
+	}
+	counts.of(p.tree.Origin).add(by, 0, wire.Rcode(out[3]&15))
+	return out
+}
+
+// acknowledge is the response to an update, with a signature.
+func (s *Server) acknowledge(p *pendingUpdate, rcode wire.Rcode, counts *counters, by transport) []byte {
 	counts.of(p.tree.Origin).add(by, 0, rcode)
 	var reply dns.Msg
 	reply.SetRcode(p.message, int(rcode))
@@ -124,6 +158,41 @@ func (s *Server) carryOutLater(p *pendingUpdate, counts *counters, send func([]b
 		if out := s.carryOut(p, counts, overUDP); len(out) > 0 {
 			send(out)
 		}
+	})
+}
+
+// Updates takes update messages over HTTP, for servers that forward them: the body of a POST is the message, that of the
+// response the response. A message needs its signature here as anywhere.
+func (s *Server) Updates() http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		if req.Method != http.MethodPost || req.Header.Get("Content-Type") != dnsMessage {
+			http.Error(w, "only POST of "+dnsMessage+" is served here", http.StatusMethodNotAllowed)
+			return
+		}
+		packet, err := io.ReadAll(http.MaxBytesReader(w, req.Body, maxTCPSize))
+		if err != nil {
+			http.Error(w, "reading the message: "+err.Error(), http.StatusBadRequest)
+			return
+		}
+		select {
+		case s.updating <- struct{}{}:
+			defer func() { <-s.updating }()
+		default:
+			http.Error(w, "too many updates are under way", http.StatusServiceUnavailable)
+			return
+		}
+		r := newResponder(s.settings, s.overHTTPS)
+		r.tick(s.now())
+		if verdict, _ := wire.Parse(packet, &r.query); verdict != wire.Update || !r.takesUpdates {
+			http.Error(w, "the message is no DNS update", http.StatusBadRequest)
+			return
+		}
+		response := r.examineUpdate(packet, overHTTPS)
+		if r.pending != nil {
+			response = s.carryOut(r.pending, s.overHTTPS, overHTTPS)
+		}
+		w.Header().Set("Content-Type", dnsMessage)
+		_, _ = w.Write(response) // whoever does not wait for the answer need not have it
 	})
 }
 

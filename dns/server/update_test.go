@@ -1,9 +1,14 @@
 package server
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"io"
+	"net/http"
+	"net/http/httptest"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -132,5 +137,68 @@ func TestUpdateHoldsUpNothing(t *testing.T) {
 	case <-closed:
 	case <-time.After(5 * time.Second):
 		t.Error("the server waits for updates when it closes")
+	}
+}
+
+// behind forwards to another server over HTTP.
+type behind struct {
+	url    string
+	client *http.Client
+}
+
+func (b behind) Forward(_ context.Context, message []byte) ([]byte, error) {
+	response, err := b.client.Post(b.url, dnsMessage, bytes.NewReader(message))
+	if err != nil {
+		return nil, err
+	}
+	defer response.Body.Close()
+	if response.StatusCode != http.StatusOK {
+		return nil, errors.New(response.Status)
+	}
+	return io.ReadAll(response.Body)
+}
+
+// TestForwardedUpdate: a server without a store hands updates on as they are, and brings the response back; what is not
+// signed does not get that far.
+func TestForwardedUpdate(t *testing.T) {
+	stored := &notebook{}
+	storing := start(t, Config{Snapshot: storeOf(t, updatable(t)), Updater: stored})
+	web := httptest.NewServer(storing.Updates())
+	defer web.Close()
+	forwarding := start(t, Config{Snapshot: storeOf(t, updatable(t)), Forwarder: behind{web.URL, web.Client()}})
+	exchange := func(network, name, key, secret string) (int, error) {
+		client := &dns.Client{Net: network, TsigSecret: map[string]string{testKey: secret}, Timeout: 5 * time.Second}
+		answer, _, err := client.Exchange(challenge(t, name, key), forwarding.Addr().String())
+		if answer == nil {
+			return 0, err
+		}
+		return answer.Rcode, err
+	}
+	for _, network := range []string{"udp", "tcp"} {
+		if rcode, err := exchange(network, "_acme-challenge."+network+".c.test.", testKey, testSecret); err != nil || rcode != dns.RcodeSuccess {
+			t.Errorf("%s: %s, %v", network, dns.RcodeToString[rcode], err)
+		}
+	}
+	if n := len(stored.read()); n != 2 {
+		t.Errorf("%d records are stored, want 2", n)
+	}
+	if rcode, err := exchange("udp", "www.c.test.", testKey, testSecret); err != nil || rcode != dns.RcodeRefused {
+		t.Errorf("another name: %s, %v", dns.RcodeToString[rcode], err)
+	}
+	if rcode, err := exchange("udp", "_acme-challenge.c.test.", "", ""); err != nil || rcode != dns.RcodeRefused {
+		t.Errorf("not signed: %s, %v", dns.RcodeToString[rcode], err)
+	}
+	web.Close()
+	if rcode, err := exchange("tcp", "_acme-challenge.c.test.", testKey, testSecret); err != nil || rcode != dns.RcodeServerFailure {
+		t.Errorf("while the other is away: %s, %v", dns.RcodeToString[rcode], err)
+	}
+	for what, body := range map[string]string{"a query": string(packed(t, "www.c.test.", dns.TypeA, false)), "nothing": "", "nonsense": "nonsense"} {
+		request := httptest.NewRequest(http.MethodPost, "/", strings.NewReader(body))
+		request.Header.Set("Content-Type", dnsMessage)
+		answer := httptest.NewRecorder()
+		storing.Updates().ServeHTTP(answer, request)
+		if answer.Code != http.StatusBadRequest {
+			t.Errorf("%s: %d", what, answer.Code)
+		}
 	}
 }

@@ -10,6 +10,9 @@ import (
 	"github.com/hanse-federation/hanse/dns/zone"
 )
 
+// Path is where a hub takes updates that other servers of it have got.
+const Path = "/dns/update"
+
 // Refusal is the response code of a message that is not carried out.
 type Refusal wire.Rcode
 

@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"strings"
 	"testing"
 )
 
@@ -16,7 +17,7 @@ type Nameserver struct {
 }
 
 // nameserverAnnounced is what a DNS server says when it answers.
-var nameserverAnnounced = regexp.MustCompile(`DNS at (\S+), for the hub`)
+var nameserverAnnounced = regexp.MustCompile(`DNS at ([^\s,]+)(.*), for the hub`)
 
 // StartNameserver starts a DNS server away from the hub and waits until it answers; it ends with the test.
 func StartNameserver(t testing.TB, kubeconfig, dataDir, listen, name string, flags ...string) *Nameserver {
@@ -53,4 +54,14 @@ func StartNameserver(t testing.TB, kubeconfig, dataDir, listen, name string, fla
 		return fmt.Errorf("it has said only:\n%s", process.LastWords())
 	})
 	return n
+}
+
+// Also is where it answers over tls or https, as it says.
+func (n *Nameserver) Also(how string) string {
+	for _, address := range strings.Split(nameserverAnnounced.FindStringSubmatch(n.Output())[2], ", ") {
+		if address, ok := strings.CutPrefix(address, how+"://"); ok {
+			return address
+		}
+	}
+	return ""
 }
