@@ -533,7 +533,7 @@ func TestBackupAndRestore(t *testing.T) {
 // settleLeftovers sees that what was made after the backup runs on and is told, takes one over, and has the other removed.
 func (s *scenario) settleLeftovers(in, taken, removed string) {
 	s.Helper()
-		s.eventually("both are told", func() error {
+	s.eventually("both are told", func() error {
 		if told := s.hanse("leftovers", in); !strings.Contains(told, taken+" ") || !strings.Contains(told, removed) {
 			return fmt.Errorf("told is: %s", told)
 		}

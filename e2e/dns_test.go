@@ -8,7 +8,6 @@ import (
 	"math"
 	"net/http"
 	"net/netip"
-	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -64,7 +63,7 @@ func (s *scenario) awaitAnswer(name string, wanted ...netip.Addr) {
 // answersLeadToPods asks the addresses that DNS answers over HTTP, where pods are real: pods behind it reply.
 func (s *scenario) answersLeadToPods(name string, members map[netip.Addr]string) {
 	s.Helper()
-	if os.Getenv("E2E_PROVIDER") != "kind" {
+	if !onKind() {
 		return // simulated pods reply to nobody
 	}
 	answered, err := harness.Shares(s.hub.DNS, name, 60)

@@ -287,8 +287,8 @@ func TestThroughTheHubInTrouble(t *testing.T) {
 		return err
 	})
 	alpha := s.member("alpha")
-	s.must(alpha.Kill(cluster.APIServer))
-	defer func() { s.must(alpha.Start(cluster.APIServer)) }()
+	s.must(alpha.Kill(apiServer()))
+	defer func() { s.must(alpha.Start(apiServer())) }()
 	s.awaitCluster("alpha", metav1.ConditionFalse)
 	begin := time.Now()
 	answer := s.getThrough("alpha", "/api/v1/namespaces")

@@ -236,14 +236,14 @@ func (w *torture) breakThings(ctx context.Context, r *rand.Rand) {
 			err = errors.Join(w.hub.Kill(), w.hub.Start(context.WithoutCancel(ctx)))
 		case 1:
 			what = "member killed"
-			err = m.Kill(cluster.APIServer)
+			err = m.Kill(apiServer())
 			time.Sleep(length)
-			err = errors.Join(err, m.Start(cluster.APIServer))
+			err = errors.Join(err, m.Start(apiServer()))
 		default:
 			what = "member hung"
-			err = m.Pause(cluster.APIServer)
+			err = m.Pause(apiServer())
 			time.Sleep(length)
-			err = errors.Join(err, m.Resume(cluster.APIServer))
+			err = errors.Join(err, m.Resume(apiServer()))
 		}
 		if err != nil {
 			w.Errorf("%s: %v", what, err)

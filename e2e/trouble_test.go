@@ -288,7 +288,7 @@ func reviewer(
 	t *testing.T, judge func(*admissionv1.AdmissionRequest, *admissionv1.AdmissionResponse),
 ) (url string, ca []byte) {
 	t.Helper()
-	if os.Getenv("E2E_PROVIDER") == "kind" {
+	if onKind() {
 		t.Skip("the API server of a kind cluster does not reach a webhook on this machine's loopback")
 	}
 	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

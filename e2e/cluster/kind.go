@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -154,13 +155,32 @@ func (c *kindCluster) create(ctx context.Context, image string) error {
 	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
 		return err
 	}
-	arguments := []string{"create", "cluster", "--quiet", "--name", c.kindName(), "--config", file,
+	arguments := []string{"create", "cluster", "--name", c.kindName(), "--config", file,
 		"--kubeconfig", c.Kubeconfig(), "--wait", kindPatience.String()}
 	if image != "" {
 		arguments = append(arguments, "--image", image)
 	}
-	_, err = command(ctx, c.program, arguments...)
-	return err
+	if _, err = command(ctx, c.program, arguments...); err != nil {
+		return fmt.Errorf("%w%s", err, inotifyHint())
+	}
+	return nil
+}
+
+// inotifyInstances is what kind's documentation asks for; three clusters of two nodes use up what most systems allow.
+const inotifyInstances = 512
+
+// inotifyHint tells why a further cluster may not have come up: its programs find no inotify instance left.
+func inotifyHint() string {
+	const setting = "/proc/sys/fs/inotify/max_user_instances"
+	text, err := os.ReadFile(setting)
+	if err != nil {
+		return ""
+	}
+	if n, err := strconv.Atoi(strings.TrimSpace(string(text))); err != nil || n >= inotifyInstances {
+		return ""
+	}
+	return fmt.Sprintf("\nthis system allows only %s inotify instances: sysctl -w fs.inotify.max_user_instances=%d",
+		strings.TrimSpace(string(text)), inotifyInstances)
 }
 
 // bringUp does to kind's cluster what Options ask for, and waits until it is usable.
