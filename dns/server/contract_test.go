@@ -290,7 +290,8 @@ var contract = []row{
 			ask("c.test IXFR", "REFUSED"),
 			provenBy("dns/server TestTransfer"), provenBy("dns/server TestTransferByAddress"),
 			provenBy("dns/server TestDifferences"), provenBy("dns/server TestDifferencesOverUDP"),
-			provenBy("dns/server TestTransferSigned"), provenBy("e2e/dnspeers TestSecondariesFollow"),
+			provenBy("dns/server TestTransferSigned"), provenBy("dns/server TestSignedDifferences"),
+			provenBy("dns/server TestRenewedSignaturesAreDifferences"), provenBy("e2e/dnspeers TestSecondariesFollow"),
 		}, ""},
 	{36, should, "NOTIFY (RFC 1996), TSIG (RFC 8945)",
 		"Secondaries hear of a new serial, once a second at most, again until they answer. A signature that is wrong is " +

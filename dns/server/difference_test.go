@@ -16,6 +16,7 @@ import (
 	"github.com/miekg/dns"
 
 	"github.com/hanse-federation/hanse/dns/sign"
+	"github.com/hanse-federation/hanse/dns/wire"
 	"github.com/hanse-federation/hanse/dns/zone"
 )
 
@@ -129,6 +130,109 @@ func TestDifferences(t *testing.T) {
 	}
 	if secondaries[0].wholes > 12 || secondaries[1].wholes > 12 || secondaries[2].wholes > 12 {
 		t.Error("differences are not used where they should be")
+	}
+}
+
+// TestSignedDifferences: the same of a signed zone, with delegations that come and go.
+func TestSignedDifferences(t *testing.T) {
+	c := transferring(benchZone(40), keys)
+	c.Zones[0].Keys = []zone.Key{signingKey(t, sign.Active)}
+	store := storeOf(t, c)
+	s := start(t, Config{Snapshot: store})
+	random := rand.New(rand.NewPCG(3, 4))
+	secondaries := []*copyOf{{origin: "bench.test."}, {origin: "bench.test."}}
+	z := c.Zones[0]
+	for serial := uint32(2); serial < 202; serial++ {
+		z = changedZone(random, z)
+		if serial%40 == 0 {
+			z = withDelegation(z, int(serial)/40)
+		}
+		if err := store.Set(zone.Config{Serial: serial, Seed: 1, Zones: []zone.Zone{z}}); err != nil {
+			t.Fatal(err)
+		}
+		for i, secondary := range secondaries {
+			if every := []int{1, 3}[i]; int(serial)%every != 0 {
+				continue
+			}
+			secondary.refresh(t, s)
+			if serial%10 == 0 || i > 0 {
+				whole := &copyOf{origin: "bench.test."}
+				whole.refresh(t, s)
+				if diff := cmp.Diff(whole.records, secondary.records); diff != "" {
+					t.Fatalf("secondary %d at %d (-whole +by differences):\n%s", i, serial, diff)
+				}
+			}
+		}
+	}
+	for i, secondary := range secondaries {
+		t.Logf("secondary %d: %d times the differences, %d times the whole", i, secondary.steps, secondary.wholes)
+		if secondary.steps < 50 {
+			t.Error("differences are not used where they should be")
+		}
+	}
+}
+
+// withDelegation hands over the n-th name below which names may have been made, or takes it back.
+func withDelegation(z zone.Zone, n int) zone.Zone {
+	sub := fmt.Sprintf("cut%d", n/2)
+	records := slices.DeleteFunc(slices.Clone(z.Records), func(r zone.Record) bool { return strings.Contains(r.Name, sub) })
+	if len(records) == len(z.Records) {
+		records = append(records, zone.Record{Name: sub, Type: "NS", Data: "ns." + sub},
+			zone.Record{Name: "ns." + sub, Type: "A", Data: "192.0.2.77"})
+	}
+	z.Records = records
+	return z
+}
+
+// TestRenewedSignaturesAreDifferences: a day later, with a single change, the signatures that time has renewed are sent,
+// and those alone; and the copy is the whole.
+func TestRenewedSignaturesAreDifferences(t *testing.T) {
+	c := transferring(benchZone(200), keys)
+	c.Zones[0].Keys = []zone.Key{signingKey(t, sign.Active)}
+	store := storeOf(t, c)
+	r := newResponder(start(t, Config{Snapshot: store}).settings, &counters{})
+	first := time.Unix(1_700_000_000, 0)
+	transferAt := func(at time.Time, question *dns.Msg, from netip.AddrPort) (records []dns.RR) {
+		r.tick(at)
+		packet, err := question.Pack()
+		if err != nil {
+			t.Fatal(err)
+		}
+		wire.Parse(packet, &r.query)
+		r.signature.name = testKey // as if it had been checked
+		defer func() { r.signature = signature{} }()
+		r.signature.algorithm, r.signature.secret = dns.HmacSHA256, testSecret
+		if err := r.sendZone(from, overTCP, func(message []byte) error {
+			var m dns.Msg
+			err := m.Unpack(message)
+			records = append(records, m.Answer...)
+			return err
+		}); err != nil {
+			t.Fatal(err)
+		}
+		return records
+	}
+	secondary, whole := &copyOf{origin: "bench.test."}, &copyOf{origin: "bench.test."}
+	secondary.take(t, transferAt(first, axfr("bench.test."), client))
+	if err := store.Update(2, zone.Change{Origin: "bench.test", Name: "new", Records: []zone.Record{
+		{Name: "new", Type: "A", Data: "192.0.2.1"},
+	}}); err != nil {
+		t.Fatal(err)
+	}
+	var q dns.Msg
+	q.SetIxfr("bench.test.", 1, "ns1.bench.test.", "hostmaster.bench.test.")
+	differences := transferAt(first.Add(3*time.Hour), &q, client)
+	secondary.take(t, differences)
+	whole.take(t, transferAt(first.Add(3*time.Hour), axfr("bench.test."), client))
+	if secondary.wholes != 1 || len(differences) > len(whole.records)/3 || len(differences) < 20 {
+		t.Errorf("%d differences of %d records, %d times the whole", len(differences), len(whole.records), secondary.wholes)
+	}
+	if diff := cmp.Diff(whole.records, secondary.records); diff != "" {
+		t.Errorf("(-whole +by differences):\n%s", diff)
+	}
+	elsewhere := netip.MustParseAddrPort("192.0.2.201:5353")
+	if got := transferAt(first.Add(3*time.Hour), &q, elsewhere); len(got) < len(whole.records) {
+		t.Errorf("who has not got its copy from us gets %d records, not the whole", len(got))
 	}
 }
 

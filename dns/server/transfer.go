@@ -125,7 +125,7 @@ const transferSize = 16000
 
 // sendZone answers a query for AXFR or IXFR on its connection. IXFR is answered with the differences (RFC 1995) if the
 // client's serial is one that is still known, and they are less than the zone; with just the SOA if it has nothing to
-// fetch; and else like AXFR.
+// fetch; and else like AXFR. The differences of a signed zone have signatures, also those that only time has renewed.
 func (r *responder) sendZone(client netip.AddrPort, by transport, send func([]byte) error) error {
 	r.response.Reset()
 	r.options = r.options[:0]
@@ -138,20 +138,26 @@ func (r *responder) sendZone(client netip.AddrPort, by transport, send func([]by
 	}
 	z.writer.Authoritative()
 	z.append(tree.Origin, &tree.SOA)
-	switch {
-	case r.query.Type == wire.TypeIXFR && int32(r.query.IXFRSerial-tree.Serial()) >= 0:
+	isIXFR := r.query.Type == wire.TypeIXFR
+	if isIXFR && int32(r.query.IXFRSerial-tree.Serial()) >= 0 {
 		return z.flush(wire.NoError)
-	case r.query.Type == wire.TypeIXFR && z.appendDifference(tree):
-	case tree.Signer() != nil:
-		z.appendSigned(tree)
-	default:
+	}
+	at := int64(r.seconds)
+	if tree.Signer() != nil {
+		at = r.sent.timeFor(client.Addr(), tree, at)
+		c := r.signedCopy(tree, at)
+		has := r.sent.findSigned(client.Addr(), tree.Origin, r.query.IXFRSerial)
+		if !isIXFR || !z.appendSignedDifference(c, has) {
+			z.appendSigned(c)
+		}
+	} else if !isIXFR || !z.appendDifference(tree) {
 		z.appendAll(tree)
 	}
 	z.append(tree.Origin, &tree.SOA)
 	if err := z.flush(wire.NoError); err != nil {
 		return err
 	}
-	r.sent.remember(client.Addr(), tree)
+	r.sent.remember(client.Addr(), tree, at)
 	return nil
 }
 
@@ -168,8 +174,7 @@ func (z *zoneWriter) appendAll(tree *zone.Tree) {
 }
 
 // appendDifference writes what has changed since the client's serial: one step, however many there were (RFC 1995
-// section 5). It reports false, and has written nothing, if the whole zone must be sent. That is so for signed zones: a
-// copy of those has signatures that change without the zone.
+// section 5). It reports false, and has written nothing, if the whole zone must be sent.
 func (z *zoneWriter) appendDifference(tree *zone.Tree) bool {
 	old := z.sent.find(tree.Origin, z.query.IXFRSerial)
 	if old == nil {

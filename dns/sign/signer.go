@@ -58,6 +58,11 @@ func NewSigner(origin wire.Name, keys []Key) (*Signer, error) {
 	return s, nil
 }
 
+// IsLike tells whether two signers, which may be nil, sign alike.
+func (s *Signer) IsLike(other *Signer) bool {
+	return s == other || s != nil && other != nil && s.id == other.id
+}
+
 // Keys are the keys of the zone.
 func (s *Signer) Keys() []Key { return s.keys }
 
@@ -113,6 +118,12 @@ func hashOf(owner []byte, t wire.Type) uint64 {
 		h = (h ^ uint64(c)) * 0x100000001b3
 	}
 	return balance.Mix(h)
+}
+
+// IsRenewed tells whether the signature of a set is another one at a later time, though the set is the same. Within a
+// window it is not: it depends on nothing but what is signed, the key and the window.
+func IsRenewed(owner []byte, t wire.Type, then, now int64) bool {
+	return windowOf(owner, t, then) != windowOf(owner, t, now)
 }
 
 // Sign makes the RRSIG set of a record set. owner is in wire form and lower case; now is in seconds since 1970. The

@@ -58,6 +58,24 @@ func (s *RRset) All(yield func(data []byte) bool) {
 	}
 }
 
+// Raw yields each record, with all that stands before its data.
+func (s *RRset) Raw(yield func(record []byte) bool) {
+	for rest := s.Records; len(rest) >= recordHead; {
+		end := recordHead + int(binary.BigEndian.Uint16(rest[recordHead-2:]))
+		if !yield(rest[:end:end]) {
+			return
+		}
+		rest = rest[end:]
+	}
+}
+
+// OneRecord is the set of a single record that Raw has given.
+func OneRecord(raw []byte) RRset {
+	return RRset{
+		Type: Type(binary.BigEndian.Uint16(raw[2:])), Count: 1, TTL: binary.BigEndian.Uint32(raw[6:]), Records: raw,
+	}
+}
+
 // Has reports whether one of the records has this data.
 func (s *RRset) Has(data []byte) bool {
 	for other := range s.All {

@@ -44,6 +44,16 @@ func changedNames(before, now *Tree) []wire.Name {
 	return names
 }
 
+// Changed calls visit for names whose data may be other than in old, an earlier version of the zone; a node is nil where
+// there is no such name. What the two versions share is not looked at.
+func (t *Tree) Changed(old *Tree, visit func(name wire.Name, was, is *Node)) {
+	differ(old, t, func(name wire.Name, was, is *Node) {
+		if was != is {
+			visit(name, was, is)
+		}
+	})
+}
+
 // differ calls visit for names whose nodes may differ; a node is nil where there is no such name. What the two trees
 // share is not looked at.
 func differ(before, now *Tree, visit func(name wire.Name, was, is *Node)) {

@@ -103,6 +103,9 @@ func (t *Tree) Node(name []byte) *Node {
 	return t.names.node(name)
 }
 
+// HasDelegations reports whether there is any name with NS records below the apex.
+func (t *Tree) HasDelegations() bool { return t.cuts > 0 }
+
 // Cut is the highest delegation at or above name, which is in wire form and lower case, or nil.
 func (t *Tree) Cut(name []byte) (cut *Node) {
 	if t.cuts == 0 {
