@@ -1,6 +1,8 @@
 package server
 
 import (
+	"time"
+
 	"github.com/hanse-federation/hanse/dns/sign"
 	"github.com/hanse-federation/hanse/dns/wire"
 	"github.com/hanse-federation/hanse/dns/zone"
@@ -38,11 +40,13 @@ func (z *zoneWriter) appendSigned(c *signedCopy) {
 
 // appendSignedDifference is appendDifference for a signed zone.
 func (z *zoneWriter) appendSignedDifference(c *signedCopy, has sentTree) bool {
-	if has.tree == nil || !has.tree.Signer().IsLike(c.tree.Signer()) {
+	if has.tree == nil || !has.tree.Signer().IsLike(c.tree.Signer()) || c.at-has.at > differenceAge {
 		return false
 	}
-	removed, added := z.signedDifference(z.signedCopy(has.tree, has.at), c)
-	if len(removed)+len(added) > 2*c.tree.Len() { // which has four records for each name, mostly
+	// The whole has four records for each name, mostly, and half of them need not be signed again.
+	most := 2 * c.tree.Len()
+	removed, added := z.signedDifference(z.signedCopy(has.tree, has.at), c, most)
+	if len(removed)+len(added) > most {
 		return false
 	}
 	z.append(c.tree.Origin, &has.tree.SOA)
@@ -51,6 +55,9 @@ func (z *zoneWriter) appendSignedDifference(c *signedCopy, has sentTree) bool {
 	z.appendRecords(added)
 	return true
 }
+
+// differenceAge is the age, in seconds, from which on a third of the signatures of a copy have been renewed.
+const differenceAge = int64(12 * time.Hour / time.Second)
 
 func (z *zoneWriter) appendRecords(records []ownedRecord) {
 	for _, r := range records {
@@ -141,18 +148,19 @@ func isBelowCut(tree *zone.Tree, name wire.Name) bool {
 	return cut != nil && cut.Name() != name
 }
 
-// signedDifference is what must be taken from one copy and what added to it, so that it becomes the other.
+// signedDifference is what must be taken from one copy and what added to it, so that it becomes the other. It ends early
+// when that is more than most records.
 //
 // It goes along the names of both. One is looked at closely when its data have changed, when another name comes after
 // it, and when time has renewed a signature: what has not changed costs a lookup, and is not signed.
-func (z *zoneWriter) signedDifference(before, now *signedCopy) (removed, added []ownedRecord) {
+func (z *zoneWriter) signedDifference(before, now *signedCopy, most int) (removed, added []ownedRecord) {
 	changed := map[wire.Name]bool{now.tree.Origin: true} // the SOA, at least
 	now.tree.Changed(before.tree, func(name wire.Name, _, _ *zone.Node) { changed[name] = true })
 	isSame := func(i, j int) bool {
 		return !changed[now.own[j]] && before.next(i) == now.next(j) && !now.isRenewed(j, before.at) &&
 			before.tree.Negative.TTL == now.tree.Negative.TTL // of the links
 	}
-	for i, j := 0, 0; i < len(before.own) || j < len(now.own); {
+	for i, j := 0, 0; (i < len(before.own) || j < len(now.own)) && len(removed)+len(added) <= most; {
 		var was, is []ownedRecord
 		switch order := compareAt(before.own, i, now.own, j); {
 		case order < 0:
