@@ -148,8 +148,8 @@ func isBelowCut(tree *zone.Tree, name wire.Name) bool {
 	return cut != nil && cut.Name() != name
 }
 
-// signedDifference is what must be taken from one copy and what added to it, so that it becomes the other. It ends early
-// when that is more than most records.
+// signedDifference is what must be taken from one copy and what added to it, so that it becomes the other. It ends
+// early when that is more than most records.
 //
 // It goes along the names of both. One is looked at closely when its data have changed, when another name comes after
 // it, and when time has renewed a signature: what has not changed costs a lookup, and is not signed.
