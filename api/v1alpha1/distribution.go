@@ -239,6 +239,8 @@ type ClusterOutcome struct {
 	Unknown bool `json:"unknown,omitempty"`
 	// LastSeen is when the member last answered; set while Unknown.
 	LastSeen *metav1.Time `json:"lastSeen,omitempty"`
+	// Generation of the member's object, while the member's own controller has not seen it yet.
+	Generation int64 `json:"generation,omitempty"`
 	// Status of the member's object, trimmed.
 	// +kubebuilder:pruning:PreserveUnknownFields
 	// +kubebuilder:validation:Type=object

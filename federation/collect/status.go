@@ -118,8 +118,8 @@ func (m memberView) stored() kinds.MemberStatus {
 		_ = json.Unmarshal(p.Status.Raw, &s.Status) // what cannot be read is as good as absent
 		integers(s.Status)
 		s.ObservedGeneration, _, _ = unstructured.NestedInt64(s.Status, "observedGeneration")
-		s.Generation = s.ObservedGeneration
 	}
+	s.Generation = max(s.ObservedGeneration, p.Generation)
 	return s
 }
 
@@ -190,6 +190,9 @@ func (v view) outcome(m memberView) v1alpha1.ClusterOutcome {
 		}
 		o.Status = v.raw(m, s)
 		return o
+	}
+	if s.Generation > s.ObservedGeneration {
+		o.Generation = s.Generation // else a hub that has just started would take the rollout for complete
 	}
 	o.Health, o.HealthMessage = string(s.Health), s.Message
 	if m.isLost() {

@@ -88,7 +88,24 @@ func (w *world) Tell(t *testing.T) string {
 	if again := distributionStatus(w.view(), w.now); !gocmp.Equal(status, again) {
 		t.Errorf("the same facts give another status:\n%s", gocmp.Diff(status, again))
 	}
+	w.restarted(t)
 	return told
+}
+
+// restarted looks at what a hub makes of the stored status that has just been started, and has seen no member yet: it
+// must say the same of the template.
+func (w *world) restarted(t *testing.T) {
+	t.Helper()
+	before, after := w.view(), w.view()
+	for i := range after.members {
+		m := &after.members[i]
+		m.isSeen, m.live, m.state, m.entry.Generation = false, nil, member.State{LastSeen: m.state.LastSeen}, 0
+	}
+	want := before.rule.Aggregate(before.template, before.statuses(), w.now)
+	got := after.rule.Aggregate(after.template, after.statuses(), w.now)
+	if diff := gocmp.Diff(want, got); diff != "" {
+		t.Errorf("a hub that has just been started says of the template (-before +after):\n%s", diff)
+	}
 }
 
 func orZero(v any) any {
@@ -210,7 +227,7 @@ func (w *world) live(name, status string) error {
 		return err
 	}
 	m.live = w.v.template.DeepCopy()
-	m.live.SetGeneration(1)
+	m.live.SetGeneration(max(1, obj.GetGeneration()))
 	for _, part := range []string{"spec", "status"} {
 		if told, ok := obj.Object[part]; ok {
 			m.live.Object[part] = told
