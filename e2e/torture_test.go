@@ -18,7 +18,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/hanse-federation/hanse/api/v1alpha1"
@@ -37,12 +36,6 @@ type torture struct {
 	client     client.Client // of the hub, also of the next one after a kill: address and certificates stay
 	foreigners sync.Map      // stamps by member/name
 	done       map[string]*atomic.Int64
-}
-
-// stamp is by what an object can be seen to be untouched.
-type stamp struct {
-	uid     types.UID
-	version string
 }
 
 // names of the objects; those of ConfigMaps and of Deployments are the same.
@@ -71,7 +64,8 @@ func TestTorture(t *testing.T) {
 	hands := map[string]func(context.Context, *rand.Rand) (string, error){
 		"user 1": w.user, "user 2": w.user, "red": w.meddle("red"), "green": w.meddle("green"), "blue": w.meddle("blue"),
 	}
-	for _, what := range []string{"create", "change", "move", "delete", "drift", "loss", "foreign", "hub killed", "member killed", "member hung"} {
+	for _, what := range []string{"create", "change", "move", "delete", "drift", "loss", "status", "foreign",
+		"hub killed", "member killed", "member hung"} {
 		w.done[what] = &atomic.Int64{}
 	}
 	var group sync.WaitGroup
@@ -89,13 +83,15 @@ func TestTorture(t *testing.T) {
 	t.Logf("all is in order %s after the last blow", time.Since(begin).Round(100*time.Millisecond))
 
 	// The same input gives the same decision, also after a restart, and nothing is written that is written already.
-	w.awaitQuiet()
-	before := w.copies()
+	stored, before := w.awaitQuiet(), w.copies()
 	w.must(w.hub.Kill())
 	w.must(w.hub.Start(t.Context()))
-	w.awaitQuiet()
+	after := w.awaitQuiet()
 	if difference := changes(before, w.copies()); difference != "" {
 		t.Errorf("a restart changed in the members:\n%s", difference)
+	}
+	if difference := changes(stored.Keys, after.Keys); difference != "" {
+		t.Errorf("a restart changed at the hub:\n%s\nEvents:\n%s", difference, w.lastEvents(20))
 	}
 	w.must(w.check())
 
@@ -107,7 +103,9 @@ func TestTorture(t *testing.T) {
 }
 
 // act does one thing after the other. What fails because somebody is away is not done.
-func (w *torture) act(ctx context.Context, r *rand.Rand, pause time.Duration, hand func(context.Context, *rand.Rand) (string, error)) {
+func (w *torture) act(
+	ctx context.Context, r *rand.Rand, pause time.Duration, hand func(context.Context, *rand.Rand) (string, error),
+) {
 	for ctx.Err() == nil {
 		once, cancel := context.WithTimeout(ctx, 5*time.Second)
 		if what, err := hand(once, r); err == nil {
@@ -193,6 +191,9 @@ func (w *torture) meddle(name string) func(context.Context, *rand.Rand) (string,
 		if obj.GetLabels()[v1alpha1.HubLabel] == "" { // a foreign one is left alone, so that touching shows
 			return "", errors.New("foreign")
 		}
+		if d, ok := obj.(*appsv1.Deployment); ok && r.IntN(3) == 0 {
+			return "status", m.Client.Status().Update(ctx, reported(d, r))
+		}
 		if r.IntN(2) == 0 {
 			uid := obj.GetUID()
 			return "loss", m.Client.Delete(ctx, obj, client.Preconditions{UID: &uid})
@@ -205,6 +206,29 @@ func (w *torture) meddle(name string) func(context.Context, *rand.Rand) (string,
 		}
 		return "drift", m.Client.Update(ctx, obj)
 	}
+}
+
+// lastEvents are the latest Events of the hub.
+func (w *torture) lastEvents(count int) string {
+	var events corev1.EventList
+	if err := w.client.List(w.Context(), &events, client.InNamespace(w.ns)); err != nil {
+		return err.Error()
+	}
+	slices.SortFunc(events.Items, func(a, b corev1.Event) int { return b.LastTimestamp.Compare(a.LastTimestamp.Time) })
+	var all []string
+	for _, e := range events.Items[:min(count, len(events.Items))] {
+		all = append(all, fmt.Sprintf("%s %s/%s %s: %s", e.LastTimestamp.Format(time.TimeOnly), e.InvolvedObject.Kind,
+			e.InvolvedObject.Name, e.Reason, e.Message))
+	}
+	return strings.Join(all, "\n")
+}
+
+// reported is a Deployment as a controller would report on it, some of its pods not being ready.
+func reported(d *appsv1.Deployment, r *rand.Rand) *appsv1.Deployment {
+	ready := r.Int32N(*d.Spec.Replicas + 1)
+	d.Status = appsv1.DeploymentStatus{ObservedGeneration: d.Generation, Replicas: *d.Spec.Replicas,
+		UpdatedReplicas: *d.Spec.Replicas, ReadyReplicas: ready, AvailableReplicas: ready}
+	return d
 }
 
 // settle puts an object of somebody else into a member.
@@ -255,134 +279,38 @@ func (w *torture) breakThings(ctx context.Context, r *rand.Rand) {
 
 // check reads the API servers and nothing else, and says what does not hold.
 func (w *torture) check() error {
-	ctx, hub := w.Context(), w.client
-	var configMaps corev1.ConfigMapList
-	var deployments appsv1.DeploymentList
-	var distributions v1alpha1.DistributionList
-	for _, list := range []client.ObjectList{&configMaps, &deployments, &distributions} {
-		if err := hub.List(ctx, list, client.InNamespace(w.ns)); err != nil {
-			return err
-		}
+	e, err := w.gather()
+	if err != nil {
+		return err
 	}
-	decided := map[string]*v1alpha1.Distribution{}
-	for i := range distributions.Items {
-		decided[distributions.Items[i].Name] = &distributions.Items[i]
-	}
-	var faults []error
-	fault := func(format string, args ...any) { faults = append(faults, fmt.Errorf(format, args...)) }
-	wanted := map[string]map[string]client.Object{} // by member, by kind/name: the template
-	replicas := map[string]map[string]int64{}
-	for _, m := range w.members {
-		wanted[m.Name()], replicas[m.Name()] = map[string]client.Object{}, map[string]int64{}
-	}
-	place := func(kind, distribution string, template client.Object, want *int32) {
-		d := decided[distribution]
-		delete(decided, distribution)
-		if d == nil {
-			fault("%s has no Distribution", distribution)
-			return
-		}
-		sum := d.Spec.Unplaced
-		var chosen []string
-		for _, c := range d.Spec.Clusters {
-			wanted[c.Name][kind+"/"+template.GetName()] = template
-			chosen = append(chosen, c.Name)
-			if c.Replicas != nil {
-				replicas[c.Name][template.GetName()] = *c.Replicas
-				sum += *c.Replicas
-			}
-		}
-		if want != nil && sum != int64(*want) {
-			fault("%s: %d replicas are decided or reported missing, want %d", distribution, sum, *want)
-		}
-		line := template.GetAnnotations()[v1alpha1.ClustersAnnotation]
-		for _, name := range chosen {
-			if line != "*=1" && !strings.Contains(","+line, ","+name+"=") {
-				fault("%s is placed in %s, and the line is %s", distribution, name, line)
-			}
-		}
-		if want == nil && line != "*=1" && len(chosen) != strings.Count(line, "=") {
-			fault("%s is placed in %v, and the line is %s", distribution, chosen, line)
-		}
-	}
-	for i := range configMaps.Items {
-		place("ConfigMap", "configmap-"+configMaps.Items[i].Name, &configMaps.Items[i], nil)
-	}
-	for i := range deployments.Items {
-		place("Deployment", "deployment.apps-"+deployments.Items[i].Name, &deployments.Items[i], deployments.Items[i].Spec.Replicas)
-	}
-	for name := range decided {
-		fault("Distribution %s has no template", name)
-	}
-	for _, m := range w.members {
-		faults = append(faults, w.checkMember(m, wanted[m.Name()], replicas[m.Name()])...)
-	}
+	faults := e.judge()
 	if len(faults) > 8 {
 		faults = append(faults[:8], fmt.Errorf("and %d more", len(faults)-8))
 	}
 	return errors.Join(faults...)
 }
 
-// checkMember compares a member with what it should have.
-func (w *torture) checkMember(m *harness.Member, wanted map[string]client.Object, replicas map[string]int64) (faults []error) {
-	fault := func(format string, args ...any) {
-		faults = append(faults, fmt.Errorf(m.Name()+": "+format, args...))
-	}
-	var configMaps corev1.ConfigMapList
-	var deployments appsv1.DeploymentList
-	for _, list := range []client.ObjectList{&configMaps, &deployments} {
-		if err := m.Client.List(w.Context(), list, client.InNamespace(w.ns)); err != nil {
-			return []error{err}
+// gather reads all that is judged.
+func (w *torture) gather() (evidence, error) {
+	e := evidence{members: map[string]belongings{}, foreigners: map[string]stamp{}}
+	lists := []client.ObjectList{&e.templates.configMaps, &e.templates.deployments, &e.distributions}
+	for _, list := range lists {
+		if err := w.client.List(w.Context(), list, client.InNamespace(w.ns)); err != nil {
+			return e, err
 		}
 	}
-	there := map[string]client.Object{}
-	for i := range configMaps.Items {
-		there["ConfigMap/"+configMaps.Items[i].Name] = &configMaps.Items[i]
-	}
-	for i := range deployments.Items {
-		there["Deployment/"+deployments.Items[i].Name] = &deployments.Items[i]
-	}
-	isForeign := map[string]bool{}
-	w.foreigners.Range(func(at, was any) bool {
-		name, ok := strings.CutPrefix(at.(string), m.Name()+"/")
-		if !ok {
-			return true
-		}
-		isForeign["ConfigMap/"+name] = true
-		now := there["ConfigMap/"+name]
-		switch s := was.(stamp); {
-		case now == nil:
-			fault("the foreign ConfigMap %s is gone", name)
-		case now.GetUID() != s.uid || now.GetResourceVersion() != s.version:
-			fault("the foreign ConfigMap %s was touched", name)
-		}
-		return true
-	})
-	for at, template := range wanted {
-		copied := there[at]
-		switch {
-		case isForeign[at]: // the hub says so, and leaves it
-		case copied == nil:
-			fault("%s is missing", at)
-		case copied.GetAnnotations()[v1alpha1.TemplateAnnotation] != string(template.GetUID()):
-			fault("%s is of another template", at)
-		default:
-			switch c := copied.(type) {
-			case *corev1.ConfigMap:
-				if !maps.Equal(c.Data, template.(*corev1.ConfigMap).Data) {
-					fault("%s has %v, want %v", at, c.Data, template.(*corev1.ConfigMap).Data)
-				}
-			case *appsv1.Deployment:
-				if int64(*c.Spec.Replicas) != replicas[c.Name] {
-					fault("%s has %d replicas, want %d", at, *c.Spec.Replicas, replicas[c.Name])
-				}
+	for _, m := range w.members {
+		var b belongings
+		for _, list := range []client.ObjectList{&b.configMaps, &b.deployments} {
+			if err := m.Client.List(w.Context(), list, client.InNamespace(w.ns)); err != nil {
+				return e, err
 			}
 		}
+		e.members[m.Name()] = b
 	}
-	for at, obj := range there {
-		if wanted[at] == nil && obj.GetLabels()[v1alpha1.HubLabel] != "" {
-			fault("%s is ours and should not be there", at)
-		}
-	}
-	return faults
+	w.foreigners.Range(func(at, was any) bool {
+		e.foreigners[at.(string)] = was.(stamp)
+		return true
+	})
+	return e, nil
 }
