@@ -406,6 +406,9 @@ const (
 	// there (reason Complete); False when there was no progress for the placement's progressDeadline (reason
 	// DeadlineExceeded).
 	ConditionProgressing = "Progressing"
+	// ConditionSummed of a Distribution is False while a field of the template's status cannot be added up, since an
+	// expression of the kind's KindRule fails; otherwise there is no such condition.
+	ConditionSummed = "Summed"
 )
 
 // PlacementStatus is what became of a placement.

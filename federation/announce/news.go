@@ -44,7 +44,7 @@ func news(before, after *v1alpha1.Distribution, isGoing bool) []note {
 		}
 		notes = append(notes, outcomeNews(was, now)...)
 	}
-	return append(notes, deadlineNews(before, after)...)
+	return slices.Concat(notes, deadlineNews(before, after), sumNews(before, after))
 }
 
 // decisionNews tells how two decisions differ.
@@ -187,6 +187,16 @@ func deadlineNews(before, after *v1alpha1.Distribution) []note {
 	was := meta.FindStatusCondition(before.Status.Conditions, v1alpha1.ConditionProgressing)
 	now := meta.FindStatusCondition(after.Status.Conditions, v1alpha1.ConditionProgressing)
 	if now == nil || now.Status != metav1.ConditionFalse || was != nil && was.Status == metav1.ConditionFalse {
+		return nil
+	}
+	return []note{warning(now.Reason, now.Message)}
+}
+
+// sumNews tells that a KindRule fails, once for each way in which it does.
+func sumNews(before, after *v1alpha1.Distribution) []note {
+	was := meta.FindStatusCondition(before.Status.Conditions, v1alpha1.ConditionSummed)
+	now := meta.FindStatusCondition(after.Status.Conditions, v1alpha1.ConditionSummed)
+	if now == nil || was != nil && was.Message == now.Message {
 		return nil
 	}
 	return []note{warning(now.Reason, now.Message)}

@@ -101,6 +101,14 @@ func TestNews(t *testing.T) {
 			before: "{status: {clusters: [{name: east, verdict: Created}]}}",
 			after:  "{status: {clusters: [{name: east, verdict: Configured, reason: DriftRepaired, message: brought back}]}}",
 			want:   []string{"Normal Repaired: east: brought back"}},
+		{what: "an expression of a KindRule fails",
+			after: "{spec: {clusters: [{name: east}]}, status: {conditions: [{type: Summed, status: 'False', reason: KindRuleFails, " +
+				"message: 'left out of the status: spec.status.aggregate[0].value: no such key: size'}]}}",
+			want: []string{"Warning KindRuleFails: left out of the status: spec.status.aggregate[0].value: no such key: size"}},
+		{what: "and fails alike again",
+			before: "{status: {conditions: [{type: Summed, status: 'False', reason: KindRuleFails, message: size}]}}",
+			after: "{status: {observedGeneration: 2, conditions: [{type: Summed, status: 'False', reason: KindRuleFails, " +
+				"message: size}]}}"},
 		{what: "a deadline",
 			before: "{status: {conditions: [{type: Progressing, status: 'True', reason: Progressing, message: '', lastTransitionTime: null}]}}",
 			after: "{status: {conditions: [{type: Progressing, status: 'False', reason: DeadlineExceeded, " +

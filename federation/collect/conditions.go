@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -54,6 +55,22 @@ func applied(v view, outcomes []v1alpha1.ClusterOutcome) metav1.Condition {
 		c.Reason = "NotApplied"
 	}
 	return c
+}
+
+// summed tells that a field of the template's status is missing since its KindRule fails; false when none is.
+func summed(v view, now time.Time) (c metav1.Condition, isMissing bool) {
+	if v.template == nil {
+		return c, false
+	}
+	err := v.rule.Unsummed(v.template, v.statuses(), now)
+	if err == nil {
+		return c, false
+	}
+	texts := strings.Split(err.Error(), "\n")
+	return metav1.Condition{
+		Type: v1alpha1.ConditionSummed, Status: metav1.ConditionFalse, Reason: "KindRuleFails",
+		Message: "left out of the status: " + listed(texts),
+	}, true
 }
 
 // noClusters is the reason of conditions about members when there are none.

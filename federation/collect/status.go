@@ -160,6 +160,11 @@ func distributionStatus(v view, now time.Time) v1alpha1.DistributionStatus {
 	conditions := []metav1.Condition{scheduled(v), applied(v, status.Clusters), ready(v, status.Clusters)}
 	status.LastProgress = lastProgress(v, status, conditions, now)
 	conditions = append(conditions, progressing(v, status, conditions, now))
+	if c, isMissing := summed(v, now); isMissing {
+		conditions = append(conditions, c)
+	} else {
+		meta.RemoveStatusCondition(&status.Conditions, v1alpha1.ConditionSummed)
+	}
 	for _, condition := range conditions {
 		condition.ObservedGeneration = d.Generation
 		condition.LastTransitionTime = metav1.NewTime(now.Truncate(time.Second))

@@ -148,4 +148,14 @@ status: {smallest: 2, ok: true, warned: true, zones: [a, b, c], deep: {total: 3}
 	if diff := cmp.Diff(want.Object["status"], any(got)); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
+
+	// What is left out is told, once all have said something: before, it may be for want of that.
+	silent := kinds.MemberStatus{Cluster: "south"}
+	if err := r.Unsummed(template, []kinds.MemberStatus{seen("west", "{size: 3}"), silent}, noon); err != nil {
+		t.Errorf("told too early: %v", err)
+	}
+	err := r.Unsummed(template, []kinds.MemberStatus{seen("east", "{size: 3}")}, noon)
+	if err == nil || err.Error() != "spec.status.aggregate[8].value: no such key: nothing" {
+		t.Errorf("told is %v", err)
+	}
 }

@@ -67,6 +67,9 @@ func Try(rule kinds.Rule, object *unstructured.Unstructured, now time.Time) Tria
 	template := object.DeepCopy()
 	delete(template.Object, "status")
 	t.Status = rule.Aggregate(template, []kinds.MemberStatus{seen}, now)
+	if err := rule.Unsummed(template, []kinds.MemberStatus{seen}, now); err != nil {
+		t.Error = err.Error()
+	}
 	if sent, err := rule.Render(template, share); err != nil {
 		t.Error = err.Error()
 	} else {

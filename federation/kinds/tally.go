@@ -3,9 +3,12 @@ package kinds
 import (
 	"cmp"
 	"encoding/json"
+	"errors"
 	"maps"
 	"slices"
 	"time"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 )
 
 // Tally is how one field of a status adds up over the members.
@@ -16,7 +19,7 @@ type Tally struct {
 	How How
 	// Order is for Worst.
 	Order []string
-	// Value makes the field of all; an error leaves it out.
+	// Value makes the field of all; an error leaves it out, and Unsummed tells it.
 	Value func(Whole) (any, error)
 }
 
@@ -68,8 +71,7 @@ func aggregateTaught(in aggregation) map[string]any {
 // tally is one field of the sum; false when there is nothing to say.
 func (in aggregation) tally(t Tally) (any, bool) {
 	if t.Value != nil {
-		whole := Whole{Template: in.template, Members: in.members, ObservedGeneration: in.observedGeneration()}
-		value, err := t.Value(whole)
+		value, err := t.Value(in.whole()) // Unsummed says what is wrong
 		return value, err == nil && value != nil
 	}
 	var told []any
@@ -97,6 +99,32 @@ func (in aggregation) tally(t Tally) (any, bool) {
 	default:
 		return copied(told[0]), true
 	}
+}
+
+func (in aggregation) whole() Whole {
+	return Whole{Template: in.template, Members: in.members, ObservedGeneration: in.observedGeneration()}
+}
+
+// Unsummed tells which fields Aggregate leaves out because what was taught about them fails; nil for all other kinds, and
+// before every member has said something, since what fails until then may do so for want of it.
+func (r Rule) Unsummed(template *unstructured.Unstructured, members []MemberStatus, now time.Time) error {
+	if r.lesson == nil || !slices.ContainsFunc(r.lesson.Tally, func(t Tally) bool { return t.Value != nil }) {
+		return nil
+	}
+	in := newAggregation(r, template, members, now)
+	if len(in.members) == 0 || len(in.collected()) < len(in.members) {
+		return nil
+	}
+	var problems []error
+	for _, t := range r.lesson.Tally {
+		if t.Value == nil {
+			continue
+		}
+		if _, err := t.Value(in.whole()); err != nil {
+			problems = append(problems, err)
+		}
+	}
+	return errors.Join(problems...)
 }
 
 func extreme(told []any, isMost bool) (any, bool) {

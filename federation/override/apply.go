@@ -10,6 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/hanse-federation/hanse/api/v1alpha1"
+	"github.com/hanse-federation/hanse/federation/kinds"
 )
 
 // Rule is one override of a placement.
@@ -33,9 +34,11 @@ func FactsOf(cluster *v1alpha1.Cluster) ClusterFacts {
 	}
 }
 
-// Apply returns the object as one member shall have it. Without a rule that matches, that is the object itself.
-// The error begins with the field, below the placement's spec: "overrides[1].patch[0]: …".
-func Apply(obj *unstructured.Unstructured, rules []Rule, facts ClusterFacts) (*unstructured.Unstructured, error) {
+// Apply returns the object as one member shall have it; kind is what is known of its kind. Without a rule that matches, that
+// is the object itself. The error begins with the field, below the placement's spec: "overrides[1].patch[0]: …".
+func Apply(
+	obj *unstructured.Unstructured, kind kinds.Rule, rules []Rule, facts ClusterFacts,
+) (*unstructured.Unstructured, error) {
 	changed := obj
 	for i := range rules {
 		path := field.NewPath("overrides").Index(i)
@@ -49,7 +52,7 @@ func Apply(obj *unstructured.Unstructured, rules []Rule, facts ClusterFacts) (*u
 		if changed == obj {
 			changed = obj.DeepCopy()
 		}
-		if err := applyRule(changed, &rules[i], facts, path); err != nil {
+		if err := applyRule(target{changed, kind}, &rules[i], facts, path); err != nil {
 			return nil, err
 		}
 	}
@@ -64,7 +67,7 @@ func Apply(obj *unstructured.Unstructured, rules []Rule, facts ClusterFacts) (*u
 // steps is the order within one override, from the coarse to the fine.
 var steps = []struct {
 	name  string
-	apply func(*unstructured.Unstructured, *Rule, ClusterFacts, *field.Path) error
+	apply func(target, *Rule, ClusterFacts, *field.Path) error
 }{
 	{"image", applyImage},
 	{"command", applyCommand},
@@ -76,7 +79,13 @@ var steps = []struct {
 	{"patch", applyPatch},
 }
 
-func applyRule(obj *unstructured.Unstructured, rule *Rule, facts ClusterFacts, path *field.Path) error {
+// target is an object with what is known of its kind.
+type target struct {
+	*unstructured.Unstructured
+	kind kinds.Rule
+}
+
+func applyRule(obj target, rule *Rule, facts ClusterFacts, path *field.Path) error {
 	for _, step := range steps {
 		if err := step.apply(obj, rule, facts, path.Child(step.name)); err != nil {
 			return err

@@ -13,6 +13,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/hanse-federation/hanse/api/v1alpha1"
+	"github.com/hanse-federation/hanse/federation/kinds"
 )
 
 var east = ClusterFacts{
@@ -87,7 +88,7 @@ func TestStories(t *testing.T) {
 		t.Run(s.name, func(t *testing.T) {
 			before, rules := object(t, s.before), rulesOf(t, s.overrides)
 			untouched := before.DeepCopy()
-			got, err := Apply(before, rules, east)
+			got, err := Apply(before, kinds.Of(before), rules, east)
 			if diff := cmp.Diff(untouched.Object, before.Object); diff != "" {
 				t.Errorf("the input was changed (-want +got):\n%s", diff)
 			}
@@ -180,7 +181,7 @@ spec: {}`)
 		`[{merge: {$patch: replace}}]`,
 		`[{labels: {hanse.io/hub: ""}}]`,
 	} {
-		if got, err := Apply(before, rulesOf(t, overrides), east); err == nil {
+		if got, err := Apply(before, kinds.Of(before), rulesOf(t, overrides), east); err == nil {
 			encoded, _ := json.Marshal(got.Object)
 			t.Errorf("%s was applied: %s", overrides, encoded)
 		}
@@ -192,7 +193,7 @@ func TestNoRuleNoCopy(t *testing.T) {
 	rules := []Rule{{Clusters: []v1alpha1.ClusterMatch{{Name: "west"}}, Labels: map[string]string{"a": "b"}},
 		{Clusters: []v1alpha1.ClusterMatch{{Selector: &metav1.LabelSelector{MatchLabels: map[string]string{"env": "dev"}}}},
 			Labels: map[string]string{"a": "b"}}}
-	got, err := Apply(obj, rules, east)
+	got, err := Apply(obj, kinds.Of(obj), rules, east)
 	if err != nil || got != obj {
 		t.Errorf("got %v %v, want the object itself", got, err)
 	}
@@ -204,8 +205,31 @@ func TestCopiesAreBounded(t *testing.T) {
 	for range 40 {
 		rule.Patch = append(rule.Patch, v1alpha1.PatchOperation{Op: "copy", From: "/data", Path: "/data/-"})
 	}
-	_, err := Apply(obj, []Rule{rule}, east)
+	_, err := Apply(obj, kinds.Of(obj), []Rule{rule}, east)
 	if err == nil || !strings.Contains(err.Error(), "grows by more than") {
 		t.Errorf("a patch that doubles the object forty times: %v", err)
+	}
+}
+
+// The short forms reach every pod specification that a rule for the kind names.
+func TestApplyToATaughtKind(t *testing.T) {
+	pods, err := kinds.ParsePath(".spec.groups[*].template.spec")
+	if err != nil {
+		t.Fatal(err)
+	}
+	obj := object(t, `{apiVersion: example.org/v1, kind: Ring, metadata: {name: r}, spec: {groups: [
+		{template: {spec: {containers: [{name: head, image: a:1}]}}},
+		{template: {spec: {containers: [{name: worker, image: b:1}], initContainers: [{name: prepare, image: c:1}]}}}]}}`)
+	rules := rulesOf(t, "[{image: {registry: mirror.example.org}, env: [{name: REGION, value: '${cluster.region}', container: worker}]}]")
+	got, err := Apply(obj, kinds.Taught(kinds.Lesson{Pods: []kinds.LessonPods{{Path: pods}}}), rules, east)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := object(t, `{apiVersion: example.org/v1, kind: Ring, metadata: {name: r}, spec: {groups: [
+		{template: {spec: {containers: [{name: head, image: mirror.example.org/a:1}]}}},
+		{template: {spec: {containers: [{name: worker, image: mirror.example.org/b:1, env: [{name: REGION, value: eu-west-1}]}],
+			initContainers: [{name: prepare, image: mirror.example.org/c:1}]}}}]}}`)
+	if diff := cmp.Diff(want.Object, got.Object); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
 	}
 }

@@ -4,57 +4,63 @@ import (
 	"fmt"
 	"slices"
 
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/hanse-federation/hanse/api/v1alpha1"
-	"github.com/hanse-federation/hanse/federation/kinds"
 )
 
-// eachContainer calls change for the container of that name, or for all. An object without containers has none to
-// change; a container that is named must be there.
-func eachContainer(obj *unstructured.Unstructured, name string, init bool, path *field.Path,
-	change func(map[string]any) error) error {
-	spec := kinds.Of(obj).PodSpec(obj)
-	if spec == nil {
-		return nil
-	}
+// eachContainer calls change for the containers of that name, or for all, in every pod specification that the object's
+// kind has. An object without containers has none to change; a container that is named must be there.
+func eachContainer(obj target, name string, init bool, path *field.Path, change func(map[string]any) error) error {
+	specs := obj.kind.PodSpecs(obj.Unstructured)
 	lists := []string{"containers"}
 	if init || name != "" {
 		lists = []string{"initContainers", "containers"}
 	}
 	found := false
-	for _, list := range lists {
-		containers, _ := spec[list].([]any)
-		for _, element := range containers {
-			container, _ := element.(map[string]any)
-			own, _ := container["name"].(string)
-			if container == nil || name != "" && own != name {
-				continue
+	for _, spec := range specs {
+		for _, list := range lists {
+			some, err := changeIn(spec[list], name, change)
+			if err != nil {
+				return fmt.Errorf("%s: %w", path, err)
 			}
-			found = true
-			if err := change(container); err != nil {
-				return fmt.Errorf("%s: container %s: %w", path, own, err)
-			}
+			found = found || some
 		}
 	}
-	if !found && name != "" {
+	if !found && name != "" && len(specs) > 0 {
 		return fmt.Errorf("%s: there is no container %q in it (say in `resources` which objects the override is for)",
 			path, name)
 	}
 	return nil
 }
 
-func applyCommand(obj *unstructured.Unstructured, rule *Rule, facts ClusterFacts, path *field.Path) error {
+// changeIn calls change for the containers of that name in a list, or for all of it; found tells that there was one.
+func changeIn(list any, name string, change func(map[string]any) error) (found bool, err error) {
+	containers, _ := list.([]any)
+	for _, element := range containers {
+		container, _ := element.(map[string]any)
+		own, _ := container["name"].(string)
+		if container == nil || name != "" && own != name {
+			continue
+		}
+		found = true
+		if err := change(container); err != nil {
+			return found, fmt.Errorf("container %s: %w", own, err)
+		}
+	}
+	return found, nil
+}
+
+func applyCommand(obj target, rule *Rule, facts ClusterFacts, path *field.Path) error {
 	return applyList(obj, "command", rule.Command, facts, path)
 }
 
-func applyArgs(obj *unstructured.Unstructured, rule *Rule, facts ClusterFacts, path *field.Path) error {
+func applyArgs(obj target, rule *Rule, facts ClusterFacts, path *field.Path) error {
 	return applyList(obj, "args", rule.Args, facts, path)
 }
 
 // applyList replaces a command or its arguments in the containers; init containers only when named.
-func applyList(obj *unstructured.Unstructured, key string, o *v1alpha1.CommandOverride, facts ClusterFacts,
+func applyList(obj target, key string, o *v1alpha1.CommandOverride, facts ClusterFacts,
 	path *field.Path) error {
 	if o == nil {
 		return nil
@@ -77,7 +83,7 @@ func applyList(obj *unstructured.Unstructured, key string, o *v1alpha1.CommandOv
 	})
 }
 
-func applyEnv(obj *unstructured.Unstructured, rule *Rule, facts ClusterFacts, path *field.Path) error {
+func applyEnv(obj target, rule *Rule, facts ClusterFacts, path *field.Path) error {
 	for i, o := range rule.Env {
 		value, err := substitute(o.Value, facts)
 		if err != nil {

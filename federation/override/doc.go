@@ -1,6 +1,6 @@
 // Package override changes an object for one member: it applies a placement's overrides to what kinds.Render made.
 //
-//	changed, err := override.Apply(object, placement.Spec.Overrides, override.FactsOf(cluster))
+//	changed, err := override.Apply(object, kinds.Of(object), placement.Spec.Overrides, override.FactsOf(cluster))
 //	errs := override.Validate(placement.Spec.Overrides, field.NewPath("spec", "overrides"))
 //
 // An override that is not for this member (clusters) or this object (resources) is skipped. The others are applied

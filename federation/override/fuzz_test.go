@@ -9,6 +9,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/hanse-federation/hanse/api/v1alpha1"
+	"github.com/hanse-federation/hanse/federation/kinds"
 )
 
 func TestParseImage(t *testing.T) {
@@ -104,7 +105,7 @@ apiVersion: apps/v1
 kind: Deployment
 metadata: {name: web, namespace: shop, labels: {a: b, hanse.io/hub: h}}
 spec: {replicas: 2, template: {spec: {containers: [{name: web, image: web}]}}}`)
-		after, err := Apply(before, rules, east)
+		after, err := Apply(before, kinds.Of(before), rules, east)
 		if err != nil {
 			return
 		}

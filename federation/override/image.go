@@ -5,7 +5,6 @@ import (
 	"regexp"
 	"strings"
 
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/hanse-federation/hanse/api/v1alpha1"
@@ -87,7 +86,7 @@ func imageParts(o *v1alpha1.ImageOverride) []imagePart {
 	}
 }
 
-func applyImage(obj *unstructured.Unstructured, rule *Rule, facts ClusterFacts, path *field.Path) error {
+func applyImage(obj target, rule *Rule, facts ClusterFacts, path *field.Path) error {
 	if rule.Image == nil {
 		return nil
 	}

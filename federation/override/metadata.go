@@ -5,12 +5,11 @@ import (
 	"maps"
 	"slices"
 
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 )
 
-func applyLabels(obj *unstructured.Unstructured, rule *Rule, facts ClusterFacts, path *field.Path) error {
+func applyLabels(obj target, rule *Rule, facts ClusterFacts, path *field.Path) error {
 	changed, err := withEntries(obj.GetLabels(), rule.Labels, facts, path)
 	if err != nil || len(rule.Labels) == 0 {
 		return err
@@ -25,7 +24,7 @@ func applyLabels(obj *unstructured.Unstructured, rule *Rule, facts ClusterFacts,
 	return nil
 }
 
-func applyAnnotations(obj *unstructured.Unstructured, rule *Rule, facts ClusterFacts, path *field.Path) error {
+func applyAnnotations(obj target, rule *Rule, facts ClusterFacts, path *field.Path) error {
 	changed, err := withEntries(obj.GetAnnotations(), rule.Annotations, facts, path)
 	if err != nil || len(rule.Annotations) == 0 {
 		return err

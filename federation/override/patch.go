@@ -5,7 +5,6 @@ import (
 	"fmt"
 
 	jsonpatch "github.com/evanphx/json-patch/v5"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	utiljson "k8s.io/apimachinery/pkg/util/json"
 	"k8s.io/apimachinery/pkg/util/strategicpatch"
 	"k8s.io/apimachinery/pkg/util/validation/field"
@@ -19,7 +18,7 @@ import (
 const maxGrowth = 2 << 20
 
 // applyPatch applies a JSON patch (RFC 6902), operation by operation so that an error can name one.
-func applyPatch(obj *unstructured.Unstructured, rule *Rule, facts ClusterFacts, path *field.Path) error {
+func applyPatch(obj target, rule *Rule, facts ClusterFacts, path *field.Path) error {
 	if len(rule.Patch) == 0 {
 		return nil
 	}
@@ -73,7 +72,7 @@ func decodeOperation(operation v1alpha1.PatchOperation, facts ClusterFacts) (jso
 
 // applyMerge applies a strategic merge patch to native kinds, and a JSON merge patch (RFC 7386) to all others: only
 // the Go types of a kind say by which key its lists are merged.
-func applyMerge(obj *unstructured.Unstructured, rule *Rule, facts ClusterFacts, path *field.Path) error {
+func applyMerge(obj target, rule *Rule, facts ClusterFacts, path *field.Path) error {
 	if rule.Merge == nil {
 		return nil
 	}

@@ -53,7 +53,7 @@ func Render(p Piece) (*unstructured.Unstructured, error) {
 	if err != nil {
 		return nil, fmt.Errorf("giving %s its share for %s: %w", p.Ref, p.Share.Name, err)
 	}
-	rendered, err = override.Apply(rendered, p.Overrides, override.FactsOf(p.Cluster))
+	rendered, err = override.Apply(rendered, rule, p.Overrides, override.FactsOf(p.Cluster))
 	if err != nil {
 		return nil, fmt.Errorf("spec.%w", err)
 	}
