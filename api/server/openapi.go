@@ -184,16 +184,30 @@ func (o *openapi) customDocument(name string) (document, error) {
 }
 
 // onlyCreate leaves of the document of a kind what can be done with a question.
+//
+// And one thing that cannot: kubectl takes it from the PATCH of a kind, and from nothing else, that the server checks
+// fields. Where it finds none it lists all CustomResourceDefinitions, which few may, and refuses to go on without. So the
+// PATCH stays in the document, beside the POST; who sends one is told that it is not allowed.
 func onlyCreate(doc *spec3.OpenAPI) {
 	if doc.Paths == nil {
 		return
 	}
+	var create *spec3.Path
+	var patch *spec3.Operation
 	for path, item := range doc.Paths.Paths {
 		if item.Post == nil {
+			if item.Patch != nil && !strings.HasSuffix(path, "/status") {
+				patch = item.Patch
+			}
 			delete(doc.Paths.Paths, path)
 			continue
 		}
 		item.Get, item.Delete = nil, nil
+		create = item
+	}
+	if create != nil && patch != nil {
+		patch.Description = "not allowed: a question is asked, answered and not kept"
+		create.Patch = patch
 	}
 }
 
