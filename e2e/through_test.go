@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -19,7 +20,9 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/remotecommand"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/hanse-federation/hanse/e2e/cluster"
@@ -162,6 +165,12 @@ func (s *scenario) kubectlCommand(env []string, arguments ...string) *exec.Cmd {
 func (s *scenario) startKubectl(env []string, arguments ...string) (*exec.Cmd, <-chan string) {
 	s.Helper()
 	cmd := s.kubectlCommand(env, arguments...)
+	return cmd, s.linesOf(cmd)
+}
+
+// linesOf starts a command; what it prints comes line by line.
+func (s *scenario) linesOf(cmd *exec.Cmd) <-chan string {
+	s.Helper()
 	out, err := cmd.StdoutPipe()
 	s.must(err)
 	cmd.Stderr = cmd.Stdout
@@ -173,7 +182,7 @@ func (s *scenario) startKubectl(env []string, arguments ...string) (*exec.Cmd, <
 			lines <- scanner.Text()
 		}
 	}()
-	return cmd, lines
+	return lines
 }
 
 // Streams go on: a watch sees what comes, logs that follow stay open.
@@ -209,6 +218,127 @@ func TestStreamsThroughTheHub(t *testing.T) {
 	line, err := bufio.NewReader(logs).ReadString('\n')
 	if err != nil || !strings.HasPrefix(line, "web of ") {
 		t.Errorf("logs -f: %q, %v", line, err)
+	}
+	for name, connect := range map[string]func(*rest.Config, string, *url.URL) (remotecommand.Executor, error){
+		"WebSocket": func(c *rest.Config, _ string, u *url.URL) (remotecommand.Executor, error) {
+			return remotecommand.NewWebSocketExecutor(c, http.MethodGet, u.String())
+		},
+		"SPDY": remotecommand.NewSPDYExecutor,
+	} {
+		pod := kube.CoreV1().RESTClient().Post().Resource("pods").Namespace(s.ns).Name("web")
+		attach, err := connect(config, http.MethodPost, pod.SubResource("attach").
+			VersionedParams(&corev1.PodAttachOptions{Stdout: true, Stderr: true}, scheme.ParameterCodec).URL())
+		s.must(err)
+		s.attaches(name, attach)
+		pod = kube.CoreV1().RESTClient().Post().Resource("pods").Namespace(s.ns).Name("web")
+		command, err := connect(config, http.MethodPost, pod.SubResource("exec").VersionedParams(&corev1.PodExecOptions{
+			Command: []string{"./web", "sizes"}, Stdin: true, Stdout: true, TTY: true}, scheme.ParameterCodec).URL())
+		s.must(err)
+		s.resizes(name, command)
+	}
+}
+
+// attaches joins a container's output, which is open as long as the container runs. A simulated one gives its log.
+func (s *scenario) attaches(name string, to remotecommand.Executor) {
+	s.Helper()
+	ctx, cancel := context.WithTimeout(s.Context(), harness.Patience)
+	defer cancel()
+	read, write := io.Pipe()
+	ended := make(chan error, 1)
+	go func() { ended <- to.StreamWithContext(ctx, remotecommand.StreamOptions{Stdout: write, Stderr: write}) }()
+	if os.Getenv("E2E_PROVIDER") != "kind" {
+		if line, err := bufio.NewReader(read).ReadString('\n'); err != nil || !strings.HasPrefix(line, "web of ") {
+			s.Errorf("attach by %s: %q, %v", name, line, err)
+		}
+	}
+	select {
+	case err := <-ended:
+		s.Errorf("attach by %s ended: %v", name, err)
+	default:
+	}
+	cancel()
+	_ = read.Close()
+	<-ended
+}
+
+// resizes runs a command in a terminal that becomes larger.
+func (s *scenario) resizes(name string, command remotecommand.Executor) {
+	s.Helper()
+	ctx, cancel := context.WithTimeout(s.Context(), harness.Patience)
+	defer cancel()
+	stdin, keys := io.Pipe()
+	defer keys.Close()
+	read, write := io.Pipe()
+	sizes := make(terminal, 1)
+	ended := make(chan error, 1)
+	go func() {
+		ended <- command.StreamWithContext(ctx, remotecommand.StreamOptions{
+			Stdin: stdin, Stdout: write, Tty: true, TerminalSizeQueue: sizes})
+		_ = write.Close()
+	}()
+	lines := bufio.NewScanner(read)
+	for _, size := range []remotecommand.TerminalSize{{Height: 24, Width: 80}, {Height: 50, Width: 132}} {
+		sizes <- size
+		want := fmt.Sprintf("terminal of %d %d", size.Height, size.Width)
+		for seen := ""; seen != want; seen = strings.TrimSpace(lines.Text()) {
+			if !lines.Scan() {
+				s.Fatalf("exec -t by %s ended before it had a %s: %v", name, want, <-ended)
+			}
+		}
+	}
+	close(sizes)
+	cancel()
+	_ = read.Close()
+	<-ended
+}
+
+// terminal tells the sizes that it gets.
+type terminal chan remotecommand.TerminalSize
+
+// Next implements remotecommand.TerminalSizeQueue.
+func (t terminal) Next() *remotecommand.TerminalSize {
+	size, ok := <-t
+	if !ok {
+		return nil
+	}
+	return &size
+}
+
+// Logs that are followed are those of pods that come later, too: in another cluster, or in place of one that has gone.
+func TestFollowLogs(t *testing.T) {
+	s := onFleet(t)
+	s.kubectl(deployment("web", 1)+"\n---"+placement("web", []string{"Deployment/web"}, []string{"east=1"}), "apply", "-f", "-")
+	s.awaitShares("web", shares{"east": 1})
+	program, err := harness.Hanse()
+	s.must(err)
+	cmd := exec.CommandContext(t.Context(), program, "logs", "deployment/web", "-f", "-n", s.ns)
+	cmd.Env = append(os.Environ(), "KUBECONFIG="+s.hub.Kubeconfig())
+	lines := s.linesOf(cmd)
+	defer func() { _ = cmd.Process.Kill(); _ = cmd.Wait() }()
+	next := func(member string) (pod string) {
+		t.Helper()
+		patience := time.After(harness.Patience)
+		for {
+			select {
+			case line, ok := <-lines:
+				if !ok {
+					t.Fatalf("it ended before a pod in %s wrote", member)
+				}
+				if from, text, _ := strings.Cut(line, "] "); strings.HasPrefix(from, "["+member+"/") && strings.HasPrefix(text, "web of") {
+					return strings.TrimPrefix(from, "["+member+"/")
+				}
+			case <-patience:
+				t.Fatalf("nothing of a pod in %s", member)
+			}
+		}
+	}
+	first := next("east")
+	s.kubectl(placement("web", []string{"Deployment/web"}, []string{"east=1", "west=1"}), "apply", "-f", "-")
+	s.kubectl("", "scale", "deployment/web", "--replicas=2")
+	next("west")
+	s.in("east", "", "delete", "pod", first, "--wait=false")
+	if second := next("east"); second == first {
+		t.Errorf("the pod that was replaced is read again: %s", second)
 	}
 }
 

@@ -34,7 +34,8 @@ func newLogs(hub *access) *cobra.Command {
 		Long: `Logs of the pods of an object in all members that have it, or of one pod (pod/NAME). When there are several, each
 line says which cluster and pod it is from.
 
-With --follow, pods that come later are not followed. The exit code is 3 if some clusters or pods did not answer.`,
+With --follow, pods are followed that come later, in whichever cluster, and containers that start again; it ends when
+all pods have ended, or when it is interrupted. The exit code is 3 if some clusters or pods did not answer.`,
 		Example: `  hanse logs deployment/web -n shop
   hanse logs deployment/web -f --cluster east --since 10m`,
 		Args: oneArg("KIND/NAME"),
@@ -59,6 +60,9 @@ With --follow, pods that come later are not followed. The exit code is 3 if some
 		o, err := h.resolve(args[0])
 		if err != nil {
 			return err
+		}
+		if req.follow {
+			return followLogs(c, h, o, req)
 		}
 		return runLogs(c, h, o, req)
 	}
@@ -87,28 +91,27 @@ func runLogs(c *cobra.Command, h *hubAPI, o object, req logsRequest) error {
 		say(c.ErrOrStderr(), silent)
 		return failure("hanse status "+o.String()+" shows how it is.", "%s has no pods in the clusters that answered", o)
 	}
+	options := req.podOptions(len(sources), c.Flags().Changed("tail"))
+	out := &lineWriter{w: c.OutOrStdout()}
+	for _, s := range sources { // one after the other: the lines of a pod stay together
+		if err := h.readLog(ctx, s, options, out); err != nil && ctx.Err() == nil {
+			silent = append(silent, silence{s.cluster + "/" + s.pod.Name, err})
+		}
+	}
+	return outcomeOf(c.ErrOrStderr(), len(names)+len(sources), silent)
+}
+
+// podOptions are what each of some pods is asked for.
+func (req logsRequest) podOptions(sources int, isTailGiven bool) corev1.PodLogOptions {
 	options := req.options
-	options.Follow = req.follow
-	if tail := tailOf(req, len(sources), c.Flags().Changed("tail")); tail >= 0 {
+	if tail := tailOf(req, sources, isTailGiven); tail >= 0 {
 		options.TailLines = &tail
 	}
 	if req.since > 0 {
 		seconds := int64(req.since.Seconds())
 		options.SinceSeconds = &seconds
 	}
-	out := &lineWriter{w: c.OutOrStdout()}
-	read := func(s logSource) error { return h.readLog(ctx, s, options, out) }
-	readAll := readInTurn
-	if req.follow {
-		readAll = readTogether
-	}
-	failures := readAll(sources, read)
-	for i, err := range failures {
-		if err != nil && ctx.Err() == nil {
-			silent = append(silent, silence{sources[i].cluster + "/" + sources[i].pod.Name, err})
-		}
-	}
-	return outcomeOf(c.ErrOrStderr(), len(names)+len(sources), silent)
+	return options
 }
 
 // tailOf is how many last lines of each pod are shown; negative is all.
@@ -138,14 +141,18 @@ func (h *hubAPI) logSources(ctx context.Context, names []string, o object, req l
 	}
 	if len(sources) > 1 {
 		for i := range sources {
-			s := &sources[i]
-			s.prefix = fmt.Sprintf("[%s/%s] ", s.cluster, s.pod.Name)
-			if req.all {
-				s.prefix = fmt.Sprintf("[%s/%s %s] ", s.cluster, s.pod.Name, s.container)
-			}
+			sources[i].prefix = prefixOf(sources[i], req.all)
 		}
 	}
 	return sources, silent, nil
+}
+
+// prefixOf says where a line is from.
+func prefixOf(s logSource, withContainer bool) string {
+	if withContainer {
+		return fmt.Sprintf("[%s/%s %s] ", s.cluster, s.pod.Name, s.container)
+	}
+	return fmt.Sprintf("[%s/%s] ", s.cluster, s.pod.Name)
 }
 
 func containersOf(pod *corev1.Pod, req logsRequest) ([]string, error) {
@@ -160,26 +167,7 @@ func containersOf(pod *corev1.Pod, req logsRequest) ([]string, error) {
 	return all, nil
 }
 
-// readInTurn keeps the lines of a pod together.
-func readInTurn(sources []logSource, read func(logSource) error) []error {
-	failures := make([]error, len(sources))
-	for i, s := range sources {
-		failures[i] = read(s)
-	}
-	return failures
-}
-
-// readTogether shows lines as they come.
-func readTogether(sources []logSource, read func(logSource) error) []error {
-	failures := make([]error, len(sources))
-	var group sync.WaitGroup
-	for i, s := range sources {
-		group.Go(func() { failures[i] = read(s) })
-	}
-	group.Wait()
-	return failures
-}
-
+// readLog writes the lines of one container.
 func (h *hubAPI) readLog(ctx context.Context, s logSource, options corev1.PodLogOptions, out *lineWriter) error {
 	kube, err := kubernetes.NewForConfig(h.inMember(s.cluster))
 	if err != nil {

@@ -12,6 +12,15 @@ fail)
 	echo "failing as asked" >&2
 	exit "$2"
 	;;
+sizes)
+	last=
+	while now=$(stty size 2>/dev/null); do
+		[ "$now" = "$last" ] || echo "terminal of $now"
+		last=$now
+		sleep 0.1
+	done
+	echo "no terminal"
+	;;
 serve) # one HTTP request from the standard input
 	while IFS= read -r line && [ "$line" != "$(printf '\r')" ]; do :; done
 	printf 'HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%s version 1\n' $((${#2} + 11)) "$2"

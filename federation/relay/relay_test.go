@@ -22,6 +22,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apiserver/pkg/audit"
 	"k8s.io/apiserver/pkg/authentication/user"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -79,7 +80,10 @@ func stage(t *testing.T, caller user.Info, handler http.HandlerFunc) (*stored, *
 		name, _, _ := strings.Cut(strings.TrimPrefix(req.URL.Path, "/clusters/"), "/")
 		prefix := "/clusters/" + name
 		req.URL.Path = strings.TrimPrefix(req.URL.Path, prefix)
-		r.Handler(name, prefix, caller).ServeHTTP(w, req)
+		ctx := audit.WithAuditContext(req.Context()) // as the hub's own chain does
+		audit.WithAuditID(ctx, "of-the-request")
+		w.Header().Set("Audit-Id", "of-the-request")
+		r.Handler(name, prefix, caller).ServeHTTP(w, req.WithContext(ctx))
 	}))
 	t.Cleanup(front.Close)
 	return hub, front
@@ -94,6 +98,7 @@ func TestHeaders(t *testing.T) {
 	_, front := stage(t, alice, func(w http.ResponseWriter, req *http.Request) {
 		seen = req.Header.Clone()
 		seen.Set("Path", req.URL.RequestURI())
+		w.Header().Set("Audit-Id", "of-the-member")
 	})
 	req, _ := http.NewRequest("GET", front.URL+"/clusters/east/api/v1/pods?limit=5", nil)
 	for key, value := range map[string]string{
@@ -110,6 +115,9 @@ func TestHeaders(t *testing.T) {
 		t.Fatal(err)
 	}
 	resp.Body.Close()
+	if ids := resp.Header.Values("Audit-Id"); !slices.Equal(ids, []string{"of-the-request"}) {
+		t.Errorf("the answer has the audit IDs %q", ids)
+	}
 	var got []string
 	for key, values := range seen {
 		got = append(got, key+": "+strings.Join(values, ", "))
@@ -118,6 +126,7 @@ func TestHeaders(t *testing.T) {
 	want := []string{
 		"Accept-Encoding: gzip", // of the test's own client
 		"Accept: application/json",
+		"Audit-Id: of-the-request", // one in the logs of both
 		"Authorization: Bearer of-the-hub",
 		"Impersonate-Extra-Department: ships",
 		"Impersonate-Group: developers",

@@ -3,6 +3,7 @@
 //
 //	once        ends at once and well, as the pod of a Job does
 //	say WORDS   prints them, echo prints the line that it reads, fail CODE ends so: for commands in a container
+//	sizes       prints the rows and columns of its terminal, at first and whenever they change
 package main
 
 import (
@@ -13,6 +14,9 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 func main() {
@@ -34,8 +38,24 @@ func main() {
 		fmt.Fprintln(os.Stderr, "failing as asked")
 		code, _ := strconv.Atoi(os.Args[2])
 		os.Exit(code)
+	case "sizes":
+		sizes()
 	default:
 		serve()
+	}
+}
+
+func sizes() {
+	for last := ""; ; time.Sleep(100 * time.Millisecond) {
+		size, err := unix.IoctlGetWinsize(int(os.Stdin.Fd()), unix.TIOCGWINSZ)
+		if err != nil {
+			fmt.Println("no terminal")
+			return
+		}
+		if now := fmt.Sprintf("terminal of %d %d", size.Row, size.Col); now != last {
+			fmt.Println(now)
+			last = now
+		}
 	}
 }
 
