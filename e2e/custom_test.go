@@ -92,6 +92,19 @@ func TestPlaceACustomResource(t *testing.T) {
 		return err
 	})
 
+	// Without its definition it cannot go to a cluster that does not serve it.
+	s.apply(strings.ReplaceAll(widget, "name: one", "name: two"),
+		placement("two", []string{"Widget/two"}, []string{"east=1", "south=1"}, "dependencies: Ignore"))
+	s.eventually("south is rejected", func() error {
+		d, err := s.distribution("widget.shop.e2e.example-two")
+		if err == nil && (len(d.Spec.Rejected) != 1 || d.Spec.Rejected[0].Name != "south" ||
+			d.Spec.Rejected[0].Message != "it does not serve Widget in shop.e2e.example/v1") {
+			err = fmt.Errorf("rejected are %+v", d.Spec.Rejected)
+		}
+		return err
+	})
+	s.kubectl("", "delete", "widget", "two", "--timeout=60s")
+
 	before := s.definitionIn("east")
 	s.in("east", "", "delete", "crd", "widgets.shop.e2e.example")
 	s.eventually("the definition is back in east", func() error {

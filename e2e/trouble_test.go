@@ -16,6 +16,7 @@ import (
 
 	admissionv1 "k8s.io/api/admission/v1"
 	appsv1 "k8s.io/api/apps/v1"
+	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -49,6 +50,9 @@ spec: {service: web, hostnames: [web.lose.example], staleAfter: 2s}`)
 		_ = s.hub.Client.Delete(context.Background(), &v1alpha1.Zone{ObjectMeta: metav1.ObjectMeta{Name: "lose.example"}})
 	})
 	s.awaitShares("web", shares{"alpha": 2, "beta": 2})
+	s.placeNightly("beta=1")
+	awaitThere[batchv1.CronJob](s, "nightly", "beta")
+	s.placeNightly("alpha=1", "beta=1") // it stays where it is
 	awaitThere[corev1.ConfigMap](s, "doomed", "alpha", "beta")
 	alpha, beta := s.address("alpha", "web"), s.address("beta", "web")
 	s.awaitAnswer("web.lose.example", alpha, beta)
@@ -72,6 +76,7 @@ spec: {service: web, hostnames: [web.lose.example], staleAfter: 2s}`)
 		t.Errorf("the hub says %d ready replicas, want the last known 4", d.Status.ReadyReplicas)
 	}
 	s.awaitShown([]string{"beta=2/2(Unknown)"}, "get", "deployment", "web")
+	awaitThere[batchv1.CronJob](s, "nightly", "alpha")
 	s.awaitAnswer("web.lose.example", alpha)
 
 	s.apply(configMap("late", "a", "b"))
@@ -85,6 +90,8 @@ spec: {service: web, hostnames: [web.lose.example], staleAfter: 2s}`)
 
 	s.must(s.member("beta").Start(cluster.All))
 	s.awaitCluster("beta", metav1.ConditionTrue)
+	awaitGone[batchv1.CronJob](s, "nightly", "beta") // it has moved, and is not in two
+	awaitThere[batchv1.CronJob](s, "nightly", "alpha")
 	awaitGone[corev1.ConfigMap](s, "doomed", "beta")
 	awaitThere[corev1.ConfigMap](s, "late", "beta")
 	s.eventually("the deleted template is gone", func() error {
@@ -96,6 +103,19 @@ spec: {service: web, hostnames: [web.lose.example], staleAfter: 2s}`)
 	})
 	s.awaitShares("web", shares{"alpha": 2, "beta": 2})
 	s.awaitAnswer("web.lose.example", alpha, beta)
+}
+
+// placeNightly places a CronJob that leaves a lost cluster soon.
+func (s *scenario) placeNightly(clusters ...string) {
+	s.Helper()
+	s.apply(`
+apiVersion: batch/v1
+kind: CronJob
+metadata: {name: nightly}
+spec:
+  schedule: "0 3 * * *"
+  jobTemplate: {spec: {template: {spec: {restartPolicy: Never, containers: [{name: once, image: "`+cluster.WebImage+`", args: [once]}]}}}}`,
+		placement("nightly", []string{"CronJob/nightly"}, clusters, "failover: {after: 2s}"))
 }
 
 // A member whose connections stay open and never answer holds nobody up.

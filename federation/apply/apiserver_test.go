@@ -196,6 +196,7 @@ func TestRealServer(t *testing.T) {
 		{"orphan leaves the object without marks", storyOrphan},
 		{"refusals carry the member's words", storyRefusals},
 		{"namespaces", storyNamespaces},
+		{"definitions", storyDefinitions},
 		{"diff", storyDiff},
 		{"a field that cannot be changed", storyRecreate},
 		{"fields that are the member's", storyIgnore},
@@ -657,6 +658,60 @@ func storyNamespaces(t *testing.T, s *server) {
 	late := configMap("late", "v")
 	late.SetNamespace("shop")
 	expect(t, Apply(ctx, s, late, ours), Pending, ReasonNamespaceEnding)
+}
+
+// A definition takes all objects of its kind along: it waits for ours, and stays where others have some.
+func storyDefinitions(t *testing.T, s *server) {
+	ctx := context.Background()
+	definition := func() *unstructured.Unstructured {
+		return object(t, `{apiVersion: apiextensions.k8s.io/v1, kind: CustomResourceDefinition, metadata: {name: rings.example.org},
+			spec: {group: example.org, scope: Namespaced, names: {plural: rings, kind: Ring}, versions: [{name: v1, served: true,
+			storage: true, schema: {openAPIV3Schema: {type: object, x-kubernetes-preserve-unknown-fields: true}}}]}}`)
+	}
+	definitions := s.client.Resource(schema.GroupVersionResource{Group: "apiextensions.k8s.io", Version: "v1",
+		Resource: "customresourcedefinitions"})
+	rings := s.client.Resource(schema.GroupVersionResource{Group: "example.org", Version: "v1", Resource: "rings"}).Namespace("default")
+	put := func(name string, labels map[string]string) {
+		t.Helper()
+		ring := object(t, `{apiVersion: example.org/v1, kind: Ring, metadata: {name: x}}`)
+		ring.SetName(name)
+		ring.SetLabels(labels)
+		deadline := time.Now().Add(30 * time.Second)
+		_, err := rings.Create(ctx, ring, metav1.CreateOptions{})
+		for ; err != nil && time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) { // until it is served
+			_, err = rings.Create(ctx, ring, metav1.CreateOptions{})
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	options := DeleteOptions{Hub: "hub-1", TemplateUID: "t-1"}
+	expect(t, Apply(ctx, s, definition(), Options{Hub: "hub-1", TemplateUID: "t-1"}), Created, "")
+	put("ours", map[string]string{LabelHub: "hub-1"})
+	expect(t, Delete(ctx, s, RefOf(definition()), options), Pending, ReasonNotEmpty, "ring ours is still there")
+	put("theirs", nil)
+	expect(t, Delete(ctx, s, RefOf(definition()), options), Skipped, ReasonNotEmpty, "ring theirs is not ours")
+	live, err := definitions.Get(ctx, "rings.example.org", metav1.GetOptions{})
+	if err != nil || IsOurs(live, "hub-1") || live.GetDeletionTimestamp() != nil {
+		t.Errorf("the definition is not left alone: %v", err)
+	}
+	if _, err := rings.Get(ctx, "theirs", metav1.GetOptions{}); err != nil {
+		t.Errorf("their object: %v", err)
+	}
+	for _, name := range []string{"ours", "theirs"} {
+		if err := rings.Delete(ctx, name, metav1.DeleteOptions{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	expect(t, Apply(ctx, s, definition(), Options{Hub: "hub-1", TemplateUID: "t-1", OnConflict: Overwrite}), Configured, "")
+	if live, err = definitions.Get(ctx, "rings.example.org", metav1.GetOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	live.SetAnnotations(map[string]string{AnnotationTemplate: "t-1"}) // as if it had been ours from the beginning
+	if _, err := definitions.Update(ctx, live, metav1.UpdateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	expect(t, Delete(ctx, s, RefOf(definition()), options), Deleted, "")
 }
 
 func storyDiff(t *testing.T, s *server) {

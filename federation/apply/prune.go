@@ -23,7 +23,8 @@ var namespaceGVK = schema.GroupVersionKind{Version: "v1", Kind: "Namespace"}
 // What we saw is the precondition of the write (UID and resource version), so an object that somebody takes over
 // between the two is left to him.
 //
-// A namespace goes only when nothing foreign is inside, see RemoveNamespaceIfOursAndEmpty.
+// A namespace goes only when nothing foreign is inside, see RemoveNamespaceIfOursAndEmpty. A CustomResourceDefinition goes
+// only when no object of its kind is foreign, since all of them go with it.
 func Delete(ctx context.Context, target Target, ref Ref, o DeleteOptions) Result {
 	client, err := clientFor(target, ref)
 	if err != nil {
@@ -77,6 +78,13 @@ func remove(
 	case ref.GVK.GroupKind() == namespaceGVK.GroupKind():
 		if blocked := contents(ctx, target, o.Hub, ref.Name); blocked.Verdict != "" {
 			return blocked, false
+		}
+	case ref.GVK.GroupKind() == definitionKind:
+		if !looked { // what the cache has is stripped
+			return Result{}, true
+		}
+		if found := instances(ctx, target, o.Hub, live); found != (occupant{}) {
+			return keepDefinition(ctx, client, ref, live, found)
 		}
 	}
 	return erase(ctx, client, ref, live)
