@@ -166,112 +166,137 @@ func (f *Federation) strip(_ schema.GroupVersionResource, obj *unstructured.Unst
 	f.rules.Of(obj).Trim(obj)
 }
 
-// setUp joins the parts. The list is the whole federation.
+// parts are the reconcilers, with what brings them their news.
+type parts struct {
+	scheduler       *schedule.Reconciler
+	scheduleSource  *schedule.Source
+	propagator      *propagate.Propagator
+	collector       *collect.Reconciler
+	collectSource   *collect.Source
+	placements      *collect.Placements
+	placementSource *collect.PlacementSource
+	members         *membership.Reconciler
+	leftovers       *membership.Leftovers
+	exposer         *expose.Exposer
+	announcer       *announce.Announcer
+	reporter        *kindrule.Reporter
+}
+
+// setUp makes the parts, joins them, and says where and in which order they run: the whole federation.
 func (f *Federation) setUp(ctx context.Context) error {
-	c, cached := f.config, f.manager.GetCache()
-	hub := recorder{f.manager.GetClient(), c.Records}
-	now := time.Now
-
-	f.facts = &schedule.Caches{Reader: cached, Templates: f.templates, Claims: c.Claims, Fleet: f.fleet, Rules: f.rules}
-	watchlist := &schedule.Watchlist{}
-	scheduleSource := &schedule.Source{Cache: cached, Templates: f.templates, Facts: f.facts, Watchlist: watchlist}
-	scheduler := &schedule.Reconciler{
-		Client: hub, Dynamic: f.dynamic, Facts: f.facts, Watchlist: watchlist, Now: now,
-	}
-	propagator := &propagate.Propagator{
-		Cache: cached, Templates: f.templates, Claims: c.Claims, Fleet: f.fleet, Ledger: f.ledger,
-		Hub: apply.Hub(c.HubUID), Rules: f.rules, Logger: c.Logger,
-	}
-	collectSource := &collect.Source{Cache: cached, Templates: f.templates, Fleet: f.fleet, Ledger: f.ledger}
-	collector := &collect.Reconciler{
-		Client: hub, Dynamic: f.dynamic, Templates: f.templates, Fleet: f.fleet, Ledger: f.ledger, Rules: f.rules,
-		Now: now,
-	}
-	placements := &collect.Placements{Client: f.manager.GetClient(), Claims: c.Claims, Now: now}
-	placementSource := &collect.PlacementSource{Cache: cached}
-	members := &membership.Reconciler{
-		Client: f.manager.GetClient(), Fleet: f.fleet, Hub: c.HubUID, Logger: c.Logger, Now: now,
-	}
-	leftovers := &membership.Leftovers{
-		Client: f.manager.GetClient(), Fleet: f.fleet, Hub: apply.Hub(c.HubUID), Logger: c.Logger, Now: now,
-	}
-	exposer := expose.New(expose.Config{
-		Client: f.manager.GetClient(), Cache: cached, Templates: f.templates, Store: c.Zones, Seed: c.DNSSeed, Secret: c.DNSSecret,
-		Servers: c.DNSServers, Leads: f.leads.Load, Logger: c.Logger, Now: now,
-	})
-
-	announcer := &announce.Announcer{Cache: cached, Templates: f.templates, Events: f.core}
-	reporter := &kindrule.Reporter{Client: f.manager.GetClient(), Book: f.rules, Now: now}
-
-	f.planner = &plan.Planner{
-		Hub: c.Hub, ID: apply.Hub(c.HubUID), Facts: f.facts, Leads: f.leads.Load, Now: now,
-	}
-
-	f.rules.OnChange(func(schema.GroupKind) { f.facts.Forget() })
-	f.rules.OnChange(scheduleSource.HandleKind)
-	f.rules.OnChange(propagator.HandleKind)
-	f.rules.OnChange(collectSource.HandleKind)
-	f.ledger.Listen(collectSource.HandleLedger)
-	f.templates.Handle(f.rules.HandleTemplate) // before those who go by the rules
-	f.templates.Handle(exposer.HandleTemplate)
-	f.templates.Handle(scheduleSource.HandleTemplate)
-	f.templates.Handle(propagator.HandleTemplate)
-	f.templates.Handle(collectSource.HandleTemplate)
-	f.fleet.OnJoin(propagator.Join)
-	f.fleet.OnChange(func(member.Name) { f.facts.Forget() }) // the kinds that it serves
-	f.fleet.OnChange(propagator.HandleMember)
-	f.fleet.OnChange(collectSource.HandleMember)
+	p := f.makeParts()
+	f.joinParts(p)
 	if err := errors.Join(
 		schedule.IndexFields(ctx, f.manager.GetFieldIndexer()),
 		collect.IndexFields(ctx, f.manager.GetFieldIndexer()),
 	); err != nil {
 		return err
 	}
-	// On every replica of the hub.
-	everywhere := []struct {
-		name string
-		run  func(context.Context) error
-	}{
-		{"rules", func(ctx context.Context) error { return f.rules.Watch(ctx, cached) }},
-		{"templates", f.templates.Run},
-		{"placements", func(ctx context.Context) error { // for admission, and for what follows
-			return claim.Watch(ctx, cached, c.Claims, c.Logger, scheduleSource.HandlePlacement)
-		}},
-		{"expose", exposer.Run},
-	}
-	for _, part := range everywhere {
+	for _, part := range f.everywhere(p) {
 		if err := f.manager.Add(runnable{part.run, false}); err != nil {
 			return fmt.Errorf("adding %s: %w", part.name, err)
 		}
 	}
-	// Where the Lease is held, in this order: each needs what is above it to have read its facts.
-	leading := []func(context.Context) error{
-		func(context.Context) error { f.leads.Store(true); exposer.Again(); return nil },
-		f.templates.WaitForSync,
-		func(ctx context.Context) error { return c.Claims.WaitForSync(ctx) },
-		f.rules.WaitForSync,
-		func(context.Context) error { return reporter.SetUp(f.manager) },
-		propagator.Watch, // fills the ledger: what is known to be applied is not applied again
-		announcer.Watch,
-		func(context.Context) error { return members.SetUp(f.manager) },
-		func(context.Context) error { return leftovers.SetUp(f.manager) },
-		func(context.Context) error { return add(f.manager, "schedule", 4, scheduler, scheduleSource) },
-		func(context.Context) error { return add(f.manager, "collect", 8, collector, collectSource) },
-		func(context.Context) error { return add(f.manager, "placements", 2, placements, placementSource) },
+	return f.manager.Add(runnable{func(ctx context.Context) error { return f.lead(ctx, p) }, true})
+}
+
+// makeParts gives each part what it works with.
+func (f *Federation) makeParts() *parts {
+	c, cached, hub, now := f.config, f.manager.GetCache(), f.manager.GetClient(), time.Now
+	quick, id := recorder{hub, c.Records}, apply.Hub(c.HubUID)
+	f.facts = &schedule.Caches{Reader: cached, Templates: f.templates, Claims: c.Claims, Fleet: f.fleet, Rules: f.rules}
+	f.planner = &plan.Planner{Hub: c.Hub, ID: id, Facts: f.facts, Leads: f.leads.Load, Now: now}
+	watchlist := &schedule.Watchlist{}
+	return &parts{
+		scheduler: &schedule.Reconciler{
+			Client: quick, Dynamic: f.dynamic, Facts: f.facts, Watchlist: watchlist, Now: now,
+		},
+		scheduleSource: &schedule.Source{Cache: cached, Templates: f.templates, Facts: f.facts, Watchlist: watchlist},
+		propagator: &propagate.Propagator{
+			Cache: cached, Templates: f.templates, Claims: c.Claims, Fleet: f.fleet, Ledger: f.ledger, Hub: id,
+			Rules: f.rules, Logger: c.Logger,
+		},
+		collector: &collect.Reconciler{
+			Client: quick, Dynamic: f.dynamic, Templates: f.templates, Fleet: f.fleet, Ledger: f.ledger, Rules: f.rules,
+			Now: now,
+		},
+		collectSource:   &collect.Source{Cache: cached, Templates: f.templates, Fleet: f.fleet, Ledger: f.ledger},
+		placements:      &collect.Placements{Client: hub, Claims: c.Claims, Now: now},
+		placementSource: &collect.PlacementSource{Cache: cached},
+		members:         &membership.Reconciler{Client: hub, Fleet: f.fleet, Hub: c.HubUID, Logger: c.Logger, Now: now},
+		leftovers:       &membership.Leftovers{Client: hub, Fleet: f.fleet, Hub: id, Logger: c.Logger, Now: now},
+		exposer: expose.New(expose.Config{
+			Client: hub, Cache: cached, Templates: f.templates, Store: c.Zones, Seed: c.DNSSeed, Secret: c.DNSSecret,
+			Servers: c.DNSServers, Leads: f.leads.Load, Logger: c.Logger, Now: now,
+		}),
+		announcer: &announce.Announcer{Cache: cached, Templates: f.templates, Events: f.core},
+		reporter:  &kindrule.Reporter{Client: hub, Book: f.rules, Now: now},
 	}
-	return f.manager.Add(runnable{func(ctx context.Context) error {
-		for _, start := range leading {
-			if err := start(ctx); err != nil {
-				return err
-			}
+}
+
+// joinParts says who hears of what. Parts never call one another: they hear that something has changed, and look.
+func (f *Federation) joinParts(p *parts) {
+	f.rules.OnChange(func(schema.GroupKind) { f.facts.Forget() })
+	f.rules.OnChange(p.scheduleSource.HandleKind)
+	f.rules.OnChange(p.propagator.HandleKind)
+	f.rules.OnChange(p.collectSource.HandleKind)
+	f.ledger.Listen(p.collectSource.HandleLedger)
+	f.templates.Handle(f.rules.HandleTemplate) // before those who go by the rules
+	f.templates.Handle(p.exposer.HandleTemplate)
+	f.templates.Handle(p.scheduleSource.HandleTemplate)
+	f.templates.Handle(p.propagator.HandleTemplate)
+	f.templates.Handle(p.collectSource.HandleTemplate)
+	f.fleet.OnJoin(p.propagator.Join)
+	f.fleet.OnChange(func(member.Name) { f.facts.Forget() }) // the kinds that it serves
+	f.fleet.OnChange(p.propagator.HandleMember)
+	f.fleet.OnChange(p.collectSource.HandleMember)
+}
+
+// part is one that runs on every replica of the hub.
+type part struct {
+	name string
+	run  func(context.Context) error
+}
+
+func (f *Federation) everywhere(p *parts) []part {
+	cached, c := f.manager.GetCache(), f.config
+	return []part{
+		{"rules", func(ctx context.Context) error { return f.rules.Watch(ctx, cached) }},
+		{"templates", f.templates.Run},
+		{"placements", func(ctx context.Context) error { // for admission, and for what follows
+			return claim.Watch(ctx, cached, c.Claims, c.Logger, p.scheduleSource.HandlePlacement)
+		}},
+		{"expose", p.exposer.Run},
+	}
+}
+
+// lead starts what runs where the Lease is held, in this order: each needs what is above it to have read its facts.
+func (f *Federation) lead(ctx context.Context, p *parts) error {
+	mgr := f.manager
+	for _, start := range []func(context.Context) error{
+		func(context.Context) error { f.leads.Store(true); p.exposer.Again(); return nil },
+		f.templates.WaitForSync,
+		f.config.Claims.WaitForSync,
+		f.rules.WaitForSync,
+		func(context.Context) error { return p.reporter.SetUp(mgr) },
+		p.propagator.Watch, // fills the ledger: what is known to be applied is not applied again
+		p.announcer.Watch,
+		func(context.Context) error { return p.members.SetUp(mgr) },
+		func(context.Context) error { return p.leftovers.SetUp(mgr) },
+		func(context.Context) error { return add(mgr, "schedule", 4, p.scheduler, p.scheduleSource) },
+		func(context.Context) error { return add(mgr, "collect", 8, p.collector, p.collectSource) },
+		func(context.Context) error { return add(mgr, "placements", 2, p.placements, p.placementSource) },
+	} {
+		if err := start(ctx); err != nil {
+			return err
 		}
-		for _, part := range append([]func(context.Context) error{exposer.Lead}, c.Leading...) {
-			if err := f.manager.Add(runnable{part, true}); err != nil {
-				return fmt.Errorf("adding a part: %w", err)
-			}
+	}
+	for _, run := range append([]func(context.Context) error{p.exposer.Lead}, f.config.Leading...) {
+		if err := mgr.Add(runnable{run, true}); err != nil {
+			return fmt.Errorf("adding a part: %w", err)
 		}
-		return nil
-	}, true})
+	}
+	return nil
 }
 
 // add adds a controller with its source. The source comes first: one that is added to a controller that runs already
