@@ -8,6 +8,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
@@ -36,14 +37,15 @@ type Etcd struct {
 	quota     int64 // bytes; 0 when unknown (external)
 	log       *slog.Logger
 	compactor compactor
-	hard      int64                 // bytes at which etcd itself refuses writes; 0 when unknown
-	size      func() int64          // of the embedded database; nil when external
-	inUse     func() int64          // of size
-	free      func() (int64, error) // bytes on the disk of the embedded etcd; nil when external
-	commit    func()                // writes what is pending to the file, so that size and inUse are of now
-	room      sync.Mutex            // one MakeRoom at a time
-	wasFull   time.Time             // when MakeRoom last found the database Full; guarded by room
-	defrag    func() error          // of the embedded server; its in-process client panics there (etcd 3.7)
+	hard      int64                  // bytes at which etcd itself refuses writes; 0 when unknown
+	size      func() int64           // of the embedded database; nil when external
+	inUse     func() int64           // of size
+	free      func() (int64, error)  // bytes on the disk of the embedded etcd; nil when external
+	commit    func()                 // writes what is pending to the file, so that size and inUse are of now
+	reserve   atomic.Pointer[string] // of an external etcd: why nothing new is to be written; nil when not known yet
+	room      sync.Mutex             // one MakeRoom at a time
+	wasFull   time.Time              // when MakeRoom last found the database Full; guarded by room
+	defrag    func() error           // of the embedded server; its in-process client panics there (etcd 3.7)
 
 	mu      sync.Mutex
 	stores  map[*func()]struct{} // destroy functions of the stores, run before the client closes

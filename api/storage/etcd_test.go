@@ -292,6 +292,47 @@ func TestExternalSharesWhatEmbeddedServes(t *testing.T) {
 	}
 }
 
+// Of an external etcd's quota the last twentieth is kept for deletions, which go on; when they have made space, writes do.
+func TestTheReserveOfAnExternalEtcd(t *testing.T) {
+	dir := t.TempDir()
+	e := open(t, dir, 8<<20)
+	socket := filepath.Join(dir, etcdFolder, "run", "client.sock")
+	if _, err := os.Stat(socket); err != nil {
+		t.Skipf("the path of this test is too long for a socket: %v", err)
+	}
+	external, err := OpenExternal(t.Context(), ExternalConfig{Endpoints: []string{"unix://" + socket}, Logger: quiet()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = external.Close() }()
+	fill := strings.Repeat("x", 256<<10)
+	for i := 0; external.Full() == ""; i++ {
+		if i == 100 {
+			t.Fatal("it is never full")
+		}
+		put(t, external, fmt.Sprintf("/hanse/fill/%d", i), fill)
+		e.commit() // the size is known then
+		external.lookAtReserve(t.Context())
+	}
+	if why := external.Full(); !strings.Contains(why, "the rest is kept for deletions") {
+		t.Errorf("it says %q", why)
+	}
+	if err := external.checkSpace(t.Context()); err == nil {
+		t.Error("readiness says nothing")
+	}
+	if _, err := external.Client().Delete(t.Context(), "/hanse/fill/", clientv3.WithPrefix()); err != nil {
+		t.Fatalf("deleting: %v", err)
+	}
+	if _, err := external.Compact(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	e.commit()
+	external.lookAtReserve(t.Context())
+	if why := external.Full(); why != "" {
+		t.Errorf("after deletions it is full: %s", why)
+	}
+}
+
 // The first value stays, over restarts as well, and looking is no write.
 func TestKeepKeepsTheFirst(t *testing.T) {
 	dir := t.TempDir()

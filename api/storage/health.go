@@ -64,7 +64,7 @@ func (e *Etcd) Health(ctx context.Context) (Health, error) {
 		for _, alarm := range alarms.Alarms {
 			out.Refuses = out.Refuses || alarm.Alarm == pb.AlarmType_NOSPACE
 		}
-		out.NoSpace = out.Refuses || e.overQuota()
+		out.NoSpace = out.Refuses || e.overQuota() || !e.embedded && reserveTaken(out) != ""
 		out.DiskFree, out.DiskShort = e.diskShort(diskLow)
 		return out, nil
 	}
@@ -74,10 +74,16 @@ func (e *Etcd) Health(ctx context.Context) (Health, error) {
 // ReasonNoSpace is the reason of a refusal because there is no space.
 const ReasonNoSpace metav1.StatusReason = "InsufficientStorage"
 
-// Full says why nothing new is to be written to the embedded database, and what to do about it; nothing when it has
-// space. What makes space is still written then, deletions above all: there is a reserve for it. To ask takes about a
-// microsecond. An external etcd has no reserve, refuses writes by itself, and is never Full.
+// Full says why nothing new is to be written to the database, and what to do about it; nothing when it has space. What
+// makes space is still written then, deletions above all: there is a reserve for it. To ask takes about a microsecond.
+//
+// The reserve of an embedded database lies above its quota; that of an external one is the last twentieth of the quota that
+// etcd tells of itself (since 3.6; one that does not tell has none). It is known as of a few seconds ago, and others who
+// write to that etcd may use it up: then etcd refuses all writes, deletions too, until its operators make space.
 func (e *Etcd) Full() string {
+	if why := e.reserve.Load(); why != nil && *why != "" {
+		return *why
+	}
 	if e.overQuota() {
 		return "the hub's database has no space left within its quota; delete objects, or raise --etcd-quota"
 	}

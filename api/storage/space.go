@@ -2,6 +2,7 @@ package storage
 
 import (
 	"context"
+	"fmt"
 	"time"
 )
 
@@ -9,10 +10,11 @@ import (
 const spacePace = 5 * time.Second
 
 // KeepSpace lets an embedded etcd take writes again after its quota was reached, as soon as there is space: objects
-// were deleted, old revisions are compacted, or the hub was started with a larger quota. It returns when ctx ends, and
-// at once for an external etcd, which is its operators' to defragment.
+// were deleted, old revisions are compacted, or the hub was started with a larger quota. Of an external etcd, which is its
+// operators' to defragment, it watches how much of its quota is in use. It returns when ctx ends.
 func (e *Etcd) KeepSpace(ctx context.Context) {
 	if !e.embedded {
+		e.watchReserve(ctx)
 		return
 	}
 	tick := time.NewTicker(spacePace)
@@ -40,6 +42,48 @@ func (e *Etcd) KeepSpace(ctx context.Context) {
 			e.regainSpace(ctx)
 		}
 	}
+}
+
+// reservePart of an external etcd's quota is the reserve: one part of so many.
+const reservePart = 20
+
+// watchReserve asks an external etcd, again and again, whether all but the reserve is in use.
+func (e *Etcd) watchReserve(ctx context.Context) {
+	tick := time.NewTicker(spacePace)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			e.lookAtReserve(ctx)
+		}
+	}
+}
+
+func (e *Etcd) lookAtReserve(ctx context.Context) {
+	health, err := e.Health(ctx)
+	if err != nil {
+		return // what was known last stands
+	}
+	now := reserveTaken(health)
+	if before := e.reserve.Swap(&now); before == nil && now != "" || before != nil && (*before == "") != (now == "") {
+		if now == "" {
+			e.log.Info("etcd takes writes again", "inUse", health.InUse, "quota", health.Quota)
+		} else {
+			e.log.Error("nothing new is written to etcd: " + now)
+		}
+	}
+}
+
+// reserveTaken says that what an external etcd holds has come to its reserve; nothing while it has not, or when it does not
+// tell its quota. Gaps in its file do not count: what is written goes there first.
+func reserveTaken(h Health) string {
+	if h.Quota <= 0 || h.InUse < h.Quota-h.Quota/reservePart {
+		return ""
+	}
+	return fmt.Sprintf("etcd has %d of the %d bytes of its quota in use, and the rest is kept for deletions; delete objects, or "+
+		"raise etcd's --quota-backend-bytes", h.InUse, h.Quota)
 }
 
 // regainSpace compacts, which is cheap, and defragments, which is not, only if that makes enough space to be of use.
