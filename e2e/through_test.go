@@ -307,7 +307,7 @@ func (t terminal) Next() *remotecommand.TerminalSize {
 // Logs that are followed are those of pods that come later, too: in another cluster, or in place of one that has gone.
 func TestFollowLogs(t *testing.T) {
 	s := onFleet(t)
-	s.kubectl(deployment("web", 1)+"\n---"+placement("web", []string{"Deployment/web"}, []string{"east=1"}), "apply", "-f", "-")
+	s.apply(deployment("web", 1), placement("web", []string{"Deployment/web"}, []string{"east=1"}))
 	s.awaitShares("web", shares{"east": 1})
 	program, err := harness.Hanse()
 	s.must(err)
@@ -332,14 +332,18 @@ func TestFollowLogs(t *testing.T) {
 			}
 		}
 	}
-	first := next("east")
-	s.kubectl(placement("web", []string{"Deployment/web"}, []string{"east=1", "west=1"}), "apply", "-f", "-")
-	s.kubectl("", "scale", "deployment/web", "--replicas=2")
+	next("east")
+	s.apply(deployment("web", 2), placement("web", []string{"Deployment/web"}, []string{"east=1", "west=1"}))
 	next("west")
-	s.in("east", "", "delete", "pod", first, "--wait=false")
-	if second := next("east"); second == first {
-		t.Errorf("the pod that was replaced is read again: %s", second)
-	}
+	s.awaitShares("web", shares{"east": 1, "west": 1})
+	before := strings.TrimPrefix(strings.TrimSpace(s.in("east", "", "get", "pods", "-o", "name")), "pod/")
+	s.in("east", "", "delete", "pod", before, "--wait=false")
+	s.eventually("the pod in its place is read", func() error {
+		if pod := next("east"); pod == before {
+			return fmt.Errorf("%s is read", pod)
+		}
+		return nil
+	})
 }
 
 // Two locks: the hub's RBAC says who may use which member, the member's RBAC what they may do there.
