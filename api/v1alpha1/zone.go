@@ -151,16 +151,20 @@ type Update struct {
 // DNSSEC signing of a zone.
 type DNSSEC struct {
 	// Enabled: answers are signed, with keys in the Secret dnssec-<zone> in hanse-system, which is made if it is missing.
-	// The parent zone must have the DS record that status.keys and "hanse dns key list" tell. Before this is switched
-	// off, the parent must have dropped it, for longer than its TTL.
+	// The parent zone must have the DS record that status.keys and "hanse dns key list" tell. Switched off, the zone stays
+	// signed as long as it has keys, and asks its parent to drop the DS record (RFC 8078): "hanse dns key remove" ends
+	// that, once the parent has. Switched on again before that, everything is as it was.
 	Enabled bool `json:"enabled,omitempty"`
 }
+
+// ConditionUnsigning is True while a Zone is signed only because its parent may still have a DS record.
+const ConditionUnsigning = "Unsigning"
 
 // ZoneStatus is what is served.
 type ZoneStatus struct {
 	// ObservedGeneration is the generation of the spec that this status speaks of.
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
-	// Conditions: Ready.
+	// Conditions: Ready, and Unsigning while the zone is to be signed no more and still is.
 	// +listType=map
 	// +listMapKey=type
 	Conditions []metav1.Condition `json:"conditions,omitempty"`
@@ -180,8 +184,8 @@ type ZoneStatus struct {
 type ZoneKey struct {
 	// Tag is what DS records call the key.
 	Tag int32 `json:"tag"`
-	// Stage: Incoming (published, and may have a DS), Active (signs the zone) or Retired (published until all that it
-	// signed has run out).
+	// Stage: Incoming (published, and may have a DS), Active (signs the zone), Leaving (signs a zone that is to be signed
+	// no more) or Retired (published until all that it signed has run out).
 	Stage string `json:"stage"`
 	// Since is when it came to this stage.
 	Since metav1.Time `json:"since"`

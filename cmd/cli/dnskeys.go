@@ -33,9 +33,15 @@ A key is replaced in three steps, without a moment in which an answer does not v
   1. "hanse dns key roll ZONE" brings in a new key, and prints the DS record to add at the parent zone. Parents that
      read CDS records (RFC 7344) add it by themselves. Keep the old DS record.
   2. Wait until the new DS record is at the parent, and for as long as its TTL.
-  3. "hanse dns key retire ZONE TAG" lets the new key sign, and the old one go. Then drop the old DS record.`,
+  3. "hanse dns key retire ZONE TAG" lets the new key sign, and the old one go. Then drop the old DS record.
+
+A zone is signed no more in three steps, too:
+
+  1. Set spec.dnssec.enabled of the Zone to false. It stays signed, and asks its parent to drop the DS record (RFC 8078).
+  2. Parents that do not read CDS records are told by you. Wait until the DS record has gone, and for as long as its TTL.
+  3. "hanse dns key remove ZONE" removes the keys, and with them the signatures.`,
 	}
-	c.AddCommand(newKeyList(hub), newKeyRoll(hub), newKeyRetire(hub))
+	c.AddCommand(newKeyList(hub), newKeyRoll(hub), newKeyRetire(hub), newKeyRemove(hub))
 	return c
 }
 
@@ -76,6 +82,9 @@ func newKeyRoll(hub *access) *cobra.Command {
 			if err != nil {
 				return err
 			}
+			if err := k.stays(); err != nil {
+				return err
+			}
 			next, err := k.ring.Roll(time.Now())
 			if err != nil {
 				return failure("hanse dns key list "+k.zone+" shows the keys.", "a new key for %s: %v", k.zone, err)
@@ -112,13 +121,16 @@ zone would be lost for everybody who validates, and the command refuses. --force
 			if err != nil {
 				return err
 			}
+			if err := k.stays(); err != nil {
+				return err
+			}
 			next, err := k.ring.Retire(uint16(tag), time.Now())
 			if err != nil {
 				return failure("hanse dns key list "+k.zone+" shows the keys, and hanse dns key --help the way of one.",
 					"retiring key %d of %s: %v", tag, k.zone, err)
 			}
 			if !force {
-				if err := k.askParent(c); err != nil {
+				if err := k.askParent(c, k.checkParent); err != nil {
 					return err
 				}
 			}
@@ -134,11 +146,73 @@ zone would be lost for everybody who validates, and the command refuses. --force
 	return c
 }
 
+func newKeyRemove(hub *access) *cobra.Command {
+	var force bool
+	c := &cobra.Command{
+		Use:   "remove ZONE",
+		Short: "Remove the keys of a zone that is to be signed no more",
+		Long: `Remove the keys of a zone whose spec.dnssec.enabled is false: its answers are not signed from then on.
+
+The parent of the zone is asked for its DS records first: while it has one, everybody who validates would take the
+zone for forged, and the command refuses. Resolvers keep the DS record for its TTL, often a day, after the parent has
+dropped it: wait for that, too. --force does without the question. The keys cannot be brought back.`,
+		Example: `  hanse dns key remove example.org`,
+		Args:    oneArg("the ZONE"),
+		RunE: func(c *cobra.Command, args []string) error {
+			h, err := hub.connect()
+			if err != nil {
+				return err
+			}
+			k, err := readKeys(c, h, args[0])
+			if err != nil {
+				return err
+			}
+			if !k.isLeaving {
+				return failure("Set spec.dnssec.enabled of the Zone to false first: it asks its parent to drop the DS record then.",
+					"the Zone %s is to be signed", k.zone)
+			}
+			if !force {
+				if err := k.askParent(c, k.checkNone); err != nil {
+					return err
+				}
+			}
+			exactly := client.Preconditions{UID: &k.secret.UID, ResourceVersion: &k.secret.ResourceVersion}
+			if err := h.Delete(c.Context(), k.secret, exactly); err != nil {
+				return enroll.Diagnose(h.what, err)
+			}
+			_, err = fmt.Fprintf(c.OutOrStdout(), "The Zone %s is not signed any more.\n", k.zone)
+			return err
+		},
+	}
+	c.Flags().BoolVar(&force, "force", false, "do not ask the parent for its DS records first")
+	return c
+}
+
+// checkNone refuses if the parent has DS records.
+func (k *zoneKeys) checkNone(answer []dns.RR) error {
+	for _, rr := range answer {
+		if ds, ok := rr.(*dns.DS); ok {
+			return failure("Let it drop the record, and wait for the TTL.", "the parent of %s has a DS record with the tag %d", k.zone, ds.KeyTag)
+		}
+	}
+	return nil
+}
+
 // zoneKeys are the keys of a zone as they are stored.
 type zoneKeys struct {
 	zone   string
 	secret *corev1.Secret
 	ring   keyring.Ring
+	// isLeaving: the zone is to be signed no more.
+	isLeaving bool
+}
+
+// stays refuses to replace keys that are to go.
+func (k *zoneKeys) stays() error {
+	if !k.isLeaving {
+		return nil
+	}
+	return failure("Set spec.dnssec.enabled of the Zone to true to go on signing it.", "the Zone %s is to be signed no more", k.zone)
 }
 
 func readKeys(c *cobra.Command, h *hubAPI, name string) (*zoneKeys, error) {
@@ -150,11 +224,13 @@ func readKeys(c *cobra.Command, h *hubAPI, name string) (*zoneKeys, error) {
 		return nil, failure("kubectl get zones lists them.", "there is no Zone %s on %s", k.zone, h.what)
 	case err != nil:
 		return nil, enroll.Diagnose(h.what, err)
-	case z.Spec.DNSSEC == nil || !z.Spec.DNSSEC.Enabled:
-		return nil, failure("Set spec.dnssec.enabled of the Zone to true first.", "the Zone %s is not signed", k.zone)
 	}
+	k.isLeaving = z.Spec.DNSSEC == nil || !z.Spec.DNSSEC.Enabled
 	key := client.ObjectKey{Namespace: v1alpha1.SystemNamespace, Name: keyring.SecretName(k.zone)}
 	err = h.Get(c.Context(), key, k.secret)
+	if apierrors.IsNotFound(err) && k.isLeaving {
+		return nil, failure("Set spec.dnssec.enabled of the Zone to true first.", "the Zone %s is not signed", k.zone)
+	}
 	if apierrors.IsNotFound(err) {
 		return nil, failure("The hub makes it as soon as its controllers run: try again in a moment.",
 			"the Zone %s has no key yet", k.zone)
@@ -219,11 +295,14 @@ func (k *zoneKeys) table(now time.Time) printed {
 	var rows []v1alpha1.ZoneKey
 	for _, key := range k.ring {
 		row := v1alpha1.ZoneKey{Tag: int32(key.Tag), Stage: string(key.Stage), Since: metav1.NewTime(key.Since), DS: k.ds(key)}
-		rows = append(rows, row)
 		shown := row.DS
-		if key.Stage == sign.Retired {
+		if k.isLeaving && key.Stage == sign.Active {
+			row.Stage = string(sign.Leaving)
+		}
+		if k.isLeaving || key.Stage == sign.Retired {
 			shown = "(drop it at the parent)"
 		}
+		rows = append(rows, row)
 		p.names = append(p.names, fmt.Sprint(row.Tag))
 		p.rows = append(p.rows, []string{fmt.Sprint(row.Tag), row.Stage, ago(&row.Since, now), shown})
 	}
@@ -234,8 +313,8 @@ func (k *zoneKeys) table(now time.Time) printed {
 // resolvConf is where this machine says which resolvers it asks.
 const resolvConf = "/etc/resolv.conf"
 
-// askParent refuses if the parent has DS records, and none of them is of the new key.
-func (k *zoneKeys) askParent(c *cobra.Command) error {
+// askParent has the DS records of the parent checked.
+func (k *zoneKeys) askParent(c *cobra.Command, check func([]dns.RR) error) error {
 	const without = "Try again later, or use --force if you know which DS records the parent has."
 	conf, err := dns.ClientConfigFromFile(resolvConf)
 	if err != nil || len(conf.Servers) == 0 {
@@ -250,9 +329,10 @@ func (k *zoneKeys) askParent(c *cobra.Command) error {
 	if err != nil {
 		return failure(without, "the parent of %s cannot be asked for its DS records: %v", k.zone, err)
 	}
-	return k.checkParent(answer.Answer)
+	return check(answer.Answer)
 }
 
+// checkParent refuses if the parent has DS records, and none of them is of the new key.
 func (k *zoneKeys) checkParent(answer []dns.RR) error {
 	var has []string
 	for _, rr := range answer {

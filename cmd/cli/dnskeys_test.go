@@ -44,5 +44,8 @@ func TestAskParent(t *testing.T) {
 		if (err == nil) != (tt.want == "") || err != nil && !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("%s: %v", what, err)
 		}
+		if err := k.checkNone(tt.answer); (err == nil) != (what == "no DS" || what == "other records") {
+			t.Errorf("%s, and the keys are to be removed: %v", what, err)
+		}
 	}
 }

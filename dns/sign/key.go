@@ -21,8 +21,11 @@ type Stage string
 const (
 	// Incoming keys are published, and sign the DNSKEY set beside the active one: the parent may have their DS already.
 	Incoming Stage = "Incoming"
-	// Active is the key that signs the zone. There is one.
+	// Active is the key that signs the zone. There is one, or one that is Leaving.
 	Active Stage = "Active"
+	// Leaving is the key that signs a zone which is to be signed no more. Its parent is asked to drop all DS records (RFC
+	// 8078 section 4); until it has, and they have left all caches, whoever validates needs the signatures.
+	Leaving Stage = "Leaving"
 	// Retired keys stay published, and sign the DNSKEY set, until all that they signed before has run out (Lifetime).
 	Retired Stage = "Retired"
 )

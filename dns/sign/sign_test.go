@@ -2,12 +2,14 @@ package sign
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/miekg/dns"
 
 	"github.com/hanse-federation/hanse/dns/wire"
@@ -154,6 +156,31 @@ func TestRollover(t *testing.T) {
 		if err != nil || rrsig.Count != want {
 			t.Errorf("%s has %d signatures, want %d: %v", apex[i].Type, rrsig.Count, want, err)
 		}
+	}
+}
+
+// TestLeaving: a zone that is to be signed no more is signed as ever, and asks its parent to drop what it has.
+func TestLeaving(t *testing.T) {
+	s := newSigner(t, newKey(t, Leaving), newKey(t, Incoming))
+	apex, origin := s.Apex(), []byte(name(t, "example.org."))
+	var texts []string
+	for _, set := range apex[1:] {
+		for _, rr := range records(t, wire.Name(origin), &set) {
+			texts = append(texts, strings.ReplaceAll(rr.String(), "\t", " "))
+		}
+	}
+	// RFC 8078 section 4.
+	want := []string{"example.org. 3600 IN CDS 0 0 0 00", "example.org. 3600 IN CDNSKEY 0 3 0 AA=="}
+	if diff := cmp.Diff(want, texts); diff != "" || s.DS().Count != 0 {
+		t.Errorf("%d DS records (-want +got):\n%s", s.DS().Count, diff)
+	}
+	for i, want := range []uint16{2, 1, 1} {
+		if rrsig, _, err := s.Sign(origin, &apex[i], 0); err != nil || rrsig.Count != want {
+			t.Errorf("%s has %d signatures, want %d: %v", apex[i].Type, rrsig.Count, want, err)
+		}
+	}
+	if _, err := NewSigner("", []Key{newKey(t, Leaving), newKey(t, Active)}); !errors.Is(err, ErrNoActiveKey) {
+		t.Errorf("two keys that sign: %v", err)
 	}
 }
 

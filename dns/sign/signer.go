@@ -37,11 +37,11 @@ func NewSigner(origin wire.Name, keys []Key) (*Signer, error) {
 	hash.Write([]byte(origin))
 	for i, k := range keys {
 		switch k.Stage {
-		case Active:
+		case Active, Leaving:
 			active++
 		case Incoming, Retired:
 		default:
-			return nil, fmt.Errorf("stage %q of key %d is none of %s, %s, %s", k.Stage, k.Tag, Incoming, Active, Retired)
+			return nil, fmt.Errorf("stage %q of key %d is none of %s, %s, %s, %s", k.Stage, k.Tag, Incoming, Active, Leaving, Retired)
 		}
 		for _, other := range keys[:i] {
 			if other.Tag == k.Tag {
@@ -66,8 +66,20 @@ func (s *Signer) IsLike(other *Signer) bool {
 // Keys are the keys of the zone.
 func (s *Signer) Keys() []Key { return s.keys }
 
+// isLeaving tells that the zone is to be signed no more.
+func (s *Signer) isLeaving() bool {
+	return slices.ContainsFunc(s.keys, func(k Key) bool { return k.Stage == Leaving })
+}
+
+// The CDS and CDNSKEY records that ask the parent to drop all DS records (RFC 8078 section 4, with its erratum 5049).
+var (
+	dropDS     = []byte{0, 0, 0, 0, 0}
+	dropDNSKEY = []byte{0, 0, protocol, 0, 0}
+)
+
 // Apex are the sets that a signed zone has at its origin: DNSKEY, and CDS and CDNSKEY, which tell the parent what DS
-// records it should have (RFC 7344): those of all keys but the retired, so that they may be changed at any time.
+// records it should have (RFC 7344): those of all keys but the retired, so that they may be changed at any time; or none
+// at all.
 func (s *Signer) Apex() []wire.RRset {
 	var dnskey, cds, cdnskey [][]byte
 	for i := range s.keys {
@@ -78,6 +90,9 @@ func (s *Signer) Apex() []wire.RRset {
 			cdnskey = append(cdnskey, k.dnskey)
 		}
 	}
+	if s.isLeaving() {
+		cds, cdnskey = [][]byte{dropDS}, [][]byte{dropDNSKEY}
+	}
 	return []wire.RRset{
 		wire.NewRRset(wire.TypeDNSKEY, KeyTTL, dnskey...),
 		wire.NewRRset(wire.TypeCDS, KeyTTL, cds...),
@@ -85,11 +100,11 @@ func (s *Signer) Apex() []wire.RRset {
 	}
 }
 
-// DS is the set that the parent of the zone should have.
+// DS is the set that the parent of the zone should have. It is empty for a zone that is to be signed no more.
 func (s *Signer) DS() wire.RRset {
 	var ds [][]byte
 	for i := range s.keys {
-		if s.keys[i].Stage != Retired {
+		if s.keys[i].Stage != Retired && !s.isLeaving() {
 			ds = append(ds, s.keys[i].DS(s.origin))
 		}
 	}
@@ -135,7 +150,7 @@ func (s *Signer) Sign(owner []byte, set *wire.RRset, now int64) (rrsig wire.RRse
 	for i := range s.keys {
 		k := &s.keys[i]
 		// The set of keys is signed by each of them: a resolver may know any by a DS of the parent, also an old one.
-		if k.Stage != Active && set.Type != wire.TypeDNSKEY {
+		if k.Stage != Active && k.Stage != Leaving && set.Type != wire.TypeDNSKEY {
 			continue
 		}
 		data := s.head(k, owner, set, begin)

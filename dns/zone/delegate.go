@@ -61,7 +61,9 @@ func (t *Tree) askFor(d delegations) {
 	}
 	d[t.Origin] = append(d[t.Origin], *ns)
 	if t.signer != nil {
-		d[t.Origin] = append(d[t.Origin], t.signer.DS())
+		if ds := t.signer.DS(); ds.Count > 0 {
+			d[t.Origin] = append(d[t.Origin], ds)
+		}
 	}
 	for data := range ns.All {
 		host, ok := wire.Target(wire.TypeNS, data)

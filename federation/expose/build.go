@@ -152,7 +152,7 @@ func (p *plan) complete(w world, from *v1alpha1.Zone, z *zone.Zone) (unsigned er
 	s, unsigned := signingOf(w, from)
 	p.signing[from.Name] = s
 	p.lookAgain(s.until)
-	z.Keys = keysOf(s.ring)
+	z.Keys = keysOf(s.published())
 	var faults [3]error
 	z.Transfer, faults[0] = transferOf(w, from)
 	z.Updates, faults[1] = updatesOf(w, from)

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -15,6 +16,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/hanse-federation/hanse/api/v1alpha1"
+	"github.com/hanse-federation/hanse/dns/sign"
 	"github.com/hanse-federation/hanse/dns/zone"
 	"github.com/hanse-federation/hanse/federation/keyring"
 	"github.com/hanse-federation/hanse/federation/updates"
@@ -27,23 +29,38 @@ type signing struct {
 	until time.Duration
 	// isMissing: the zone shall be signed, and has no key yet. isOutdated: some of the stored keys have gone.
 	isMissing, isOutdated bool
+	// isLeaving: the zone is to be signed no more, and still is. As long as the keys are there its parent may have a DS
+	// record of them, and without signatures the zone would be lost for everybody who validates.
+	isLeaving bool
+}
+
+// published is the ring as it is served.
+func (s signing) published() keyring.Ring {
+	if !s.isLeaving {
+		return s.ring
+	}
+	ring := slices.Clone(s.ring)
+	for i := range ring {
+		if ring[i].Stage == sign.Active {
+			ring[i].Stage = sign.Leaving
+		}
+	}
+	return ring
 }
 
 // signingOf finds the keys of a zone.
 func signingOf(w world, z *v1alpha1.Zone) (signing, error) {
-	if z.Spec.DNSSEC == nil || !z.Spec.DNSSEC.Enabled {
-		return signing{}, nil
-	}
+	isWanted := z.Spec.DNSSEC != nil && z.Spec.DNSSEC.Enabled
 	secret, ok := w.secret(keyring.SecretName(z.Name))
 	if !ok {
-		return signing{isMissing: true}, nil
+		return signing{isMissing: isWanted}, nil
 	}
 	all, err := keyring.Read(secret)
 	if err != nil {
 		return signing{}, fmt.Errorf("spec.dnssec: %w", err)
 	}
 	current, until := all.Current(w.now)
-	return signing{ring: current, until: until, isOutdated: len(current) < len(all)}, nil
+	return signing{ring: current, until: until, isOutdated: len(current) < len(all), isLeaving: !isWanted}, nil
 }
 
 func keysOf(ring keyring.Ring) []zone.Key {

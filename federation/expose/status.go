@@ -135,7 +135,7 @@ func zoneStatus(z *v1alpha1.Zone, p plan, i int, serial uint32, now time.Time) v
 		Serial:             int64(serial),
 		Digest:             digestOf(p.zones[i]),
 		Records:            int32(countRecords(p.zones[i])),
-		Keys:               keyStatus(z.Name, p.signing[z.Name].ring),
+		Keys:               keyStatus(z.Name, p.signing[z.Name].published()),
 	}
 	c := metav1.Condition{Type: v1alpha1.ConditionReady, Status: metav1.ConditionTrue, Reason: "Served",
 		ObservedGeneration: z.Generation, LastTransitionTime: metav1.NewTime(now.Truncate(time.Second))}
@@ -147,6 +147,17 @@ func zoneStatus(z *v1alpha1.Zone, p plan, i int, serial uint32, now time.Time) v
 		c.Message = problem.Error() + "; what was served before stays"
 	}
 	meta.SetStatusCondition(&status.Conditions, c)
+	meta.RemoveStatusCondition(&status.Conditions, v1alpha1.ConditionUnsigning)
+	if p.signing[z.Name].isLeaving {
+		before := meta.FindStatusCondition(z.Status.Conditions, v1alpha1.ConditionUnsigning)
+		c.Type, c.Status, c.Reason, c.Message = v1alpha1.ConditionUnsigning, metav1.ConditionTrue, "ParentAsked",
+			"the zone is signed until its keys are removed, since its parent may have a DS record of them; the parent is "+
+				"asked to drop it (CDS, RFC 8078). When it has, and the TTL of the DS record has passed: hanse dns key remove "+z.Name
+		if before != nil {
+			c.LastTransitionTime = before.LastTransitionTime
+		}
+		status.Conditions = append(status.Conditions, c)
+	}
 	return status
 }
 

@@ -19,6 +19,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/hanse-federation/hanse/api/v1alpha1"
+	"github.com/hanse-federation/hanse/dns/sign"
 	"github.com/hanse-federation/hanse/dns/zone"
 	"github.com/hanse-federation/hanse/federation/convergence"
 	"github.com/hanse-federation/hanse/federation/keyring"
@@ -361,6 +362,11 @@ func (s *stage) Tell(*testing.T) string {
 func tellZone(b *strings.Builder, z zone.Zone) {
 	if len(z.Keys) > 0 {
 		fmt.Fprintf(b, "%s is signed with %d keys\n", z.Origin, len(z.Keys))
+		for _, key := range z.Keys {
+			if key.Stage == sign.Leaving {
+				fmt.Fprintf(b, "%s asks its parent to drop its DS records\n", z.Origin)
+			}
+		}
 	}
 	for _, key := range z.Transfer.Keys {
 		fmt.Fprintf(b, "%s may be copied by who has %s from %s, and %s are told\n", z.Origin, key.Name, z.Transfer.Allow, z.Transfer.Notify)
