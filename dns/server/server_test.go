@@ -297,20 +297,10 @@ func TestMetrics(t *testing.T) {
 	askUDP(t, s.Addr(), packed(t, "www.c.test.", dns.TypeA, false))
 	askTCP(t, s.Addr(), packed(t, "nope.c.test.", dns.TypeSRV, false))
 	askUDP(t, s.Addr(), []byte{1})
-	families, err := registry.Gather()
-	if err != nil {
-		t.Fatal(err)
-	}
-	got := map[string]float64{}
-	for _, f := range families {
-		for _, m := range f.Metric {
-			key := f.GetName()
-			for _, l := range m.Label {
-				key += " " + l.GetValue()
-			}
-			got[key] = m.GetCounter().GetValue() + m.GetGauge().GetValue() +
-				float64(m.GetHistogram().GetSampleCount())
-		}
+	got := gathered(t, registry)
+	for end := time.Now().Add(5 * time.Second); got["hanse_dns_response_seconds tcp"] == 0 && time.Now().Before(end); {
+		time.Sleep(time.Millisecond) // the time is noted after the response has gone
+		got = gathered(t, registry)
 	}
 	for key, want := range map[string]float64{
 		"hanse_dns_responses_total NOERROR udp A c.test.":    1,
@@ -326,6 +316,27 @@ func TestMetrics(t *testing.T) {
 	if err := registry.Register(s); err != nil {
 		t.Errorf("the metrics stay registered after Close: %v", err)
 	}
+}
+
+// gathered are all values, by the name and the labels of the metric.
+func gathered(t *testing.T, registry *prometheus.Registry) map[string]float64 {
+	t.Helper()
+	families, err := registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := map[string]float64{}
+	for _, f := range families {
+		for _, m := range f.Metric {
+			key := f.GetName()
+			for _, l := range m.Label {
+				key += " " + l.GetValue()
+			}
+			got[key] = m.GetCounter().GetValue() + m.GetGauge().GetValue() +
+				float64(m.GetHistogram().GetSampleCount())
+		}
+	}
+	return got
 }
 
 func TestConfig(t *testing.T) {
