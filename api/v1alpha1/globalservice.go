@@ -86,8 +86,28 @@ type GlobalServiceSpec struct {
 	// StaleAfter: a member that the hub has lost sight of keeps its last health this long, then it counts as unknown
 	// and is left out while enough others are healthy. Default 60s.
 	StaleAfter *metav1.Duration `json:"staleAfter,omitempty"`
+	// HTTPS publishes an HTTPS record (RFC 9460) at each hostname: browsers know before they connect what is spoken there,
+	// and on which port. Its addresses are those of the name, so it follows the balancing. While a member is reached by a
+	// host name there is none, since nothing may stand beside a CNAME.
+	HTTPS *HTTPSBinding `json:"https,omitempty"`
 	// Probe by the hub, beside readiness and the members' health.
 	Probe *Probe `json:"probe,omitempty"`
+}
+
+// HTTPSBinding is what an HTTPS record says.
+type HTTPSBinding struct {
+	// ALPN protocols beside HTTP/1.1, the preferred one first.
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=8
+	// +kubebuilder:validation:items:Pattern=`^[A-Za-z0-9./-]{1,32}$`
+	// +kubebuilder:default={h2}
+	// +listType=set
+	ALPN []string `json:"alpn,omitempty"`
+	// Port to connect to.
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=65535
+	// +kubebuilder:default=443
+	Port int32 `json:"port,omitempty"`
 }
 
 // ClusterAddresses are the addresses of one member.

@@ -132,6 +132,9 @@ func build(w world) plan {
 			}
 			err = zone.Check(z)
 		}
+		if err == nil {
+			p.bind(&z)
+		}
 		if err = cmp.Or(err, unsigned); err != nil {
 			p.problems[w.zones[i].Name] = err
 		}
