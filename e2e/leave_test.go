@@ -43,14 +43,17 @@ spec: {service: web, hostnames: [web.leave.example], ttl: 1}`,
 		}
 		return err
 	})
+	// Where pods take their time the last of them are left, the others having moved one by one with their weight.
+	running := int32(1)
 	for time.Since(left) < 9*time.Second { // the TTL and the margin are 11 s
 		d, err := get[appsv1.Deployment](s, s.member("east").Client, "web")
 		s.must(err)
 		svc, err := get[corev1.Service](s, s.member("east").Client, "web")
 		s.must(err)
-		if d == nil || svc == nil || *d.Spec.Replicas != 2 {
+		if d == nil || svc == nil || *d.Spec.Replicas < running {
 			t.Fatalf("%s after the answers left east, its copies are %v %v", time.Since(left), d, svc)
 		}
+		running = *d.Spec.Replicas
 		time.Sleep(250 * time.Millisecond)
 	}
 	s.eventually("the copies have left east", func() error {
