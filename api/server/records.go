@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"time"
 
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	"k8s.io/apiextensions-apiserver/pkg/registry/customresource"
@@ -70,11 +71,31 @@ func (r Records) list(
 	if err := internalversion.Convert_v1_ListOptions_To_internalversion_ListOptions(&options, &asked, nil); err != nil {
 		return nil, fmt.Errorf("list %s: %w", gvr.Resource, err)
 	}
+	if asked.ResourceVersion == "0" { // what the watch cache has will do
+		awaitCache(ctx, store)
+	}
 	found, err := store.List(request.WithNamespace(ctx, metav1.NamespaceAll), &asked)
 	if err != nil {
 		return nil, err
 	}
 	return listOf(found, gvk)
+}
+
+// cachePatience is how long a watch cache is given to fill.
+const cachePatience = 2 * time.Second
+
+// awaitCache waits until the watch cache of a store has read all objects. At the start of a hub it is about to: who
+// does not wait for it reads and decodes them all from etcd a second time, at the same time.
+func awaitCache(ctx context.Context, store *registry.Store) {
+	ctx, cancel := context.WithTimeout(ctx, cachePatience)
+	defer cancel()
+	for store.ReadinessCheck() != nil {
+		select {
+		case <-ctx.Done():
+			return // the store knows what to do without
+		case <-time.After(2 * time.Millisecond):
+		}
+	}
 }
 
 // listOf is a list of the store as unstructured.
