@@ -11,7 +11,9 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/go-logr/logr"
 	"sigs.k8s.io/controller-runtime/pkg/certwatcher"
+	"sigs.k8s.io/controller-runtime/pkg/log"
 )
 
 // openCertificate reads the certificate for the first time.
@@ -19,6 +21,7 @@ func (n *Nameserver) openCertificate() error {
 	if n.config.CertFile == "" {
 		return nil
 	}
+	log.SetLogger(logr.FromSlogHandler(n.config.Logger.Handler())) // of what watches the files; a process has one
 	var err error
 	if n.certificate, err = certwatcher.New(n.config.CertFile, n.config.KeyFile); err != nil {
 		return fmt.Errorf("reading the certificate %s and its key %s: %w", n.config.CertFile, n.config.KeyFile, err)
