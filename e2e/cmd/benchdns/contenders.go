@@ -101,8 +101,8 @@ type load struct {
 	isWeighted bool
 	isSigned   bool // of servers that are this program
 	useTLS     bool
-	// changes a second, made by servers that are this program.
-	changes int
+	// changes a second, made by servers that are this program; workers of theirs, 0 is one.
+	changes, workers int
 }
 
 // bring starts the named servers on one zone.
@@ -170,7 +170,7 @@ func (b *bench) bringSelf(ctx context.Context, dir, name string, l load) (*conte
 	args := []string{
 		"serve", "-listen", addr.String(), "-names", strconv.Itoa(l.names), "-changes", strconv.Itoa(l.changes),
 		fmt.Sprintf("-weighted=%t", l.isWeighted), fmt.Sprintf("-signed=%t", l.isSigned),
-		fmt.Sprintf("-plain=%t", name == plain),
+		fmt.Sprintf("-plain=%t", name == plain), "-workers", strconv.Itoa(max(l.workers, 1)),
 	}
 	if l.useTLS {
 		if c.tls, err = dnspeers.FreeAddr(); err != nil {

@@ -41,6 +41,8 @@ func main() {
 	flag.DurationVar(&b.length, "l", 4*time.Second, "how long each measurement takes")
 	flag.IntVar(&b.names, "names", 10000, "names in the zone")
 	flag.IntVar(&b.many, "many", 100000, "names in the zone of the parts changes, memory and start")
+	flag.BoolVar(&b.isAlone, "alone", false,
+		"give server and load precedence over all else on this machine (chrt, needs root), for latencies on a busy one")
 	flag.Parse()
 	b.against = *against
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -57,6 +59,7 @@ type bench struct {
 	names, many int
 	rounds      int
 	length      time.Duration
+	isAlone     bool
 	against     string
 
 	programs *dnspeers.Programs
@@ -77,9 +80,19 @@ var parts = []struct {
 	{"dot", (*bench).dot},
 	{"dnssec", (*bench).dnssec},
 	{"latency", (*bench).latency},
+	{"cores", (*bench).cores},
 	{"changes", (*bench).changes},
 	{"memory", (*bench).memory},
 	{"start", (*bench).start},
+}
+
+// on is what puts a program on some processors.
+func (b *bench) on(processors string) []string {
+	prefix := []string{"taskset", "-c", processors}
+	if b.isAlone {
+		prefix = append([]string{"chrt", "--rr", "5"}, prefix...)
+	}
+	return prefix
 }
 
 func partNames() (names []string) {
@@ -109,7 +122,7 @@ func (b *bench) run(ctx context.Context, only string) (err error) {
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(b.dir)) }()
 	if runtime.NumCPU() > 1 {
-		b.onServer, b.onClient = []string{"taskset", "-c", "0"}, []string{"taskset", "-c", "1"}
+		b.onServer, b.onClient = b.on("0"), b.on("1")
 	}
 	for _, p := range parts {
 		if !slices.Contains(wanted, p.name) {

@@ -3,9 +3,11 @@ package main
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -24,11 +26,13 @@ type shape struct {
 	perSec  int    // most queries a second; 0: as many as go
 	dnssec  bool   // ask for signatures
 	verbose bool   // note the time that each query took
+	threads int    // of the load; 0 is one
 }
 
 // figures of one measurement.
 type figures struct {
 	cpu       float64 // microseconds of the server for each query
+	loadCPU   float64 // microseconds of the load for each query
 	perSecond float64
 	sent      int
 	lost      int
@@ -94,7 +98,7 @@ func (b *bench) measure(ctx context.Context, c *contender, s shape, queries stri
 	seconds := strconv.FormatFloat(b.length.Seconds(), 'f', -1, 64)
 	args := []string{
 		"-s", addr.Addr().String(), "-p", strconv.Itoa(int(addr.Port())), "-m", s.mode, "-d", queries, "-e",
-		"-c", strconv.Itoa(s.clients), "-T", "1", "-q", strconv.Itoa(s.pending), "-l", seconds, "-t", "2",
+		"-c", strconv.Itoa(s.clients), "-T", strconv.Itoa(max(s.threads, 1)), "-q", strconv.Itoa(s.pending), "-l", seconds, "-t", "2",
 	}
 	if s.perSec > 0 {
 		args = append(args, "-Q", strconv.Itoa(s.perSec))
@@ -114,7 +118,7 @@ func (b *bench) measure(ctx context.Context, c *contender, s shape, queries stri
 	if err != nil {
 		return f, err
 	}
-	output, err := cmd.CombinedOutput()
+	output, err := b.outputOf(cmd)
 	if err != nil {
 		return f, fmt.Errorf("dnsperf against %s: %w: %s", c.Name, err, output)
 	}
@@ -134,6 +138,8 @@ func (b *bench) measure(ctx context.Context, c *contender, s shape, queries stri
 		return f, fmt.Errorf("%s answered nothing: %s", c.Name, output)
 	}
 	f.cpu = float64((after.CPU - before.CPU).Nanoseconds()) / 1000 / float64(f.sent)
+	spent := cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
+	f.loadCPU = float64(spent.Nanoseconds()) / 1000 / float64(f.sent)
 	if s.verbose {
 		for line := range strings.Lines(string(output)) {
 			if m := verboseLine.FindStringSubmatch(line); m != nil {
@@ -144,6 +150,20 @@ func (b *bench) measure(ctx context.Context, c *contender, s shape, queries stri
 		slices.Sort(f.latencies)
 	}
 	return f, nil
+}
+
+// outputOf runs a program that writes into a file: a pipe would have this program run, too, while it measures.
+func (b *bench) outputOf(cmd *exec.Cmd) ([]byte, error) {
+	file, err := os.CreateTemp(b.dir, "output.")
+	if err != nil {
+		return nil, err
+	}
+	defer os.Remove(file.Name())
+	defer file.Close()
+	cmd.Stdout, cmd.Stderr = file, file
+	failure := cmd.Run()
+	output, err := os.ReadFile(file.Name())
+	return output, errors.Join(failure, err)
 }
 
 // measureAll measures all servers in turn, several times over.
@@ -174,9 +194,15 @@ func median(all []figures, of func(figures) float64) float64 {
 	return values[len(values)/2]
 }
 
-func cpuOf(f figures) float64  { return f.cpu }
-func rateOf(f figures) float64 { return f.perSecond }
-func lostOf(f figures) float64 { return float64(f.lost) }
+func cpuOf(f figures) float64     { return f.cpu }
+func loadCPUOf(f figures) float64 { return f.loadCPU }
+func rateOf(f figures) float64    { return f.perSecond }
+func lostOf(f figures) float64    { return float64(f.lost) }
+
+// latencyOf is a quantile of the latencies, in microseconds.
+func latencyOf(q float64) func(figures) float64 {
+	return func(f figures) float64 { return 1e6 * quantile(f.latencies, q) }
+}
 
 // quantile of sorted values.
 func quantile(sorted []float64, q float64) float64 {

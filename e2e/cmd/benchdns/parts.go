@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -87,36 +88,92 @@ func (b *bench) latency(ctx context.Context) error {
 		return err
 	}
 	s := shape{mode: "udp", clients: 16, pending: 200, perSec: int(full.perSecond / 2), verbose: true}
-	fmt.Printf("\nUDP at half load, %d queries/s\n", s.perSec)
+	found, err := b.measureAll(ctx, all, s, queries)
+	if err != nil {
+		return err
+	}
+	fmt.Printf("\nUDP at half load, %d queries/s, %d rounds of %s, median\n", s.perSec, b.rounds, b.length)
 	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(w, "server\tp50 us\tp99 us\tp99.9 us\tlost\tCPU us/query\t")
 	for _, c := range all {
-		f, err := b.measure(ctx, c, s, queries)
-		if err != nil {
-			return err
-		}
-		fmt.Fprintf(w, "%s\t%.0f\t%.0f\t%.0f\t%d\t%.2f\t\n", c.Name, 1e6*quantile(f.latencies, 0.5),
-			1e6*quantile(f.latencies, 0.99), 1e6*quantile(f.latencies, 0.999), f.lost, f.cpu)
+		f := found[c.Name]
+		fmt.Fprintf(w, "%s\t%.0f\t%.0f\t%.0f\t%.0f\t%.2f\t\n", c.Name, median(f, latencyOf(0.5)),
+			median(f, latencyOf(0.99)), median(f, latencyOf(0.999)), median(f, lostOf), median(f, cpuOf))
 	}
 	return w.Flush()
 }
 
-// changes is what a hundred changes a second cost a large zone.
+// cores is what a second processor brings. Server and load share the processors in either case, so that both have one
+// or both have two, and the load's part is the same: twice the queries is all there can be.
+func (b *bench) cores(ctx context.Context) error {
+	if runtime.NumCPU() < 2 {
+		return nil
+	}
+	fmt.Printf("\nUDP, server and load together on one processor and on two, %d rounds of %s, median\n", b.rounds, b.length)
+	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprintln(w, "processors\tqueries/s\tratio\tCPU us/query\tload's CPU us/query\tlost\t")
+	one := 0.0
+	for n, processors := range []string{"0", "0,1"} {
+		there := *b
+		there.onServer, there.onClient = b.on(processors), b.on(processors)
+		f, err := there.measureCores(ctx, n+1)
+		if err != nil {
+			return err
+		}
+		if n == 0 {
+			one = median(f, rateOf)
+		}
+		fmt.Fprintf(w, "%d\t%.0f\t%.2fx\t%.2f\t%.2f\t%.0f\t\n", n+1, median(f, rateOf), median(f, rateOf)/one,
+			median(f, cpuOf), median(f, loadCPUOf), median(f, lostOf))
+	}
+	return w.Flush()
+}
+
+func (b *bench) measureCores(ctx context.Context, n int) ([]figures, error) {
+	all, err := b.bring(ctx, load{names: b.names, workers: n}, ours)
+	if err != nil {
+		return nil, err
+	}
+	defer end(all)
+	queries, err := b.queries(b.names, usual)
+	if err != nil {
+		return nil, err
+	}
+	// Many clients, because the kernel spreads them over sockets by their ports.
+	found, err := b.measureAll(ctx, all, shape{mode: "udp", clients: 64 * n, pending: 100 * n, threads: n}, queries)
+	return found[ours], err
+}
+
+// changes is what changes cost a large zone, made a hundred and a thousand times a second.
 func (b *bench) changes(ctx context.Context) error {
+	queries, err := b.queries(b.many, usual)
+	if err != nil {
+		return err
+	}
+	for _, perSecond := range []int{100, 1000} {
+		if err := b.changing(ctx, perSecond, queries); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (b *bench) changing(ctx context.Context, perSecond int, queries string) error {
 	l := load{names: b.many, isWeighted: true}
 	still, err := b.bring(ctx, l, ours)
 	if err != nil {
 		return err
 	}
 	defer end(still)
-	l.changes = 100
+	l.changes = perSecond
 	busy, err := b.bring(ctx, l, ours)
 	if err != nil {
 		return err
 	}
 	defer end(busy)
 	busy[0].Name = ours + ", changing"
-	queries, err := b.queries(l.names, usual)
+	begun := time.Now()
+	before, err := busy[0].control.ask()
 	if err != nil {
 		return err
 	}
@@ -128,7 +185,8 @@ func (b *bench) changes(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	fmt.Printf("\n%d weighted names, %d changes made at 100 a second meanwhile\n", l.names, told.Changes)
+	made := float64(told.Changes-before.Changes) / time.Since(begun).Seconds()
+	fmt.Printf("\n%d weighted names, %.0f changes a second meanwhile (%d asked for)\n", l.names, made, perSecond)
 	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(w, "\tstill\tchanging\tratio\t")
 	for _, row := range []struct {

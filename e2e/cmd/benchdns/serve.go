@@ -16,6 +16,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"runtime/debug"
 	"runtime/metrics"
 	"sync"
 	"time"
@@ -36,6 +37,7 @@ func serve(args []string) error {
 	isWeighted := flags.Bool("weighted", false, "the names have three targets")
 	isSigned := flags.Bool("signed", false, "the zone is signed")
 	changes := flags.Int("changes", 0, "changes a second")
+	workers := flags.Int("workers", 1, "UDP sockets")
 	isPlain := flags.Bool("plain", false, "be a plain server made with miekg/dns")
 	snapshot := flags.String("snapshot", "", "file to take the zone from")
 	flags.Parse(args)
@@ -47,7 +49,7 @@ func serve(args []string) error {
 	if err != nil {
 		return err
 	}
-	c := server.Config{Listen: []string{*listen}, Workers: 1, Snapshot: store}
+	c := server.Config{Listen: []string{*listen}, Workers: *workers, Snapshot: store}
 	if *listenTLS != "" {
 		certificate, err := newCertificate()
 		if err != nil {
@@ -63,6 +65,10 @@ func serve(args []string) error {
 		return err
 	}
 	defer s.Close()
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(50)
+	}
+	debug.FreeOSMemory() // as hanse dns does after its start
 	changer := &changer{store: store, names: *names}
 	if *changes > 0 {
 		go changer.run(*changes)
