@@ -351,8 +351,8 @@ var contract = []row{
 		}, ""},
 	{43, nice, "HTTPS and SVCB (RFC 9460)", "As users write them, with the addresses of their targets.", proofs{
 		ask("web.c.test HTTPS", "NOERROR aa an:HTTPS ar:A,AAAA"),
-		provenBy("dns/zone TestServiceBindings"),
-	}, "records made for services, with hints equal to the addresses of the same answer"},
+		provenBy("dns/zone TestServiceBindings"), provenBy("federation/expose TestStories"),
+	}, "hints in the records that services ask for: their addresses are asked for beside them, and follow the balancing"},
 	{44, must, "Small responses",
 		"No NS beside an answer; additional records for NS, SRV and HTTPS only; owners and the SOA compressed.", proofs{
 			ask("www.c.test A", "NOERROR aa an:A [44]"), // 12 header, 16 question, 16 record
