@@ -333,8 +333,8 @@ func (r runnable) Start(ctx context.Context) error { return r.run(ctx) }
 // NeedLeaderElection implements manager.LeaderElectionRunnable.
 func (r runnable) NeedLeaderElection() bool { return r.isLead }
 
-// startPatience is how long a start that is under way is waited for when the context ends, and stopPatience how long the
-// parts may take to stop.
+// startPatience is how long a start that is under way is waited for when the context ends, and stopPatience how long
+// the parts may take to stop.
 const (
 	startPatience = 10 * time.Second
 	stopPatience  = 20 * time.Second
@@ -398,8 +398,8 @@ func (f *Federation) Clusters(group, kind, namespace, name string) string {
 // Templates are the objects of the hub, as far as they may travel.
 func (f *Federation) Templates() *template.Store { return f.templates }
 
-// Informer is the running informer of a resource, for those who need its objects as well. It is nil where there is none,
-// and for kinds that users define: these can go, and come again as another one.
+// Informer is the running informer of a resource, for those who need its objects as well. It is nil where there is
+// none, and for kinds that users define: these can go, and come again as another one.
 func (f *Federation) Informer(resource schema.GroupVersionResource) toolscache.SharedIndexInformer {
 	if f.config.Records.ListWatch(resource) == nil {
 		return nil

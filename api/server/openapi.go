@@ -186,8 +186,8 @@ func (o *openapi) customDocument(name string) (document, error) {
 // onlyCreate leaves of the document of a kind what can be done with a question.
 //
 // And one thing that cannot: kubectl takes it from the PATCH of a kind, and from nothing else, that the server checks
-// fields. Where it finds none it lists all CustomResourceDefinitions, which few may, and refuses to go on without. So the
-// PATCH stays in the document, beside the POST; who sends one is told that it is not allowed.
+// fields. Where it finds none it lists all CustomResourceDefinitions, which few may, and refuses to go on without. So
+// the PATCH stays in the document, beside the POST; who sends one is told that it is not allowed.
 func onlyCreate(doc *spec3.OpenAPI) {
 	if doc.Paths == nil {
 		return

@@ -77,9 +77,10 @@ const ReasonNoSpace metav1.StatusReason = "InsufficientStorage"
 // Full says why nothing new is to be written to the database, and what to do about it; nothing when it has space. What
 // makes space is still written then, deletions above all: there is a reserve for it. To ask takes about a microsecond.
 //
-// The reserve of an embedded database lies above its quota; that of an external one is the last twentieth of the quota that
-// etcd tells of itself (since 3.6; one that does not tell has none). It is known as of a few seconds ago, and others who
-// write to that etcd may use it up: then etcd refuses all writes, deletions too, until its operators make space.
+// The reserve of an embedded database lies above its quota; that of an external one is the last twentieth of the quota
+// that etcd tells of itself (since 3.6; one that does not tell has none). It is known as of a few seconds ago, and
+// others who write to that etcd may use it up: then etcd refuses all writes, deletions too, until its operators make
+// space.
 func (e *Etcd) Full() string {
 	if why := e.reserve.Load(); why != nil && *why != "" {
 		return *why

@@ -10,8 +10,8 @@ import (
 const spacePace = 5 * time.Second
 
 // KeepSpace lets an embedded etcd take writes again after its quota was reached, as soon as there is space: objects
-// were deleted, old revisions are compacted, or the hub was started with a larger quota. Of an external etcd, which is its
-// operators' to defragment, it watches how much of its quota is in use. It returns when ctx ends.
+// were deleted, old revisions are compacted, or the hub was started with a larger quota. Of an external etcd, which is
+// its operators' to defragment, it watches how much of its quota is in use. It returns when ctx ends.
 func (e *Etcd) KeepSpace(ctx context.Context) {
 	if !e.embedded {
 		e.watchReserve(ctx)
@@ -76,14 +76,14 @@ func (e *Etcd) lookAtReserve(ctx context.Context) {
 	}
 }
 
-// reserveTaken says that what an external etcd holds has come to its reserve; nothing while it has not, or when it does not
-// tell its quota. Gaps in its file do not count: what is written goes there first.
+// reserveTaken says that what an external etcd holds has come to its reserve; nothing while it has not, or when it does
+// not tell its quota. Gaps in its file do not count: what is written goes there first.
 func reserveTaken(h Health) string {
 	if h.Quota <= 0 || h.InUse < h.Quota-h.Quota/reservePart {
 		return ""
 	}
-	return fmt.Sprintf("etcd has %d of the %d bytes of its quota in use, and the rest is kept for deletions; delete objects, or "+
-		"raise etcd's --quota-backend-bytes", h.InUse, h.Quota)
+	return fmt.Sprintf("etcd has %d of the %d bytes of its quota in use, and the rest is kept for deletions; delete "+
+		"objects, or raise etcd's --quota-backend-bytes", h.InUse, h.Quota)
 }
 
 // regainSpace compacts, which is cheap, and defragments, which is not, only if that makes enough space to be of use.
@@ -102,8 +102,8 @@ func (e *Etcd) regainSpace(ctx context.Context) {
 }
 
 // isWorthIt tells that a tenth of the quota would be free; with less the next writes would fill it again at once. When
-// etcd refuses every write, half of the reserve is worth it, too: without it nothing could be deleted. On a disk that is
-// short, the gaps must be as large as what is missing, and the copy that is made must fit.
+// etcd refuses every write, half of the reserve is worth it, too: without it nothing could be deleted. On a disk that
+// is short, the gaps must be as large as what is missing, and the copy that is made must fit.
 func (e *Etcd) isWorthIt(h Health) bool {
 	if h.DiskShort {
 		return h.DiskFree+h.Size-h.InUse > diskLow && h.InUse < h.DiskFree-diskStart

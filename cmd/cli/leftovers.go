@@ -21,8 +21,9 @@ func newLeftovers(hub *access) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "leftovers [CLUSTER]",
 		Short: "What carries the hub's mark in the members and the hub knows nothing of",
-		Long: `What carries the hub's mark in the members and the hub knows nothing of: copies that are newer than the backup from
-which the hub was restored, or whose bookkeeping somebody removed by hand. They run on until you say what becomes of them:
+		Long: `What carries the hub's mark in the members and the hub knows nothing of: copies that are newer than the backup
+from which the hub was restored, or whose bookkeeping somebody removed by hand. They run on until you say what becomes of
+them:
 
   take over   apply their manifests to the hub again, placed with onConflict: Adopt (annotation hanse.io/on-conflict)
   --remove    delete them in the member; what was there before the hub stays, without its marks
@@ -146,7 +147,8 @@ func settleLeftovers(
 	case err != nil:
 		return enroll.Diagnose(h.what, err)
 	case left != nil:
-		return &enroll.Problem{Reason: enroll.WaitEnded, What: fmt.Sprintf("%d objects are left over in %s", left.Count, cluster.Name),
+		return &enroll.Problem{Reason: enroll.WaitEnded,
+			What: fmt.Sprintf("%d objects are left over in %s", left.Count, cluster.Name),
 			Next: "hanse leftovers " + cluster.Name + " says which, and why. If the list has changed meanwhile, ask again."}
 	}
 	_, err = fmt.Fprintf(c.OutOrStdout(), "nothing is left over in cluster %s\n", cluster.Name)

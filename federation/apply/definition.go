@@ -11,7 +11,8 @@ import (
 
 var definitionKind = schema.GroupKind{Group: "apiextensions.k8s.io", Kind: "CustomResourceDefinition"}
 
-// instances looks for objects of the kind that a CustomResourceDefinition defines: a definition takes all of them along.
+// instances looks for objects of the kind that a CustomResourceDefinition defines: a definition takes all of them
+// along.
 func instances(ctx context.Context, target Target, hub Hub, definition *unstructured.Unstructured) occupant {
 	group, _, _ := unstructured.NestedString(definition.Object, "spec", "group")
 	plural, _, _ := unstructured.NestedString(definition.Object, "spec", "names", "plural")
@@ -27,8 +28,8 @@ func instances(ctx context.Context, target Target, hub Hub, definition *unstruct
 	return occupant{} // nobody can ask for them, as nobody could when they were made
 }
 
-// keepDefinition lets a definition be as long as there are objects of its kind: it waits for ours, and is left, without our
-// marks, to the owners of others.
+// keepDefinition lets a definition be as long as there are objects of its kind: it waits for ours, and is left, without
+// our marks, to the owners of others.
 func keepDefinition(
 	ctx context.Context, client dynamic.ResourceInterface, ref Ref, live *unstructured.Unstructured, found occupant,
 ) (result Result, again bool) {

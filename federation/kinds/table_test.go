@@ -7,9 +7,10 @@ import (
 	"testing"
 )
 
-// promised is the table of what each native kind means on a hub, row by row: what is done with the number of replicas, what
-// else is divided, what is not sent since it is the member's, whether the hub's status is made of the members', and in
-// which of the golden stories (render, judge, aggregate) the kind must be seen with an object as a cluster returns it.
+// promised is the table of what each native kind means on a hub, row by row: what is done with the number of replicas,
+// what else is divided, what is not sent since it is the member's, whether the hub's status is made of the members',
+// and in which of the golden stories (render, judge, aggregate) the kind must be seen with an object as a cluster
+// returns it.
 var promised = []struct {
 	object  string
 	mode    Mode

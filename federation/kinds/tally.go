@@ -105,8 +105,8 @@ func (in aggregation) whole() Whole {
 	return Whole{Template: in.template, Members: in.members, ObservedGeneration: in.observedGeneration()}
 }
 
-// Unsummed tells which fields Aggregate leaves out because what was taught about them fails; nil for all other kinds, and
-// before every member has said something, since what fails until then may do so for want of it.
+// Unsummed tells which fields Aggregate leaves out because what was taught about them fails; nil for all other kinds,
+// and before every member has said something, since what fails until then may do so for want of it.
 func (r Rule) Unsummed(template *unstructured.Unstructured, members []MemberStatus, now time.Time) error {
 	if r.lesson == nil || !slices.ContainsFunc(r.lesson.Tally, func(t Tally) bool { return t.Value != nil }) {
 		return nil

@@ -1,10 +1,10 @@
 // Package leftover finds in one member what carries the hub's mark and what the hub knows nothing of, and takes it away
 // when somebody asks for it.
 //
-// A Distribution is the only reason to keep or to remove a copy. One is lost when its finalizer is removed by hand, when a
-// member is left by force and joins again, or when the hub is restored from a backup that is older than the copy. What
-// such a copy is worth only a person can say: it may be what everybody works with. So it runs on, is told, and is
-// removed, or released (it stays, without our marks), on request only.
+// A Distribution is the only reason to keep or to remove a copy. One is lost when its finalizer is removed by hand,
+// when a member is left by force and joins again, or when the hub is restored from a backup that is older than the
+// copy. What such a copy is worth only a person can say: it may be what everybody works with. So it runs on, is told,
+// and is removed, or released (it stays, without our marks), on request only.
 //
 // # Guarantees
 //
@@ -15,10 +15,11 @@
 //
 // # Considerations
 //
-// The caches of a member hold the kinds that Distributions are about; what the hub has forgotten may be of any kind. So a
-// look lists all resources of the member, one after the other, metadata only, from the member's watch cache where it
+// The caches of a member hold the kinds that Distributions are about; what the hub has forgotten may be of any kind. So
+// a look lists all resources of the member, one after the other, metadata only, from the member's watch cache where it
 // has one. It costs some seventy small requests, and is taken seldom.
 //
-// Objects that the member's controllers make after ours and that inherit our label have no template in their marks, or a
-// controller, and are not ours. A namespace that we made for others is no leftover either: it goes with the last of them.
+// Objects that the member's controllers make after ours and that inherit our label have no template in their marks, or
+// a controller, and are not ours. A namespace that we made for others is no leftover either: it goes with the last of
+// them.
 package leftover

@@ -43,7 +43,8 @@ type IsKnown func(ref template.Ref, template types.UID) bool
 // pageSize bounds one answer of a member.
 const pageSize = 500
 
-// Find looks through all of a member. It fails when a part could not be seen; what the hub may not list it has not made.
+// Find looks through all of a member. It fails when a part could not be seen; what the hub may not list it has not
+// made.
 func Find(ctx context.Context, m Member, hub apply.Hub, isKnown IsKnown) ([]Object, error) {
 	resources, err := m.Resources()
 	if err != nil {
@@ -102,7 +103,8 @@ func findOf(
 	}
 }
 
-// isOutOfReach tells that there cannot be anything of ours: the kind has gone, is not stored, or is none of ours to see.
+// isOutOfReach tells that there cannot be anything of ours: the kind has gone, is not stored, or is none of ours to
+// see.
 func isOutOfReach(err error) bool {
 	return apierrors.IsNotFound(err) || apierrors.IsMethodNotSupported(err) || apierrors.IsForbidden(err)
 }

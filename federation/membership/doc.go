@@ -8,9 +8,10 @@
 // member. When the member is lost for good, whoever removes the finalizer (hanse unjoin --force) ends the
 // membership at once.
 //
-// What carries our mark in a member and has no Distribution any more is told in the Cluster's status and in the condition
-// Leftovers, soon after the member can be worked with, and hourly. Nothing is done with it unasked; the membership does not
-// end before somebody has said what is to become of it, or that all copies stay (see package leftover).
+// What carries our mark in a member and has no Distribution any more is told in the Cluster's status and in the
+// condition Leftovers, soon after the member can be worked with, and hourly. Nothing is done with it unasked; the
+// membership does not end before somebody has said what is to become of it, or that all copies stay (see package
+// leftover).
 //
 // # Considerations
 //

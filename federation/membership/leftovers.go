@@ -23,8 +23,8 @@ import (
 	"github.com/hanse-federation/hanse/federation/template"
 )
 
-// Leftovers tells on each Cluster what carries our mark in the member and has no Distribution any more, and does with it
-// what somebody asks for.
+// Leftovers tells on each Cluster what carries our mark in the member and has no Distribution any more, and does with
+// it what somebody asks for.
 type Leftovers struct {
 	// Client writes Clusters, and reads them and the Distributions from the cache.
 	Client client.Client
@@ -136,8 +136,8 @@ func (l *Leftovers) isKnown(ctx context.Context, name string) leftover.IsKnown {
 	return func(ref template.Ref, made types.UID) bool { return isKnown(ctx, l.Client, name, ref, made) }
 }
 
-// isKnown tells that a Distribution answers for a copy: it names the member, or it is of the very template, and the copy
-// goes by itself.
+// isKnown tells that a Distribution answers for a copy: it names the member, or it is of the very template, and the
+// copy goes by itself.
 func isKnown(ctx context.Context, hub client.Reader, name string, ref template.Ref, made types.UID) bool {
 	namespace, called := ref.Distribution()
 	d := &v1alpha1.Distribution{}

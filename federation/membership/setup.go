@@ -20,7 +20,8 @@ import (
 	"github.com/hanse-federation/hanse/federation/member"
 )
 
-// SetUp adds the reconciler to the manager. Every Cluster is kept by itself, so one that is hard to read delays no other.
+// SetUp adds the reconciler to the manager. Every Cluster is kept by itself, so one that is hard to read delays no
+// other.
 func (r *Reconciler) SetUp(mgr manager.Manager) error {
 	news := make(chan event.TypedGenericEvent[*v1alpha1.Cluster], 1024)
 	r.Fleet.OnChange(func(name member.Name) {

@@ -34,8 +34,8 @@ func FactsOf(cluster *v1alpha1.Cluster) ClusterFacts {
 	}
 }
 
-// Apply returns the object as one member shall have it; kind is what is known of its kind. Without a rule that matches, that
-// is the object itself. The error begins with the field, below the placement's spec: "overrides[1].patch[0]: …".
+// Apply returns the object as one member shall have it; kind is what is known of its kind. Without a rule that matches,
+// that is the object itself. The error begins with the field, below the placement's spec: "overrides[1].patch[0]: …".
 func Apply(
 	obj *unstructured.Unstructured, kind kinds.Rule, rules []Rule, facts ClusterFacts,
 ) (*unstructured.Unstructured, error) {

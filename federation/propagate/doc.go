@@ -16,9 +16,9 @@
 // A copy in a member that the decision of its template does not name, as after a member was left by force and joined
 // again, is removed.
 //
-// A Distribution is the only reason to write or delete anything. An object in a member that carries our mark but has
-// no Distribution is left alone: a hub that was restored from an old backup must not sweep away what it has forgotten. It is
-// told of the Cluster (see package leftover).
+// A Distribution is the only reason to write or delete anything. An object in a member that carries our mark but has no
+// Distribution is left alone: a hub that was restored from an old backup must not sweep away what it has forgotten. It
+// is told of the Cluster (see package leftover).
 //
 // # Considerations
 //
