@@ -47,9 +47,11 @@ const pageSize = 500
 // made.
 func Find(ctx context.Context, m Member, hub apply.Hub, isKnown IsKnown) ([]Object, error) {
 	resources, err := m.Resources()
-	if err != nil {
+	if len(resources) == 0 {
 		return nil, fmt.Errorf("reading which kinds there are: %w", err)
 	}
+	// A list that is not complete lacks aggregated APIs that are down; one of them, as that of metrics, often is, and it
+	// must not hold up all else.
 	client := m.Metadata()
 	var all []Object
 	for _, r := range resources {
