@@ -60,7 +60,9 @@ type job struct {
 
 const (
 	// lookAfter a member can be worked with: there is other work first.
-	lookAfter = 15 * time.Second
+	lookAfter = 10 * time.Second
+	// readyPause comes between two questions whether it can, which ask nobody.
+	readyPause = 3 * time.Second
 	// lookAgain is how often is looked when nothing hints at leftovers, and lookRetry how soon after a failure.
 	lookAgain, lookRetry = time.Hour, 2 * time.Minute
 	// lookSoon lets the hub come to rest after a Distribution was lost.
@@ -82,7 +84,7 @@ func (l *Leftovers) Reconcile(ctx context.Context, request reconcile.Request) (r
 	m, ok := l.Fleet.Get(member.Name(cluster.Name))
 	if !ok || !m.State().IsReady() {
 		k.ready = time.Time{}
-		return reconcile.Result{RequeueAfter: lookAfter}, nil
+		return reconcile.Result{RequeueAfter: readyPause}, nil
 	}
 	if k.ready.IsZero() {
 		k.ready = now

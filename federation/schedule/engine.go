@@ -183,11 +183,16 @@ func ratio(f facts, spec *v1alpha1.DistributionSpec) []int64 {
 	return parts
 }
 
-// engineInputByWeight asks for the shares of a whole by weight alone, for kinds that count no replicas.
+// engineInputByWeight asks for the shares of a whole by weight alone, for kinds that count no replicas. The whole is no
+// number of pods: what there is room for does not matter.
 func engineInputByWeight(f facts) placement.Input {
+	clusters := slices.Clone(f.clusters)
+	for i := range clusters {
+		clusters[i].Free = nil
+	}
 	input := placement.Input{
 		Object:   placement.Object{Key: f.ref.String(), Mode: placement.ModeDivide, Replicas: wholeRatio, HasReplicas: true},
-		Clusters: f.clusters,
+		Clusters: clusters,
 		Now:      f.now,
 	}
 	if f.claim != nil {
