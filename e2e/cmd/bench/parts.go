@@ -19,6 +19,10 @@ import (
 
 const mib = 1 << 20
 
+// idle is how long a hub has nothing to do before its memory is looked at: longer than it takes to give back what its
+// start needed, and to use again what it goes on to need.
+const idle = 30 * time.Second
+
 // start measures a hub from an empty directory to the first placed object.
 func (b *bench) start(ctx context.Context) error {
 	if _, err := harness.Hanse(); err != nil { // builds it, which is not to be measured
@@ -31,8 +35,8 @@ func (b *bench) start(ctx context.Context) error {
 	}
 	b.hub = hub
 	ready := time.Since(began)
-	time.Sleep(8 * time.Second) // not a wait for anything: idle is what is measured
-	idle, _ := memory(hub.Process().PID())
+	time.Sleep(idle) // not a wait for anything: idle is what is measured
+	resident, _ := memory(hub.Process().PID())
 	joining := time.Now()
 	for _, m := range b.members {
 		if err := harness.Join(ctx, hub, m); err != nil {
@@ -43,50 +47,17 @@ func (b *bench) start(ctx context.Context) error {
 	if err := makeNamespace(ctx, hub.Kube, namespace); err != nil {
 		return err
 	}
-	watched, stop, err := b.watchAll(ctx, configMaps, namespace)
-	if err != nil {
-		return err
-	}
-	defer stop()
-	first := configMap(namespace, 0)
-	first.obj.SetAnnotations(map[string]string{v1alpha1.ClustersAnnotation: "*"})
-	if err := create(ctx, hub.Clients, []item{first}); err != nil {
-		return err
-	}
-	if err := awaitAll(ctx, watched, 1); err != nil {
+	one := configMap(namespace, 0, first)
+	one.obj.SetAnnotations(map[string]string{v1alpha1.ClustersAnnotation: "*"})
+	goals := []goal{{gvr: configMaps, isRight: anyObject, count: 1}}
+	if _, err := timed(ctx, b.members, namespace, goals, func(ctx context.Context) error {
+		return create(ctx, hub.Clients, []item{one})
+	}); err != nil {
 		return err
 	}
 	b.add("hub ready from an empty directory", "", seconds(ready), "", "3 s")
 	b.add("from nothing to the first placed object, three joins", "", seconds(ready+time.Since(joining)), "", "5 s")
-	b.add("resident memory, idle", "", fmt.Sprintf("%d MiB", idle/mib), "", "150 MiB")
-	return nil
-}
-
-// watchAll hears of arrivals in all members.
-func (b *bench) watchAll(
-	ctx context.Context, gvr schema.GroupVersionResource, namespace string,
-) ([]*arrivals, context.CancelFunc, error) {
-	ctx, stop := context.WithCancel(ctx)
-	var all []*arrivals
-	for _, m := range b.members {
-		a, err := watchArrivals(ctx, m, gvr, namespace)
-		if err != nil {
-			stop()
-			return nil, nil, err
-		}
-		all = append(all, a)
-	}
-	return all, stop, nil
-}
-
-func awaitAll(ctx context.Context, watched []*arrivals, count int) error {
-	ctx, cancel := context.WithTimeout(ctx, 10*time.Minute)
-	defer cancel()
-	for _, a := range watched {
-		if err := a.await(ctx, count); err != nil {
-			return err
-		}
-	}
+	b.add("resident memory, idle", "", fmt.Sprintf("%d MiB", resident/mib), "", "150 MiB")
 	return nil
 }
 
@@ -96,11 +67,9 @@ const latencies = 50
 // latency measures single objects on an idle system.
 func (b *bench) latency(ctx context.Context) error {
 	floor, err := b.latencyOf(ctx, "floor-latency", func(ctx context.Context, i item) error {
-		group, ctx := errgroup.WithContext(ctx)
-		for _, m := range b.members {
-			group.Go(func() error { return applyTo(ctx, m.Clients, i) })
-		}
-		return group.Wait()
+		return atOnce(ctx, b.members, func(ctx context.Context, m *harness.Member) error {
+			return applyTo(ctx, m.Clients, i)
+		})
 	})
 	if err != nil {
 		return err
@@ -108,7 +77,7 @@ func (b *bench) latency(ctx context.Context) error {
 	if err := makeNamespace(ctx, b.hub.Kube, "hub-latency"); err != nil {
 		return err
 	}
-	if err := create(ctx, b.hub.Clients, []item{placement("hub-latency")}); err != nil {
+	if err := create(ctx, b.hub.Clients, []item{placement("hub-latency", weightsBefore)}); err != nil {
 		return err
 	}
 	hub, err := b.latencyOf(ctx, "hub-latency", func(ctx context.Context, i item) error {
@@ -132,24 +101,29 @@ func (b *bench) latency(ctx context.Context) error {
 func (b *bench) latencyOf(
 	ctx context.Context, namespace string, write func(context.Context, item) error,
 ) ([]time.Duration, error) {
-	for _, m := range b.members {
-		if err := makeNamespace(ctx, m.Kube, namespace); err != nil {
-			return nil, err
-		}
-	}
-	watched, stop, err := b.watchAll(ctx, configMaps, namespace)
-	if err != nil {
+	if err := b.makeInMembers(ctx, namespace); err != nil {
 		return nil, err
 	}
+	ctx, stop := context.WithCancel(ctx)
 	defer stop()
+	var watched []*copies
+	for _, m := range b.members {
+		c, err := watchCopies(ctx, m, namespace, goal{gvr: configMaps, isRight: anyObject})
+		if err != nil {
+			return nil, err
+		}
+		watched = append(watched, c)
+	}
 	var took []time.Duration
 	for i := range latencies + 1 {
 		began := time.Now()
-		if err := write(ctx, configMap(namespace, i)); err != nil {
+		if err := write(ctx, configMap(namespace, i, first)); err != nil {
 			return nil, err
 		}
-		if err := awaitAll(ctx, watched, i+1); err != nil {
-			return nil, err
+		for _, c := range watched {
+			if err := c.await(ctx, i+1); err != nil {
+				return nil, err
+			}
 		}
 		if i > 0 { // the first one makes connections and caches
 			took = append(took, time.Since(began))
@@ -159,10 +133,17 @@ func (b *bench) latencyOf(
 	return took, nil
 }
 
+// makeInMembers makes a namespace in all members.
+func (b *bench) makeInMembers(ctx context.Context, namespace string) error {
+	return atOnce(ctx, b.members, func(ctx context.Context, m *harness.Member) error {
+		return makeNamespace(ctx, m.Kube, namespace)
+	})
+}
+
 // statusLatency changes a status in a member and measures until the hub's object shows it.
 func (b *bench) statusLatency(ctx context.Context) ([]time.Duration, error) {
 	const namespace = "hub-latency"
-	web := deployment(namespace, 0, 6)
+	web := deployment(namespace, 0, first, 6*latencies)
 	if err := create(ctx, b.hub.Clients, []item{web}); err != nil {
 		return nil, err
 	}
@@ -176,7 +157,7 @@ func (b *bench) statusLatency(ctx context.Context) ([]time.Duration, error) {
 	member := b.members[0].Dynamic.Resource(deployments).Namespace(namespace)
 	var took []time.Duration
 	for i := int64(1); i <= latencies; i++ {
-		patch := fmt.Appendf(nil, `{"status":{"replicas":%d,"readyReplicas":%d}}`, i, i)
+		patch := statusPatch(1, 3*latencies, i)
 		if err := patchSoon(ctx, func() error {
 			_, err := member.Patch(ctx, web.obj.GetName(), types.MergePatchType, patch, metav1.PatchOptions{}, "status")
 			return err
@@ -216,115 +197,11 @@ func patchSoon(ctx context.Context, patch func() error) error {
 	}
 }
 
-// wave measures many objects at once.
-func (b *bench) wave(ctx context.Context) error {
-	floor, err := b.floorWave(ctx)
-	if err != nil {
-		return err
-	}
-	const namespace = "hub-wave"
-	if err := makeNamespace(ctx, b.hub.Kube, namespace); err != nil {
-		return err
-	}
-	if err := create(ctx, b.hub.Clients, []item{placement(namespace)}); err != nil {
-		return err
-	}
-	items := b.items(namespace)
-	revision, bytes, err := quiet(ctx, b.hub.DataDir())
-	if err != nil {
-		return err
-	}
-	pid := b.hub.Process().PID()
-	resetPeak(pid)
-	used, err := cpu(pid)
-	if err != nil {
-		return err
-	}
-	configs, stopConfigs, err := b.watchAll(ctx, configMaps, namespace)
-	if err != nil {
-		return err
-	}
-	defer stopConfigs()
-	apps, stopApps, err := b.watchAll(ctx, deployments, namespace)
-	if err != nil {
-		return err
-	}
-	defer stopApps()
-	began := time.Now()
-	if err := create(ctx, b.hub.Clients, items); err != nil {
-		return err
-	}
-	if err := awaitAll(ctx, configs, b.size); err != nil {
-		return err
-	}
-	if err := awaitAll(ctx, apps, b.size/2); err != nil {
-		return err
-	}
-	hub := time.Since(began)
-	revisionAfter, bytesAfter, err := quiet(ctx, b.hub.DataDir())
-	if err != nil {
-		return err
-	}
-	usedAfter, err := cpu(pid)
-	if err != nil {
-		return err
-	}
-	now, peak := memory(pid)
-	count := float64(len(items))
-	b.add(fmt.Sprintf("wave: %d ConfigMaps and %d Deployments to three members", b.size, b.size/2),
-		seconds(floor), seconds(hub), fmt.Sprintf("%.2f", hub.Seconds()/floor.Seconds()), "2")
-	b.add("hub CPU-seconds per object", "", fmt.Sprintf("%.4f", (usedAfter-used).Seconds()/count), "", "0.02")
-	b.add("writes to the hub's etcd per object", "", fmt.Sprintf("%.2f", float64(revisionAfter-revision)/count), "", "4")
-	b.add("live bytes in the hub's etcd per object", "", fmt.Sprintf("%.0f", float64(bytesAfter-bytes)/count), "", "4096")
-	b.add("resident memory, peak of the wave", "", fmt.Sprintf("%d MiB", peak/mib), "", "400 MiB")
-	b.add("resident memory, after", "", fmt.Sprintf("%d MiB", now/mib), "", "")
-	return nil
-}
-
-func (b *bench) items(namespace string) []item {
-	var items []item
-	for i := range b.size {
-		items = append(items, configMap(namespace, i))
-		if i%2 == 0 {
-			items = append(items, deployment(namespace, i, 6))
-		}
-	}
-	return items
-}
-
-// floorWave applies the members' objects directly.
-func (b *bench) floorWave(ctx context.Context) (time.Duration, error) {
-	const namespace = "floor-wave"
-	for _, m := range b.members {
-		if err := makeNamespace(ctx, m.Kube, namespace); err != nil {
-			return 0, err
-		}
-	}
-	configs, stopConfigs, err := b.watchAll(ctx, configMaps, namespace)
-	if err != nil {
-		return 0, err
-	}
-	defer stopConfigs()
-	items := b.items(namespace)
-	began := time.Now()
-	group, groupCtx := errgroup.WithContext(ctx)
-	group.SetLimit(workers)
-	for _, i := range items {
-		for _, m := range b.members {
-			group.Go(func() error { return applyTo(groupCtx, m.Clients, i) })
-		}
-	}
-	if err := group.Wait(); err != nil {
-		return 0, err
-	}
-	if err := awaitAll(ctx, configs, b.size); err != nil {
-		return 0, err
-	}
-	return time.Since(began), nil
-}
-
 // restart measures a start with everything placed, and looks for writes.
 func (b *bench) restart(ctx context.Context) error {
+	if err := b.reportReady(ctx, "hub-wave"); err != nil {
+		return err
+	}
 	if _, _, err := quiet(ctx, b.hub.DataDir()); err != nil {
 		return err
 	}
@@ -375,6 +252,34 @@ func (b *bench) restart(ctx context.Context) error {
 	b.add("restart with all placed: writes to etcd", "", fmt.Sprint(after.Revision-before.Revision), "", "0")
 	b.add("restart with all placed: writes to members", "", fmt.Sprint(written), "", "0")
 	return nil
+}
+
+// reportReady plays the members' controllers: every Deployment has all its replicas.
+func (b *bench) reportReady(ctx context.Context, namespace string) error {
+	return atOnce(ctx, b.members, func(ctx context.Context, m *harness.Member) error {
+		resource := m.Dynamic.Resource(deployments).Namespace(namespace)
+		list, err := resource.List(ctx, metav1.ListOptions{})
+		if err != nil {
+			return fmt.Errorf("listing Deployments of %s: %w", m.Name(), err)
+		}
+		group, ctx := errgroup.WithContext(ctx)
+		group.SetLimit(workers)
+		for _, d := range list.Items {
+			wanted, _, _ := unstructured.NestedInt64(d.Object, "spec", "replicas")
+			group.Go(func() error {
+				_, err := resource.Patch(ctx, d.GetName(), types.MergePatchType, statusPatch(d.GetGeneration(), wanted, wanted),
+					metav1.PatchOptions{}, "status")
+				return err
+			})
+		}
+		return group.Wait()
+	})
+}
+
+// statusPatch is what a Deployment controller reports.
+func statusPatch(generation, replicas, ready int64) []byte {
+	return fmt.Appendf(nil, `{"status":{"observedGeneration":%d,"replicas":%d,"updatedReplicas":%d,"readyReplicas":%d,`+
+		`"availableReplicas":%d}}`, generation, replicas, replicas, ready, ready)
 }
 
 // idleAfter waits until the hub uses less than a tenth of a core and tells how long after began that was.
@@ -431,6 +336,6 @@ func millis(all []time.Duration, p int) string {
 	return fmt.Sprintf("%.1f ms", float64(percentile(all, p).Microseconds())/1000)
 }
 
-func over(a, b []time.Duration, p int) string {
-	return fmt.Sprintf("%.2f", percentile(a, p).Seconds()/percentile(b, p).Seconds())
-}
+func over(a, b []time.Duration, p int) string { return quotient(percentile(a, p), percentile(b, p)) }
+
+func quotient(a, b time.Duration) string { return fmt.Sprintf("%.2f", a.Seconds()/b.Seconds()) }
