@@ -173,8 +173,8 @@ func (r *Reconciler) writeDistribution(
 	}
 	changed := d.DeepCopy()
 	changed.Status = status
-	if err := r.Client.Status().Update(ctx, changed); err != nil {
-		return false, fmt.Errorf("writing the status of distribution %s/%s: %w", d.Namespace, d.Name, client.IgnoreNotFound(err))
+	if err := client.IgnoreNotFound(r.Client.Status().Update(ctx, changed)); err != nil {
+		return false, fmt.Errorf("writing the status of distribution %s/%s: %w", d.Namespace, d.Name, err)
 	}
 	return true, nil
 }
@@ -192,8 +192,8 @@ func (r *Reconciler) writeTemplate(ctx context.Context, v view, now time.Time) (
 	changed.Object["status"] = status
 	_, err := r.Dynamic.Resource(v.kind.GVR()).Namespace(v.ref.Namespace).UpdateStatus(ctx, changed,
 		metav1.UpdateOptions{FieldManager: "hanse-hub"})
-	if err != nil {
-		return false, fmt.Errorf("writing the status of %s: %w", v.ref, client.IgnoreNotFound(err))
+	if client.IgnoreNotFound(err) != nil {
+		return false, fmt.Errorf("writing the status of %s: %w", v.ref, err)
 	}
 	return true, nil
 }
