@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -29,8 +30,9 @@ spec: {podSelector: {matchLabels: {app: web}}, policyTypes: [Ingress], ingress: 
 apiVersion: v1
 kind: ResourceQuota
 metadata: {name: budget}
-spec: {hard: {pods: "9", count/secrets: "1"}}
----
+spec: {hard: {pods: "9", count/secrets: "1"}}`
+
+const strictPod = `
 apiVersion: v1
 kind: Pod
 metadata: {name: strict}
@@ -74,6 +76,9 @@ func TestGuardANamespace(t *testing.T) {
 			if err != nil || err2 != nil || err3 != nil || limits == nil || policy == nil || quota == nil {
 				return fmt.Errorf("not all is there: %v %v %v", err, err2, err3)
 			}
+			if len(quota.Status.Used) == 0 {
+				return errors.New("the quota does not count yet: what comes before is not counted for minutes")
+			}
 			got := fmt.Sprintf("%s %s %s %d %s %s", namespace.Labels["pod-security.kubernetes.io/enforce"],
 				limits.Spec.Limits[0].Max.Memory(), limits.Annotations["example.org/reason"], len(policy.Spec.Ingress),
 				policy.Labels["team"], quota.Spec.Hard.Pods())
@@ -83,6 +88,7 @@ func TestGuardANamespace(t *testing.T) {
 			return nil
 		})
 	}
+	s.apply(strictPod)
 	s.eventually("the pod runs as it is written", func() error {
 		for _, member := range []string{"east", "west"} {
 			pod, err := get[corev1.Pod](s, s.member(member).Client, "strict")
