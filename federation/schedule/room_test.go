@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"k8s.io/utils/ptr"
 
 	"github.com/hanse-federation/hanse/api/v1alpha1"
 	"github.com/hanse-federation/hanse/federation/claim"
@@ -39,6 +40,33 @@ func TestUnschedulableCountsOnce(t *testing.T) {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
 		})
+	}
+}
+
+// A second replica that is stuck when the first has been taken away is news, although it is still one.
+func TestUnschedulableComesToCount(t *testing.T) {
+	distribution := func(observed, desired, stuck int64) *v1alpha1.Distribution {
+		d := &v1alpha1.Distribution{}
+		d.Generation, d.Status.ObservedGeneration = 2, observed
+		d.Spec.Clusters = []v1alpha1.DistributionCluster{{Name: "east", Replicas: ptr.To[int64](1)}}
+		d.Status.Clusters = []v1alpha1.ClusterOutcome{{Name: "east", Desired: &desired, Unschedulable: stuck}}
+		return d
+	}
+	cases := []struct {
+		name          string
+		before, after *v1alpha1.Distribution
+		want          bool
+	}{
+		{"the hub has looked", distribution(1, 1, 1), distribution(2, 1, 1), true},
+		{"the member has followed", distribution(2, 2, 1), distribution(2, 1, 1), true},
+		{"nothing new", distribution(2, 1, 1), distribution(2, 1, 1), false},
+		{"of a decision before", distribution(1, 2, 1), distribution(1, 2, 2), false},
+		{"it runs", distribution(2, 1, 1), distribution(2, 1, 0), true},
+	}
+	for _, c := range cases {
+		if got := stuckChanged(c.before, c.after); got != c.want {
+			t.Errorf("%s: news: %t, want %t", c.name, got, c.want)
+		}
 	}
 }
 

@@ -237,11 +237,19 @@ func leavingChanged(before, after *v1alpha1.Distribution) bool {
 			}))
 }
 
-// stuckChanged tells that a member cannot run replicas that it was given, or can run them now.
+// stuckChanged tells that a member cannot run replicas that it was given, or can run them now, as far as that counts
+// for a decision: it may come to count although the number stays, when the member has followed the last decision.
 func stuckChanged(before, after *v1alpha1.Distribution) bool {
-	return !slices.EqualFunc(before.Status.Clusters, after.Status.Clusters, func(a, b v1alpha1.ClusterOutcome) bool {
-		return a.Name == b.Name && a.Unschedulable == b.Unschedulable
-	})
+	return !slices.Equal(stuck(before), stuck(after))
+}
+
+// stuck is how many replicas each chosen member cannot run.
+func stuck(d *v1alpha1.Distribution) []int64 {
+	counts := make([]int64, 0, len(d.Spec.Clusters))
+	for _, assignment := range enginePrevious(d).Clusters {
+		counts = append(counts, assignment.Unschedulable)
+	}
+	return counts
 }
 
 // readyChanged tells that replicas that moving ones wait for became ready, or ceased to be.
