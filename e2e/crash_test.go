@@ -19,6 +19,7 @@ import (
 	"testing"
 	"time"
 
+	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -124,7 +125,8 @@ func TestKillTheHub(t *testing.T) {
 	})
 }
 
-// A hub that restarts and finds everything as it left it writes nothing, neither to its etcd nor to a member.
+// A hub that restarts and finds everything as it left it writes nothing, neither to its etcd nor to a member; also what
+// is not as it should be, and was told, is not told anew.
 func TestRestartWritesNothing(t *testing.T) {
 	s := onTestbed(t)
 	s.apply(deployment("web", 4), loadBalancer("web"), configMap("settings", "a", "b"), `
@@ -149,6 +151,7 @@ spec: {service: web, hostnames: [web.restart.example]}`,
 	}
 	s.awaitShares("web", shares{"alpha": 2, "beta": 2})
 	s.awaitAnswer("web.restart.example", s.address("alpha", "web"), s.address("beta", "web"))
+	s.standing()
 
 	stored := s.awaitQuiet()
 	copies := s.copies()
@@ -164,6 +167,37 @@ spec: {service: web, hostnames: [web.restart.example]}`,
 	if now := s.copies(); !maps.Equal(copies, now) {
 		t.Errorf("the restart wrote to members:\n%s", changes(copies, now))
 	}
+}
+
+// standing leaves what stands for long: a conflict with a foreign object, drift that is only reported, what is only
+// foreseen, and replicas that an autoscaler of a member has set.
+func (s *scenario) standing() {
+	s.Helper()
+	s.in("beta", configMap("taken", "a", "theirs"), "apply", "-f", "-")
+	s.Cleanup(func() {
+		_ = s.member("beta").Kube.CoreV1().ConfigMaps(s.ns).Delete(context.Background(), "taken", metav1.DeleteOptions{})
+	})
+	s.apply(configMap("taken", "a", "ours"), placement("taken", []string{"ConfigMap/taken"}, both),
+		configMap("drifting", "a", "ours"), placement("drifting", []string{"ConfigMap/drifting"}, both, "drift: Report"),
+		configMap("foreseen", "a", "b"), placement("foreseen", []string{"ConfigMap/foreseen"}, both, "reportOnly: true"),
+		deployment("scaled", 2), placement("scaled", []string{"Deployment/scaled"}, both))
+	s.kubectl("", "autoscale", "deployment/scaled", "--min=2", "--max=10", "--cpu=50%")
+	awaitThere[autoscalingv2.HorizontalPodAutoscaler](s, "scaled", "alpha", "beta")
+	s.awaitShares("scaled", shares{"alpha": 1, "beta": 1})
+	s.in("alpha", "", "scale", "deployment/scaled", "--replicas=3") // as its autoscaler would, which has no metrics here
+	s.awaitShares("scaled", shares{"alpha": 3, "beta": 1})
+	awaitThere[corev1.ConfigMap](s, "drifting", "alpha", "beta")
+	s.in("beta", "", "patch", "configmap/drifting", "--type=merge", "-p", `{"data":{"a":"theirs"}}`)
+	s.awaitEvent("ConfigMap", "drifting", "Drifted", "beta: somebody changed it")
+	s.awaitEvent("ConfigMap", "taken", "Conflict", "beta: ForeignObject")
+	s.verdict("configmap-foreseen", "beta", "Skipped")
+	s.eventually("the members' autoscalers, which look every 15 s, have seen the replicas", func() error {
+		h, err := get[autoscalingv2.HorizontalPodAutoscaler](s, s.hub.Client, "scaled")
+		if err == nil && h.Status.CurrentReplicas != 4 {
+			err = fmt.Errorf("they have seen %d", h.Status.CurrentReplicas)
+		}
+		return err
+	})
 }
 
 // quietFor is how long nothing may be written for the hub to count as quiet. It is an observation, not a wait for luck:

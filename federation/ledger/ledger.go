@@ -25,6 +25,8 @@ type Entry struct {
 	Generation int64
 	// Decision is the generation of the Distribution that the verdict is about.
 	Decision int64
+	// Tried is the hash of what the verdict is about, whether it was applied or not; it is not stored.
+	Tried string
 	// Seen is what of the member's object the message speaks of, where that took asking; it is not stored.
 	Seen string
 }

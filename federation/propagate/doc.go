@@ -9,6 +9,9 @@
 // applied) and the fingerprint (of our part of the member's object) tell that from memory, also after a restart of
 // the hub, since both are in Distribution.status.
 //
+// A verdict stands until the member can be asked again, if the decision and the object that it is about are the present
+// ones. A hub that restarts, or a member that was away, changes nothing of a conflict, and tells nothing anew.
+//
 // Nothing is written to a member while it, or the placement, is paused, or the placement only reports; deletions wait,
 // too. Drift is undone at once, or told and left, as the placement says. What is held back on purpose is a verdict
 // Skipped with the reason, and does not count as applied.
@@ -36,5 +39,6 @@
 // object, and keeping one foreign value and not another would be a third state that nobody asked for.
 //
 // Replicas that an autoscaler in the member owns are given back as they are found there, so that the hub neither
-// fights the autoscaler nor drops the field, which would scale the workload to one.
+// fights the autoscaler nor drops the field, which would scale the workload to one. So nothing is applied to such a
+// workload before the member's cache has been read: the share that it began with would end what the autoscaler built up.
 package propagate

@@ -137,8 +137,37 @@ type wanted struct {
 	object *unstructured.Unstructured
 	// revision is a hash of the object without the fields that are the member's.
 	revision string
+	// isBlind tells that its replicas are an autoscaler's in the member, and that those are not known yet.
+	isBlind bool
 	// isApplied tells that the member got it, whatever was done to it there since.
 	isApplied bool
+	// stands tells that the last verdict is about this very object and decision.
+	stands bool
+}
+
+// isBlind tells that the object cannot be rendered before the member's cache has been read: an autoscaler there owns its
+// replicas, and without them it would be applied with those that it began with.
+func (l *lane) isBlind(f facts) bool {
+	isServed := l.member.State().APIs.Count == 0 || l.member.HasAPI(f.kind.GroupVersionKind)
+	return !f.isCacheReady && isServed && l.isAutoscaled(f.ref)
+}
+
+// isApplied tells that the last apply brought what is wanted. Where that cannot be rendered, the template's generation
+// says so.
+func (f facts) isApplied(w wanted) bool {
+	isSame := f.entry.Revision == w.revision
+	if w.isBlind {
+		isSame = f.entry.TemplateGeneration == f.template.GetGeneration()
+	}
+	return f.hasEntry && f.entry.InPlace() && isSame
+}
+
+// stands tells that the last verdict is about what is wanted now, so that it is the last word until the member can be
+// asked again: a hub that restarts, or a member that was away, makes no news of an old conflict. What was stored does
+// not say what it was about; unless it was an apply that went well, it is taken to be about the present.
+func (f facts) stands(w wanted) bool {
+	isSame := f.entry.Tried == w.revision || f.entry.Tried == "" && !f.entry.InPlace()
+	return f.hasEntry && f.entry.Decision == f.distribution.Generation && isSame && f.entry.Reason != ledger.ReasonPaused
 }
 
 // bring makes the member's object be as it is wanted.
@@ -149,7 +178,9 @@ func (l *lane) bring(ctx context.Context, f facts) reconcile.Result {
 		return reconcile.Result{}
 	}
 	w := wanted{object: rendered, revision: revisionOf(apply.Without(rendered, f.distribution.Spec.IgnoreFields))}
-	w.isApplied = f.hasEntry && f.entry.Revision == w.revision && f.entry.InPlace()
+	w.isBlind = l.isBlind(f)
+	w.isApplied, w.stands = f.isApplied(w), f.stands(w)
+	f.entry.Tried = w.revision // what is entered now is about this
 	if result, ends := l.refrain(ctx, f, w); ends {
 		return result
 	}
@@ -165,7 +196,7 @@ func (l *lane) bring(ctx context.Context, f facts) reconcile.Result {
 func (l *lane) refrain(ctx context.Context, f facts, w wanted) (result reconcile.Result, ends bool) {
 	spec, state := f.distribution.Spec, l.member.State()
 	switch {
-	case w.isApplied && !f.isCacheReady && state.IsReady():
+	case (w.isApplied || w.isBlind) && !f.isCacheReady && state.IsReady():
 		return reconcile.Result{RequeueAfter: cacheWait}, true
 	case w.isApplied && (!f.isCacheReady || isAsApplied(f)):
 		l.record(f, stillApplied(f))
@@ -173,6 +204,8 @@ func (l *lane) refrain(ctx context.Context, f facts, w wanted) (result reconcile
 	case spec.Paused || f.cluster.Spec.Paused:
 		l.record(f, l.held(f, "Skipped", ledger.ReasonPaused,
 			"nothing is changed in the member while it, or the placement, is paused"))
+	case !state.IsReady() && w.stands:
+		l.record(f, f.entry)
 	case !state.IsReady(): // looked at again when it is
 		l.record(f, l.held(f, "Pending", "MemberNotReady", string(state.Reason)+": "+state.Message))
 	case spec.ReportOnly:
@@ -318,6 +351,9 @@ func (l *lane) remove(ctx context.Context, f facts) reconcile.Result {
 		return reconcile.Result{}
 	case f.template != nil && l.stays(ctx, f):
 		return reconcile.Result{RequeueAfter: lingerWait}
+	case !l.member.State().IsReady() && f.removalStands():
+		l.record(f, f.entry)
+		return reconcile.Result{}
 	case !l.member.State().IsReady():
 		l.record(f, l.held(f, "Pending", "MemberNotReady", "the copy is removed when the member can be reached again"))
 		return reconcile.Result{}
@@ -340,6 +376,12 @@ func (l *lane) remove(ctx context.Context, f facts) reconcile.Result {
 		l.lookAtNamespace(f.ref.Namespace)
 	}
 	return l.again(f.ref, result)
+}
+
+// removalStands tells that the last verdict is about the removal that is wanted now, see stands.
+func (f facts) removalStands() bool {
+	isOpen := f.entry.Verdict == "Failed" || f.entry.Verdict == "Pending"
+	return f.hasEntry && f.entry.Decision == f.distribution.Generation && isOpen && f.entry.Reason != ledger.ReasonPaused
 }
 
 // again says when to try again what did not succeed.

@@ -332,3 +332,78 @@ func TestTriesAfter(t *testing.T) {
 		}
 	}
 }
+
+// While a member cannot be asked, the verdict that was the last one stands if it is about what is wanted now.
+func TestStands(t *testing.T) {
+	conflict := ledger.Entry{Verdict: "Conflict", Reason: "ForeignObject", Decision: 4}
+	tried := func(e ledger.Entry, revision string) ledger.Entry { e.Tried = revision; return e }
+	applied := ledger.Entry{Verdict: "Created", Revision: "old", Decision: 4}
+	for _, c := range []struct {
+		what  string
+		entry ledger.Entry
+		want  bool
+	}{
+		{"nothing is known", ledger.Entry{}, false},
+		{"as it was stored", conflict, true},
+		{"of the present template", tried(conflict, "now"), true},
+		{"of another template", tried(conflict, "old"), false},
+		{"of an older decision", ledger.Entry{Verdict: "Conflict", Decision: 3}, false},
+		{"an apply of something else", applied, false},
+		{"waiting for the member", ledger.Entry{Verdict: "Pending", Reason: "MemberNotReady", Decision: 4}, true},
+		{"a pause that is over", ledger.Entry{Verdict: "Skipped", Reason: ledger.ReasonPaused, Decision: 4}, false},
+	} {
+		f := facts{distribution: &v1alpha1.Distribution{}, entry: c.entry, hasEntry: c.entry != ledger.Entry{}}
+		f.distribution.Generation = 4
+		if got := f.stands(wanted{revision: "now"}); got != c.want {
+			t.Errorf("%s: stands %t, want %t", c.what, got, c.want)
+		}
+	}
+}
+
+// So does that of a removal; the verdict of the apply before it does not.
+func TestRemovalStands(t *testing.T) {
+	for _, c := range []struct {
+		entry ledger.Entry
+		want  bool
+	}{
+		{ledger.Entry{Verdict: "Failed", Reason: "AdmissionDenied", Decision: 4}, true},
+		{ledger.Entry{Verdict: "Pending", Reason: "MemberNotReady", Decision: 4}, true},
+		{ledger.Entry{Verdict: "Failed", Reason: "AdmissionDenied", Decision: 3}, false},
+		{ledger.Entry{Verdict: "Created", Decision: 4}, false},
+		{ledger.Entry{Verdict: "Conflict", Decision: 4}, false},
+		{ledger.Entry{Verdict: "Pending", Reason: ledger.ReasonPaused, Decision: 4}, false},
+	} {
+		f := facts{distribution: &v1alpha1.Distribution{}, entry: c.entry, hasEntry: true}
+		f.distribution.Generation = 4
+		if got := f.removalStands(); got != c.want {
+			t.Errorf("%s %s of decision %d: stands %t, want %t", c.entry.Verdict, c.entry.Reason, c.entry.Decision, got, c.want)
+		}
+	}
+}
+
+// What was applied is told by its revision, or, as long as an autoscaler's replicas are not known, by the template's
+// generation: what it scaled must not look as if it were to be applied.
+func TestIsApplied(t *testing.T) {
+	created := ledger.Entry{Verdict: "Created", Revision: "r", TemplateGeneration: 2}
+	refused := created
+	refused.Verdict = "Failed"
+	for _, c := range []struct {
+		what  string
+		facts facts
+		w     wanted
+		want  bool
+	}{
+		{"never", facts{}, wanted{}, false},
+		{"the same", facts{entry: created, hasEntry: true}, wanted{revision: "r"}, true},
+		{"another", facts{entry: created, hasEntry: true}, wanted{revision: "s"}, false},
+		{"refused since", facts{entry: refused, hasEntry: true}, wanted{revision: "r"}, false},
+		{"scaled", facts{entry: created, hasEntry: true}, wanted{revision: "s", isBlind: true}, true},
+		{"scaled, and the template changed", facts{entry: ledger.Entry{Verdict: "Created", Revision: "r",
+			TemplateGeneration: 1}, hasEntry: true}, wanted{revision: "s", isBlind: true}, false},
+	} {
+		c.facts.template = deployment(t)
+		if got := c.facts.isApplied(c.w); got != c.want {
+			t.Errorf("%s: applied %t, want %t", c.what, got, c.want)
+		}
+	}
+}
