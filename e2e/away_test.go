@@ -18,6 +18,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -65,6 +66,7 @@ func TestANameserverDoesWhatTheHubDoes(t *testing.T) {
 	queriesAreShown(t, hub, one.Address, "--data-dir", data)
 	queriesAreShown(t, hub, hub.DNS)
 	answersAreCounted(t, one)
+	ageIsMeasured(t, hub)
 
 	renewed := renewedToken(t, data)
 	if text, err := os.ReadFile(kubeconfig); err != nil || bytes.Contains(text, []byte(renewed)) {
@@ -269,6 +271,25 @@ func answersAreCounted(t *testing.T, server *harness.Nameserver) {
 			t.Errorf("the metrics do not have %s", wanted)
 		}
 	}
+}
+
+// ageIsMeasured: the hub says of its own DNS server what those away from it say of theirs.
+func ageIsMeasured(t *testing.T, hub *harness.Hub) {
+	t.Helper()
+	harness.Eventually(t, "the hub's metrics tell the version and the age of what is answered", func() error {
+		r, err := hub.Kubectl(t.Context(), "", "get", "--raw", "/metrics")
+		if err != nil || r.Code != 0 {
+			return fmt.Errorf("%v %v", err, r)
+		}
+		for _, metric := range []string{"hanse_dns_hub_serial", "hanse_dns_snapshot_serial", "hanse_dns_snapshot_age_seconds"} {
+			_, value, _ := strings.Cut(r.Stdout, "\n"+metric+" ")
+			text, _, _ := strings.Cut(value, "\n")
+			if v, err := strconv.ParseFloat(text, 64); err != nil || v < 0 {
+				return fmt.Errorf("%s is %q", metric, text)
+			}
+		}
+		return nil
+	})
 }
 
 // renewedToken waits for the token that a server has got for itself.

@@ -94,6 +94,7 @@ type Federation struct {
 	facts     *schedule.Caches
 	planner   *plan.Planner
 	relay     *relay.Relay
+	exposer   *expose.Exposer
 }
 
 // New prepares everything; nothing runs yet.
@@ -185,6 +186,7 @@ type parts struct {
 // setUp makes the parts, joins them, and says where and in which order they run: the whole federation.
 func (f *Federation) setUp(ctx context.Context) error {
 	p := f.makeParts()
+	f.exposer = p.exposer
 	f.joinParts(p)
 	if err := errors.Join(
 		schedule.IndexFields(ctx, f.manager.GetFieldIndexer()),
@@ -394,6 +396,10 @@ func (f *Federation) Clusters(group, kind, namespace, name string) string {
 	}
 	return d.Status.Summary
 }
+
+// ZonesAsOf is the time as of which what DNS serves has all that the hub has heard from its store; zero while nothing is
+// served, and after the end.
+func (f *Federation) ZonesAsOf() time.Time { return f.exposer.AsOf() }
 
 // Templates are the objects of the hub, as far as they may travel.
 func (f *Federation) Templates() *template.Store { return f.templates }

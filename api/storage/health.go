@@ -18,7 +18,7 @@ type Check struct {
 
 // Checks are what readiness asks of etcd: "etcd" answers, "etcd-space" takes writes.
 func (e *Etcd) Checks() []Check {
-	return []Check{{"etcd", e.checkAnswers}, {"etcd-space", e.checkSpace}}
+	return []Check{{"etcd", e.Answers}, {"etcd-space", e.checkSpace}}
 }
 
 // Health is what is known of etcd at one moment.
@@ -42,7 +42,7 @@ type Health struct {
 // Health asks the first endpoint that answers.
 func (e *Etcd) Health(ctx context.Context) (Health, error) {
 	begin := time.Now()
-	if err := e.checkAnswers(ctx); err != nil {
+	if err := e.Answers(ctx); err != nil {
 		return Health{}, err
 	}
 	out := Health{Quota: e.quota, Took: time.Since(begin)}
@@ -97,8 +97,8 @@ func (e *Etcd) Full() string {
 // overQuota tells that the embedded database has reached its quota.
 func (e *Etcd) overQuota() bool { return e.size != nil && e.size() >= e.quota }
 
-// checkAnswers makes one read that needs a working quorum.
-func (e *Etcd) checkAnswers(ctx context.Context) error {
+// Answers makes one read that needs a working quorum. The error is why it could not be made.
+func (e *Etcd) Answers(ctx context.Context) error {
 	if _, err := e.client.KV.Get(ctx, e.prefix+"/health"); err != nil {
 		return fmt.Errorf("read from etcd: %w", err)
 	}

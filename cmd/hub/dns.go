@@ -14,11 +14,13 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	coordinationv1 "k8s.io/api/coordination/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
 	coordination "k8s.io/client-go/kubernetes/typed/coordination/v1"
 	"k8s.io/client-go/rest"
+	ctrlmetrics "sigs.k8s.io/controller-runtime/pkg/metrics"
 
 	"github.com/hanse-federation/hanse/api/server"
 	"github.com/hanse-federation/hanse/api/v1alpha1"
@@ -47,15 +49,10 @@ func (h *Hub) reportDNS(ctx context.Context) error {
 		Name:      h.dnsName(),
 		Addresses: []string{h.DNSAddr()},
 		Version:   Version().GitVersion,
-		Serial: func() uint32 {
-			if s := h.zones.Snapshot(); s != nil {
-				return s.Serial()
-			}
-			return 0
-		},
-		Changed: h.zones.Changed,
-		Logger:  h.log,
-		Now:     time.Now,
+		Serial:    h.zonesSerial,
+		Changed:   h.zones.Changed,
+		Logger:    h.log,
+		Now:       time.Now,
 	}
 	reporter.Run(ctx)
 	return nil
@@ -86,6 +83,57 @@ func (h *Hub) dnsName() string {
 		host = "unknown"
 	}
 	return fmt.Sprintf("hub-%s-%d", strings.ToLower(host), h.dns.Addr().Port())
+}
+
+// confirmBeat is how often the hub makes sure that what DNS serves still holds, and how long the database may take then.
+const confirmBeat = 2 * time.Second
+
+// confirmZones notes again and again that what DNS serves holds: the database answers, so that the hub hears of what
+// changes there, and all that it has heard is published.
+func (h *Hub) confirmZones(ctx context.Context) {
+	beat := time.NewTicker(confirmBeat)
+	defer beat.Stop()
+	for {
+		within, cancel := context.WithTimeout(ctx, confirmBeat)
+		err := h.etcd.Answers(within)
+		cancel()
+		if at := h.federation.Load().ZonesAsOf(); err == nil && !at.IsZero() {
+			h.zonesHeld.Store(at.UnixNano())
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-beat.C:
+		}
+	}
+}
+
+// zonesHeldAt is when what DNS serves was last known to hold; zero if it never was.
+func (h *Hub) zonesHeldAt() time.Time {
+	if at := h.zonesHeld.Load(); at != 0 {
+		return time.Unix(0, at)
+	}
+	return time.Time{}
+}
+
+// measureDNS registers the metric that a server away from the hub has, too, for one to be compared with the other.
+func (h *Hub) measureDNS() error {
+	serial := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "hanse_dns_hub_serial", Help: "Serial of the hub that is answered from; 0 before there is one.",
+	}, func() float64 { return float64(h.zonesSerial()) })
+	if err := ctrlmetrics.Registry.Register(serial); err != nil {
+		return fmt.Errorf("registering the metrics of DNS: %w", err)
+	}
+	h.closers = append(h.closers, func() error { ctrlmetrics.Registry.Unregister(serial); return nil })
+	return nil
+}
+
+// zonesSerial is the serial of what DNS serves; 0 while that is nothing.
+func (h *Hub) zonesSerial() uint32 {
+	if s := h.zones.Snapshot(); s != nil {
+		return s.Serial()
+	}
+	return 0
 }
 
 // dnsOverHTTPS is where DNS is answered over HTTPS (RFC 8484).

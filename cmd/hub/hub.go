@@ -59,6 +59,8 @@ type Hub struct {
 	places zone.Geography
 	// updates takes what others write into zones, when the API is there.
 	updates dnsUpdates
+	// zonesHeld is when what DNS serves was last known to be what the hub's store says, in Unix nanoseconds; 0: never.
+	zonesHeld atomic.Int64
 	// These are built anew when the Lease was lost, see keepFederation.
 	federation    atomic.Pointer[federation.Federation]
 	claims        atomic.Pointer[claim.Index]
@@ -204,6 +206,7 @@ func (h *Hub) buildDNS() error {
 		Listen:    h.config.DNSListen, Snapshot: h.zones, Registerer: ctrlmetrics.Registry, Logger: h.log,
 		ListenTLS: h.config.DNSListenTLS, TLS: h.dnsTLS(), Updater: &h.updates,
 		Identity: h.config.DNSIdentity, Queries: &h.queries, ResponsesPerSecond: h.config.DNSResponsesPerSecond,
+		Heard: h.zonesHeldAt,
 	})
 	if err != nil {
 		return fmt.Errorf("preparing DNS: %w", err)
@@ -212,7 +215,7 @@ func (h *Hub) buildDNS() error {
 	if err := h.dns.Start(); err != nil {
 		return fmt.Errorf("listening for DNS on %s: %w", strings.Join(h.config.DNSListen, ", "), err)
 	}
-	return nil
+	return h.measureDNS()
 }
 
 func (h *Hub) buildAPI(listener net.Listener) error {
@@ -344,6 +347,7 @@ func (h *Hub) Run(ctx context.Context) error {
 	group.Go(func() error { h.etcd.KeepSpace(serving); return nil })
 	group.Go(func() error { settle(serving); return nil })
 	group.Go(func() error { return h.reportDNS(ctx) })
+	group.Go(func() error { h.confirmZones(serving); return nil })
 	group.Go(func() error {
 		defer endServing()
 		defer end()

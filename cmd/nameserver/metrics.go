@@ -21,23 +21,7 @@ func (n *Nameserver) register() {
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "hanse_dns_hub_serial", Help: "Serial of the hub that is answered from; 0 before it has spoken.",
 		}, func() float64 { return float64(n.follower.Serial()) }),
-		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-			Name: "hanse_dns_snapshot_age_seconds",
-			Help: "Time since the hub last said that the snapshot holds; grows while the hub is away. -1: it never did.",
-		}, func() float64 { return n.age().Seconds() }),
 	)
-}
-
-// age is the time since the hub last said that what is served holds; -1 s if it never did.
-func (n *Nameserver) age() time.Duration {
-	heard := n.follower.Heard()
-	if heard.IsZero() {
-		heard = n.disk.heard
-	}
-	if heard.IsZero() {
-		return -time.Second
-	}
-	return n.config.Now().Sub(heard)
 }
 
 // serveMetrics serves until the context ends.

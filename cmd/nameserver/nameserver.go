@@ -161,15 +161,12 @@ func (n *Nameserver) serve(former *inheritance) error {
 	return nil
 }
 
-// heard is when the hub was, by this process or the one that wrote the snapshot.
+// heard is when the hub was, by this process or the one that wrote the snapshot; zero if by neither.
 func (n *Nameserver) heard() time.Time {
 	if at := n.follower.Heard(); !at.IsZero() {
 		return at
 	}
-	if !n.disk.heard.IsZero() {
-		return n.disk.heard
-	}
-	return n.config.Now() // there is nothing to answer from yet
+	return n.disk.heard
 }
 
 // sockets are all that a process that takes over needs.

@@ -54,8 +54,8 @@ type Config struct {
 	// internet.
 	ResponsesPerSecond int
 
-	// Heard tells when whoever makes the zones was last heard of; clients are told if that is long ago (an extended error,
-	// RFC 8914, beside the answer). It is called often. Nil: it is always now.
+	// Heard tells when whoever makes the zones last said that they are as they are served; zero: it never did. Clients are
+	// told if that is long ago (an extended error, RFC 8914, beside the answer). It is called often. Nil: it is always now.
 	Heard func() time.Time
 	// Updater stores what others write into zones, as far as those allow it (RFC 2136). Nil: nobody may.
 	Updater Updater

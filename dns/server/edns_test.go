@@ -315,6 +315,11 @@ func TestStaleIsTold(t *testing.T) {
 			t.Errorf("after %d s: %d records, %q, want %q", seconds, len(m.Answer), got[wire.OptionEDE], want)
 		}
 	}
+	heard = time.Time{}
+	r.tick(time.Unix(2000, 0))
+	if _, got := options(t, r, overUDP, "www.c.test."); got[wire.OptionEDE] != "" {
+		t.Errorf("nothing was heard yet, and %q is told", got[wire.OptionEDE])
+	}
 }
 
 // TestReplicasShareCookies: a cookie of one replica is taken by another with the same snapshot.

@@ -152,6 +152,9 @@ var (
 	connectionsDesc = prometheus.NewDesc("hanse_dns_connections", "Open TCP and TLS connections.", nil, nil)
 	serialDesc      = prometheus.NewDesc("hanse_dns_snapshot_serial",
 		"Serial of the snapshot that answers come from.", nil, nil)
+	ageDesc = prometheus.NewDesc("hanse_dns_snapshot_age_seconds",
+		"Time since the hub last said that the snapshot holds; grows while the hub, or the database of a hub, is away. "+
+			"-1: it never did.", nil, nil)
 	namesDesc  = prometheus.NewDesc("hanse_dns_zone_names", "Names that exist in a zone.", []string{"zone"}, nil)
 	signedDesc = prometheus.NewDesc("hanse_dns_signatures_total",
 		"DNSSEC signatures: made, or withheld because too many names were made up in that second.", []string{"result"}, nil)
@@ -162,8 +165,8 @@ var (
 // Describe implements prometheus.Collector.
 func (s *Server) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
-		queriesDesc, latencyDesc, droppedDesc, connectionsDesc, serialDesc, namesDesc, loadedDesc, signedDesc,
-		answersDesc,
+		queriesDesc, latencyDesc, droppedDesc, connectionsDesc, serialDesc, ageDesc, namesDesc, loadedDesc,
+		signedDesc, answersDesc,
 	} {
 		ch <- d
 	}
@@ -193,6 +196,9 @@ func (s *Server) Collect(ch chan<- prometheus.Metric) {
 		ch <- prometheus.MustNewConstMetric(signedDesc, prometheus.CounterValue, float64(n), result)
 	}
 	ch <- prometheus.MustNewConstMetric(connectionsDesc, prometheus.GaugeValue, float64(s.conns.count()))
+	if s.heard != nil {
+		ch <- prometheus.MustNewConstMetric(ageDesc, prometheus.GaugeValue, s.age().Seconds())
+	}
 	snapshot := s.store.Snapshot()
 	if snapshot == nil {
 		ch <- prometheus.MustNewConstMetric(loadedDesc, prometheus.GaugeValue, 0)
@@ -203,6 +209,15 @@ func (s *Server) Collect(ch chan<- prometheus.Metric) {
 	for _, tree := range snapshot.Trees() {
 		ch <- prometheus.MustNewConstMetric(namesDesc, prometheus.GaugeValue, float64(tree.Len()), tree.Origin.String())
 	}
+}
+
+// age is the time since what is served was last said to hold; -1 s if it never was.
+func (s *Server) age() time.Duration {
+	heard := s.heard()
+	if heard.IsZero() {
+		return -time.Second
+	}
+	return s.now().Sub(heard)
 }
 
 // collectResponses adds up the workers' counts of each zone.

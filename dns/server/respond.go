@@ -77,7 +77,8 @@ func (r *responder) tick(now time.Time) {
 	r.window = uint64(now.Unix()) / zone.WindowSeconds
 	r.staleFor = 0
 	if r.heard != nil {
-		if age := now.Sub(r.heard()); age > staleAfter {
+		heard := r.heard()
+		if age := now.Sub(heard); !heard.IsZero() && age > staleAfter {
 			r.staleFor = age
 		}
 	}

@@ -318,6 +318,25 @@ func TestMetrics(t *testing.T) {
 	}
 }
 
+// TestAgeIsMeasured: the age grows from when the zones were last said to hold.
+func TestAgeIsMeasured(t *testing.T) {
+	registry := prometheus.NewRegistry()
+	var heard time.Time
+	start(t, Config{
+		Snapshot: storeOf(t, probeZone(t)), Registerer: registry,
+		Heard: func() time.Time { return heard }, Now: func() time.Time { return time.Unix(1090, 0) },
+	})
+	for _, step := range []struct {
+		heard time.Time
+		want  float64
+	}{{time.Time{}, -1}, {time.Unix(1000, 0), 90}, {time.Unix(1090, 0), 0}} {
+		heard = step.heard
+		if got := gathered(t, registry)["hanse_dns_snapshot_age_seconds"]; got != step.want {
+			t.Errorf("heard %v: the age is %v, want %v", step.heard, got, step.want)
+		}
+	}
+}
+
 // gathered are all values, by the name and the labels of the metric.
 func gathered(t *testing.T, registry *prometheus.Registry) map[string]float64 {
 	t.Helper()

@@ -55,6 +55,7 @@ type Exposer struct {
 	Config
 
 	kick     chan struct{}
+	progress progress
 	prober   *prober
 	resolver *resolver
 	waits    atomic.Bool  // a drain waits for a DNS server
@@ -83,8 +84,12 @@ func (x *Exposer) Lead(ctx context.Context) error {
 	return nil
 }
 
-// coalesce is the least time between two snapshots.
-const coalesce = 50 * time.Millisecond
+const (
+	// coalesce is the least time between two snapshots.
+	coalesce = 50 * time.Millisecond
+	// retryPause is how long after one that failed the next is tried.
+	retryPause = 5 * time.Second
+)
 
 // workloadKinds run pods that a Service can select.
 var workloadKinds = []schema.GroupKind{
@@ -101,9 +106,16 @@ func (x *Exposer) Run(ctx context.Context) error {
 	}
 	x.timer = time.NewTimer(time.Hour)
 	defer x.timer.Stop()
+	defer x.progress.stop()
 	for {
 		began := x.Now()
-		x.publish(ctx)
+		x.progress.begin(began)
+		err := x.publish(ctx)
+		x.progress.end(err == nil)
+		if err != nil {
+			x.Logger.Error("publishing what DNS serves; it is tried again", "again in", retryPause, "error", err)
+			x.timer.Reset(retryPause)
+		}
 		select {
 		case <-ctx.Done():
 			return nil
@@ -198,18 +210,22 @@ func (x *Exposer) heard(obj any) {
 			}
 		}
 	}
+	x.progress.hear(x.Now())
 	select {
 	case x.kick <- struct{}{}:
 	default:
 	}
 }
 
+// AsOf is the time as of which what is published has everything that was heard; zero while nothing is published, and
+// after the end.
+func (x *Exposer) AsOf() time.Time { return x.progress.asOf(x.Now()) }
+
 // publish builds a snapshot, publishes it if it differs from the last one, and writes what became of it.
-func (x *Exposer) publish(ctx context.Context) {
+func (x *Exposer) publish(ctx context.Context) error {
 	w, err := x.gather(ctx)
 	if err != nil {
-		x.Logger.Error("gathering what DNS serves", "error", err)
-		return
+		return err
 	}
 	p := build(w)
 	x.timer.Reset(time.Hour)
@@ -223,13 +239,12 @@ func (x *Exposer) publish(ctx context.Context) {
 			Serial: serial, Seed: x.Seed, Secret: x.Secret, Zones: zones, Networks: p.networks,
 		})
 		if err != nil {
-			x.Logger.Error("publishing DNS", "serial", serial, "error", err)
-			return
+			return err
 		}
 		x.serial, x.served, x.networks, x.isFresh, x.published = serial, zones, p.networks, true, w.now
 	}
 	if !x.Leads() {
-		return
+		return nil
 	}
 	x.prober.want(tasksOf(p))
 	x.resolver.want(p.hosts)
@@ -237,6 +252,7 @@ func (x *Exposer) publish(ctx context.Context) {
 	if next := x.report(ctx, w, p); next > 0 && (p.recheck == 0 || next < p.recheck) {
 		x.timer.Reset(next)
 	}
+	return nil
 }
 
 // copyAge is how long a secondary may hold the signatures of a zone that does not change: well below the 36 hours that

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"slices"
 	"testing"
+	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -119,7 +120,7 @@ func TestChangedLeavesOutOurOwnWrites(t *testing.T) {
 		{"what became of copies", &v1alpha1.Distribution{ObjectMeta: meta(1)},
 			&v1alpha1.Distribution{ObjectMeta: meta(1)}, true},
 	} {
-		x := New(Config{})
+		x := New(Config{Now: time.Now})
 		x.changed(c.old, c.now)
 		if heard := len(x.kick) > 0; heard != c.heard || heard && x.newest.Load() != 12 {
 			t.Errorf("%s: heard %t (newest %d), want %t", c.what, heard, x.newest.Load(), c.heard)
