@@ -183,6 +183,7 @@ func (c *bareCluster) writeFiles(now time.Time) error {
 		os.Mkdir(c.path("container"), 0o700),
 		os.WriteFile(c.path("container", "web"), webStandIn, 0o700),
 		os.WriteFile(c.path("container", "log"), c.containerLog(), 0o600),
+		os.WriteFile(c.path("container", "output"), nil, 0o600),
 	); err != nil {
 		return err
 	}

@@ -11,10 +11,12 @@ import (
 var webStandIn []byte
 
 // kubeletConfig is what kwok answers as the kubelet of all nodes. Every container has the same log and runs commands as
-// processes of this machine in the folder "container", where there is one program: ./web. Behind every forwarded port is
-// a server that answers with the cluster's name.
+// processes of this machine in the folder "container", where there is one program: ./web. Who is attached sees, as with a
+// real kubelet, only what is printed from then on: what ./web print writes to the file "output". It is a file of its own,
+// so that the log stays what every test expects. Behind every forwarded port is a server that answers with the cluster's
+// name.
 func (c *bareCluster) kubeletConfig() []byte {
-	dir, log := c.path("container"), c.path("container", "log")
+	dir, log, output := c.path("container"), c.path("container", "log"), c.path("container", "output")
 	return fmt.Appendf(nil, `---
 apiVersion: kwok.x-k8s.io/v1alpha1
 kind: ClusterLogs
@@ -24,7 +26,7 @@ spec: {logs: [{logsFile: %[2]q, follow: true}]}
 apiVersion: kwok.x-k8s.io/v1alpha1
 kind: ClusterAttach
 metadata: {name: all}
-spec: {attaches: [{logsFile: %[2]q}]}
+spec: {attaches: [{logsFile: %[3]q}]}
 ---
 apiVersion: kwok.x-k8s.io/v1alpha1
 kind: ClusterExec
@@ -34,8 +36,8 @@ spec: {execs: [{local: {workDir: %[1]q}}]}
 apiVersion: kwok.x-k8s.io/v1alpha1
 kind: ClusterPortForward
 metadata: {name: all}
-spec: {forwards: [{command: [%[3]q, serve, %[4]q]}]}
-`, dir, log, c.path("container", "web"), c.name)
+spec: {forwards: [{command: [%[4]q, serve, %[5]q]}]}
+`, dir, log, output, c.path("container", "web"), c.name)
 }
 
 // containerLog is the log of every container, as container runtimes write it.

@@ -12,6 +12,10 @@ fail)
 	echo "failing as asked" >&2
 	exit "$2"
 	;;
+print) # what the container itself would print: those who are attached see it
+	shift
+	echo "$(date -u +%Y-%m-%dT%H:%M:%SZ) stdout F $*" >>output
+	;;
 sizes)
 	last=
 	while now=$(stty size 2>/dev/null); do

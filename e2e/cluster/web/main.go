@@ -3,6 +3,7 @@
 //
 //	once        ends at once and well, as the pod of a Job does
 //	say WORDS   prints them, echo prints the line that it reads, fail CODE ends so: for commands in a container
+//	print WORDS prints them as the container's own program: they are in its log, and those who are attached see them
 //	sizes       prints the rows and columns of its terminal, at first and whenever they change
 package main
 
@@ -38,11 +39,26 @@ func main() {
 		fmt.Fprintln(os.Stderr, "failing as asked")
 		code, _ := strconv.Atoi(os.Args[2])
 		os.Exit(code)
+	case "print":
+		if err := printAsContainer(strings.Join(os.Args[2:], " ")); err != nil {
+			log.Fatal(err)
+		}
 	case "sizes":
 		sizes()
 	default:
 		serve()
 	}
+}
+
+// printAsContainer writes to the standard output of the container's first process.
+func printAsContainer(words string) error {
+	out, err := os.OpenFile("/proc/1/fd/1", os.O_WRONLY, 0)
+	if err != nil {
+		return err
+	}
+	defer out.Close()
+	_, err = fmt.Fprintln(out, words)
+	return err
 }
 
 func sizes() {
