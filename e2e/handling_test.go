@@ -21,8 +21,8 @@ import (
 // template; by default it is undone, and that is told as well.
 func TestReportDrift(t *testing.T) {
 	s := onTestbed(t)
-	settings := []string{"ConfigMap/settings", "ConfigMap/kept"}
-	s.apply(configMap("settings", "a", "first"), configMap("kept", "a", "first"),
+	settings := []string{"ConfigMap/settings", "ConfigMap/kept", "ConfigMap/ceded"}
+	s.apply(configMap("settings", "a", "first"), configMap("kept", "a", "first"), configMap("ceded", "a", "first"),
 		placement("all", settings, both, "drift: Report"))
 	awaitThere[corev1.ConfigMap](s, "settings", "alpha", "beta")
 	awaitThere[corev1.ConfigMap](s, "kept", "alpha", "beta")
@@ -45,11 +45,22 @@ func TestReportDrift(t *testing.T) {
 	s.eventually("a new template ends it", s.hasData("alpha", "settings", "second"))
 	s.verdict("configmap-settings", "alpha", "Configured")
 
+	awaitThere[corev1.ConfigMap](s, "ceded", "alpha", "beta")
+	s.in("alpha", "", "patch", "configmap", "ceded", "--type=merge", "-p", `{"data":{"a":"theirs"}}`)
+	s.verdict("configmap-ceded", "alpha", "Skipped")
+	s.kubectl(configMap("ceded", "b", "new"), "replace", "-f", "-")
+	s.awaitEvent("ConfigMap", "ceded", "FieldsCeded", `alpha: the template does not set them any more, and they stay: .data.a`)
+	s.must(s.hasData("alpha", "ceded", "theirs")())
+	s.eventually("it is gone where nobody changed it", s.hasData("beta", "ceded", ""))
+	s.awaitCondition("configmap-ceded", "Applied", metav1.ConditionTrue, "Applied")
+
 	s.apply(placement("all", settings, both))
 	awaitThere[corev1.ConfigMap](s, "kept", "beta")
 	s.in("beta", "", "patch", "configmap", "settings", "--type=merge", "-p", `{"data":{"a":"theirs"}}`)
 	s.eventually("by default it is undone", s.hasData("beta", "settings", "second"))
 	s.awaitEvent("ConfigMap", "settings", "Repaired", "beta: somebody changed it")
+	s.kubectl(configMap("settings", "b", "third"), "replace", "-f", "-")
+	s.eventually("what was undone is the template's to drop", s.hasData("beta", "settings", ""))
 	s.awaitEvent("ConfigMap", "kept", "Repaired", "beta: somebody deleted it")
 }
 

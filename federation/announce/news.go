@@ -164,6 +164,8 @@ func outcomeNews(was, now v1alpha1.ClusterOutcome) []note {
 		return []note{normal("Repaired", now.Name+": "+told)}
 	case now.Reason == string(apply.ReasonRecreated):
 		return []note{normal("Recreated", now.Name+": "+told)}
+	case now.Reason == string(apply.ReasonCeded):
+		return []note{warning("FieldsCeded", now.Name+": "+told)}
 	case isBad(was) && now.Verdict == "Deleted":
 		return []note{normal("Removed", fmt.Sprintf("%s: removed, after %s", now.Name, was.Reason))}
 	case isBad(was) && (ledger.Entry{Verdict: now.Verdict, Reason: now.Reason}).Good():

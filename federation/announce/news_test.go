@@ -101,6 +101,10 @@ func TestNews(t *testing.T) {
 			before: "{status: {clusters: [{name: east, verdict: Created}]}}",
 			after:  "{status: {clusters: [{name: east, verdict: Configured, reason: DriftRepaired, message: brought back}]}}",
 			want:   []string{"Normal Repaired: east: brought back"}},
+		{what: "a field that is somebody else's was dropped",
+			before: "{status: {clusters: [{name: east, verdict: Created}]}}",
+			after:  "{status: {clusters: [{name: east, verdict: Configured, reason: FieldsCeded, message: .data.a stays}]}}",
+			want:   []string{"Warning FieldsCeded: east: .data.a stays"}},
 		{what: "an expression of a KindRule fails",
 			after: "{spec: {clusters: [{name: east}]}, status: {conditions: [{type: Summed, status: 'False', reason: KindRuleFails, " +
 				"message: 'left out of the status: spec.status.aggregate[0].value: no such key: size'}]}}",

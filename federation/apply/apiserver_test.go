@@ -188,6 +188,7 @@ func TestRealServer(t *testing.T) {
 		{"drift is repaired by force", storyDrift},
 		{"a field that is new to us and owned by others is reported", storyNewField},
 		{"a field taken out of the template goes", storyFieldRemoved},
+		{"a field taken out of the template that is somebody else's stays", storyFieldCeded},
 		{"the fingerprint tells every change of our fields", storyFingerprint},
 		{"an object made anew under our hands", storyStaleCache},
 		{"delete", storyDelete},
@@ -383,6 +384,59 @@ func storyFieldRemoved(t *testing.T, s *server) {
 	expect(t, Apply(ctx, s, configMap("removed", "v"), ours.with(func(o *Options) { o.Live = s.get(t, configMaps, "removed") })), Configured, "")
 	if _, has, _ := unstructured.NestedString(s.get(t, configMaps, "removed").Object, "data", "second"); has {
 		t.Error("the field is still there")
+	}
+}
+
+// storyFieldCeded: what somebody changed in the member before the template dropped it is theirs, and that is told.
+func storyFieldCeded(t *testing.T, s *server) {
+	ctx := t.Context()
+	with := func(data map[string]any) *unstructured.Unstructured {
+		obj := configMap("ceded", "a")
+		obj.Object["data"] = data
+		return obj
+	}
+	live := func(want map[string]string) Options {
+		t.Helper()
+		live := s.get(t, configMaps, "ceded")
+		got, _, _ := unstructured.NestedStringMap(live.Object, "data")
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Fatalf("data (-want +got): %s", diff)
+		}
+		return ours.with(func(o *Options) { o.Live = cached(live) })
+	}
+	expect(t, Apply(ctx, s, with(map[string]any{"a": "1", "b": "1", "c": "1", "d": "1"}), ours), Created, "")
+	// Somebody changes two of our fields; one is repaired before it is dropped, the other is not.
+	s.patch(t, configMaps, "ceded", "person", `{"data": {"a": "2", "own": "theirs"}}`)
+	repaired := Apply(ctx, s, with(map[string]any{"a": "1", "b": "1", "c": "1", "d": "1"}), live(map[string]string{
+		"a": "2", "b": "1", "c": "1", "d": "1", "own": "theirs"}))
+	expect(t, repaired, Configured, "")
+	s.patch(t, configMaps, "ceded", "person", `{"data": {"b": "2"}}`)
+	r := Apply(ctx, s, with(map[string]any{"d": "1"}), live(map[string]string{
+		"a": "1", "b": "2", "c": "1", "d": "1", "own": "theirs"}))
+	expect(t, r, Configured, ReasonCeded, `.data.b is owned by "person"`)
+	for _, gone := range []string{".data.a", ".data.c", ".data.own"} {
+		if strings.Contains(r.Message, gone) {
+			t.Errorf("%s did not stay, or never was ours, and is told of: %s", gone, r.Message)
+		}
+	}
+	// It is told once, and is none of our business any more; it may be wanted again.
+	now := live(map[string]string{"b": "2", "d": "1", "own": "theirs"})
+	expect(t, Apply(ctx, s, with(map[string]any{"d": "2"}), now), Configured, "")
+	now = live(map[string]string{"b": "2", "d": "2", "own": "theirs"})
+	expect(t, Apply(ctx, s, with(map[string]any{"b": "3", "d": "2"}), now), Conflict, ReasonFieldOwned, ".data.b")
+
+	// An element of a list that is ours goes with all that somebody changed in it.
+	obj := object(t, strings.ReplaceAll(deployment, "NAME", "ceded"))
+	expect(t, Apply(ctx, s, obj, ours), Created, "")
+	s.patch(t, deployments, "ceded", "person",
+		`{"spec":{"template":{"spec":{"containers":[{"name":"app","image":"web:1"},{"name":"log","image":"log:7"}]}}}}`)
+	containers, _, _ := unstructured.NestedSlice(obj.Object, "spec", "template", "spec", "containers")
+	_ = unstructured.SetNestedSlice(obj.Object, containers[:1], "spec", "template", "spec", "containers")
+	o := ours.with(func(o *Options) { o.Live = cached(s.get(t, deployments, "ceded")) })
+	expect(t, Apply(ctx, s, obj, o), Configured, "")
+	left, _, _ := unstructured.NestedSlice(s.get(t, deployments, "ceded").Object, "spec", "template", "spec", "containers")
+	if len(left) != 1 {
+		t.Errorf("the containers are %v", left)
 	}
 }
 

@@ -54,7 +54,7 @@ func applyObject(
 			after, taken, err = step.send(ctx, client, obj, live, o)
 			switch {
 			case err == nil:
-				result = accepted(step, live, after, o).afterRecreation(recreated)
+				result = accepted(step, live, after, o).afterRecreation(recreated).afterCeding(ceded(step.before, obj, after))
 				result.TakenBack = describeConflicts(taken)
 				return result, live, after
 			case step.outdated(err):

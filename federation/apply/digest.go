@@ -103,6 +103,17 @@ func (d digest) hasAll(fields []fieldConflict) bool {
 	return true
 }
 
+// without are the paths that another digest has not; none if either is unknown.
+func (d digest) without(other digest) []uint16 {
+	if !d.known || !other.known {
+		return nil
+	}
+	return slices.DeleteFunc(slices.Clone(d.paths), func(path uint16) bool {
+		_, has := slices.BinarySearch(other.paths, path)
+		return has
+	})
+}
+
 func isMarkPath(path string) bool {
 	return strings.HasPrefix(path, ".metadata.labels."+LabelHub) ||
 		strings.HasPrefix(path, ".metadata.annotations.hanse.io/")

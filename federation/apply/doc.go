@@ -28,6 +28,15 @@
 // (the digest says so) were taken from us, which is drift, and are forced back. A field that we set for the first time
 // and that somebody else owns is a conflict: it is reported with the owner's name, and OnConflict: Overwrite takes it.
 //
+// # Dropped fields
+//
+// A field that the template does not set any more goes, unless somebody has changed it in the member meanwhile: it is
+// theirs by then, and stays, as if they had written it after it was dropped. Drift that is repaired makes it ours
+// again, so this takes a change that comes at the same time, in a member that is cut off or paused, or drift that is
+// only reported. It is told, once, with the fields and their managers. To remove it by force would end what a
+// controller there has made its own: replicas that are removed are one. An element of a list that is ours goes with
+// all that is in it.
+//
 // # Ignored fields
 //
 // A field that is ignored is sent when the object is made. Afterwards it is sent as the member has it as long as it is

@@ -53,6 +53,7 @@ const (
 	ReasonKept             Reason = "Kept"              // left in place on purpose: adopted, or orphaned on request
 	ReasonNotEmpty         Reason = "NotEmpty"          // a namespace with something foreign in it
 	ReasonRecreated        Reason = "Recreated"         // it was deleted and made anew, as onImmutable asks
+	ReasonCeded            Reason = "FieldsCeded"       // it keeps fields that the template dropped and others have set
 	ReasonDryRun           Reason = "DryRun"            // nothing was written
 	ReasonUnsupported      Reason = "DryRunUnsupported" // the member cannot say what would happen
 )

@@ -36,7 +36,8 @@
 // one before, up to five minutes, and the verdict names the fields and their other manager (see contest).
 //
 // Drift that is only reported ends with the next change of what is to be applied: server-side apply sends the whole
-// object, and keeping one foreign value and not another would be a third state that nobody asked for.
+// object, and keeping one foreign value and not another would be a third state that nobody asked for. Only what the
+// template drops while it has somebody else's value is not ours to remove any more (see package apply).
 //
 // Replicas that an autoscaler in the member owns are given back as they are found there, so that the hub neither
 // fights the autoscaler nor drops the field, which would scale the workload to one. So nothing is applied to such a
