@@ -15,7 +15,7 @@ const (
 	settleAfter = 5 * time.Second
 )
 
-// settle gives the memory of the start back to the system, once: what is free of the heap, and the program's own pages.
+// settle gives the memory of the start back to the system, once.
 func settle(ctx context.Context) {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(garbagePercent)
@@ -24,6 +24,5 @@ func settle(ctx context.Context) {
 	case <-ctx.Done():
 	case <-time.After(settleAfter):
 		debug.FreeOSMemory()
-		releaseProgram()
 	}
 }
