@@ -108,7 +108,7 @@ func newCredential(hub *rest.Config, dir string, now func() time.Time, log *slog
 		path: filepath.Join(dir, tokenFile), log: log, now: now, given: base64.RawURLEncoding.EncodeToString(sum[:]),
 	}
 	c.token.Store(given)
-	if grown := c.load(); grown != nil && grown.expires.After(given.issued) {
+	if grown := c.load(); grown != nil && grown.expires.After(given.expires) {
 		c.token.Store(grown)
 	}
 	own := rest.CopyConfig(hub)
@@ -182,10 +182,13 @@ func (c *credential) speakThrough(hub *url.URL, client *http.Client) {
 	c.client = client
 }
 
-// Pauses between two tries to get a new token; they double.
 const (
-	firstTry    = 5 * time.Second
-	longestTry  = 10 * time.Minute
+	// firstTry and longestTry come between a try to get a new token that failed and the next; they double.
+	firstTry   = 5 * time.Second
+	longestTry = 10 * time.Minute
+	// leastLife is how long a new token is kept, even if the clock here, which may be wrong, says that it is over. The
+	// hub gives none for less than 10 minutes.
+	leastLife   = 5 * time.Minute
 	tryPatience = 30 * time.Second
 )
 
@@ -195,15 +198,13 @@ func (c *credential) keep(ctx context.Context) {
 	if c == nil {
 		return
 	}
-	for pause, isFailed := firstTry, false; ; {
+	pause, isFailed := time.Duration(0), false
+	for {
 		wait := c.token.Load().due().Sub(c.now())
 		if c.load() == nil {
 			wait = 0
 		}
-		if isFailed {
-			wait = max(wait, pause)
-			pause = min(2*pause, longestTry)
-		}
+		wait = max(wait, pause)
 		select {
 		case <-ctx.Done():
 			return
@@ -215,10 +216,12 @@ func (c *credential) keep(ctx context.Context) {
 		err := c.renew(ctx)
 		switch {
 		case err == nil:
-			pause, isFailed = firstTry, false
+			pause, isFailed = leastLife, false
 			c.log.Info("the token for the hub is renewed", "until", c.token.Load().expires)
-		case ctx.Err() == nil && !isFailed:
-			isFailed = true
+		case isFailed:
+			pause = min(2*pause, longestTry)
+		case ctx.Err() == nil:
+			pause, isFailed = firstTry, true
 			c.log.Warn("renewing the token for the hub; it is tried again", "until", c.token.Load().expires, "error", err)
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -158,6 +159,33 @@ func TestCredential(t *testing.T) {
 	}
 	if c = begin(kubeconfig); c.token.Load().text != kubeconfig {
 		t.Error("a damaged file keeps the token of the kubeconfig from being shown")
+	}
+}
+
+// TestAClockThatIsAhead: a server for which every token that it gets is old asks for no more of them than others.
+func TestAClockThatIsAhead(t *testing.T) {
+	noon := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+	hub := &issuer{t: t, now: func() time.Time { return noon }}
+	web := httptest.NewServer(hub)
+	defer web.Close()
+	kubeconfig := accountToken(noon, noon.Add(time.Hour))
+	hub.last.Store(&kubeconfig)
+	ahead := func() time.Time { return noon.Add(45 * time.Minute) }
+	own, c := newCredential(&rest.Config{Host: web.URL, BearerToken: kubeconfig}, t.TempDir(), ahead, slog.New(slog.DiscardHandler))
+	client, err := rest.HTTPClientFor(own)
+	if err != nil {
+		t.Fatal(err)
+	}
+	base, err := url.Parse(web.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.speakThrough(base, client)
+	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	defer cancel()
+	c.keep(ctx)
+	if n := hub.given.Load(); n != 1 {
+		t.Errorf("it got %d tokens at once", n)
 	}
 }
 
