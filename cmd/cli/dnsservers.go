@@ -129,9 +129,21 @@ take all of them back; a server that is not let in any more goes on answering wh
 const dnsRole = "hanse-dns"
 
 func (a dnsAccount) make(c *cobra.Command, h *hubAPI) error {
+	for _, obj := range a.objects() {
+		if err := provide(c.Context(), h, obj); err != nil {
+			return enroll.Diagnose(h.what, err)
+		}
+	}
+	h.namespace = convergence.Namespace
+	return runToken(c, h, tokenRequest{account: a.name, duration: a.duration, kubeconfig: true})
+}
+
+// objects are the account and what it may do, each after what it refers to. The names of roles may have a colon, that of
+// an account may not: so no account's right to renew its tokens is called as another account's rights are.
+func (a dnsAccount) objects() []client.Object {
 	subject := rbacv1.Subject{Kind: rbacv1.ServiceAccountKind, Namespace: convergence.Namespace, Name: a.name}
-	own, renewal := dnsRole+"-"+a.name, dnsRole+"-"+a.name+"-token"
-	for _, obj := range []client.Object{
+	own, renewal := dnsRole+"-"+a.name, dnsRole+"-"+a.name+":token"
+	return []client.Object{
 		&rbacv1.ClusterRole{
 			ObjectMeta: metav1.ObjectMeta{Name: dnsRole},
 			Rules: []rbacv1.PolicyRule{
@@ -165,13 +177,7 @@ func (a dnsAccount) make(c *cobra.Command, h *hubAPI) error {
 			RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "Role", Name: renewal},
 			Subjects:   []rbacv1.Subject{subject},
 		},
-	} {
-		if err := provide(c.Context(), h, obj); err != nil {
-			return enroll.Diagnose(h.what, err)
-		}
 	}
-	h.namespace = convergence.Namespace
-	return runToken(c, h, tokenRequest{account: a.name, duration: a.duration, kubeconfig: true})
 }
 
 // provide makes an object, or, of roles, makes one that is there as it should be: an earlier version of this program may
