@@ -54,11 +54,7 @@ func newKeyList(hub *access) *cobra.Command {
 	}
 	output := formatFlag(c, asJSON, asYAML, asName, asWide)
 	c.RunE = func(c *cobra.Command, args []string) error {
-		h, err := hub.connect()
-		if err != nil {
-			return err
-		}
-		k, err := readKeys(c, h, args[0])
+		k, err := readKeys(c, hub, args[0])
 		if err != nil {
 			return err
 		}
@@ -74,11 +70,7 @@ func newKeyRoll(hub *access) *cobra.Command {
 		Example: `  hanse dns key roll example.org`,
 		Args:    oneArg("the ZONE"),
 		RunE: func(c *cobra.Command, args []string) error {
-			h, err := hub.connect()
-			if err != nil {
-				return err
-			}
-			k, err := readKeys(c, h, args[0])
+			k, err := readKeys(c, hub, args[0])
 			if err != nil {
 				return err
 			}
@@ -89,7 +81,7 @@ func newKeyRoll(hub *access) *cobra.Command {
 			if err != nil {
 				return failure("hanse dns key list "+k.zone+" shows the keys.", "a new key for %s: %v", k.zone, err)
 			}
-			if err := k.store(c, h, next); err != nil {
+			if err := k.store(c, next); err != nil {
 				return err
 			}
 			return k.tellNext(c)
@@ -113,11 +105,7 @@ zone would be lost for everybody who validates, and the command refuses. --force
 			if err != nil {
 				return usagef("%q is no key tag; hanse dns key list %s shows them", args[1], args[0])
 			}
-			h, err := hub.connect()
-			if err != nil {
-				return err
-			}
-			k, err := readKeys(c, h, args[0])
+			k, err := readKeys(c, hub, args[0])
 			if err != nil {
 				return err
 			}
@@ -134,7 +122,7 @@ zone would be lost for everybody who validates, and the command refuses. --force
 					return err
 				}
 			}
-			if err := k.store(c, h, next); err != nil {
+			if err := k.store(c, next); err != nil {
 				return err
 			}
 			_, err = fmt.Fprintf(c.OutOrStdout(), "The new key signs %s now. Drop the DS record with the tag %d at the parent.\n",
@@ -159,11 +147,7 @@ dropped it: wait for that, too. --force does without the question. The keys cann
 		Example: `  hanse dns key remove example.org`,
 		Args:    oneArg("the ZONE"),
 		RunE: func(c *cobra.Command, args []string) error {
-			h, err := hub.connect()
-			if err != nil {
-				return err
-			}
-			k, err := readKeys(c, h, args[0])
+			k, err := readKeys(c, hub, args[0])
 			if err != nil {
 				return err
 			}
@@ -177,8 +161,8 @@ dropped it: wait for that, too. --force does without the question. The keys cann
 				}
 			}
 			exactly := client.Preconditions{UID: &k.secret.UID, ResourceVersion: &k.secret.ResourceVersion}
-			if err := h.Delete(c.Context(), k.secret, exactly); err != nil {
-				return enroll.Diagnose(h.what, err)
+			if err := k.hub.Delete(c.Context(), k.secret, exactly); err != nil {
+				return enroll.Diagnose(k.hub.what, err)
 			}
 			_, err = fmt.Fprintf(c.OutOrStdout(), "The Zone %s is not signed any more.\n", k.zone)
 			return err
@@ -200,6 +184,7 @@ func (k *zoneKeys) checkNone(answer []dns.RR) error {
 
 // zoneKeys are the keys of a zone as they are stored.
 type zoneKeys struct {
+	hub    *hubAPI
 	zone   string
 	secret *corev1.Secret
 	ring   keyring.Ring
@@ -215,10 +200,15 @@ func (k *zoneKeys) stays() error {
 	return failure("Set spec.dnssec.enabled of the Zone to true to go on signing it.", "the Zone %s is to be signed no more", k.zone)
 }
 
-func readKeys(c *cobra.Command, h *hubAPI, name string) (*zoneKeys, error) {
-	k := &zoneKeys{zone: strings.ToLower(strings.TrimSuffix(name, ".")), secret: &corev1.Secret{}}
+// readKeys reads those of the Zone with this name.
+func readKeys(c *cobra.Command, hub *access, name string) (*zoneKeys, error) {
+	h, err := hub.connect()
+	if err != nil {
+		return nil, err
+	}
+	k := &zoneKeys{hub: h, zone: strings.ToLower(strings.TrimSuffix(name, ".")), secret: &corev1.Secret{}}
 	var z v1alpha1.Zone
-	err := h.Get(c.Context(), client.ObjectKey{Name: k.zone}, &z)
+	err = h.Get(c.Context(), client.ObjectKey{Name: k.zone}, &z)
 	switch {
 	case apierrors.IsNotFound(err):
 		return nil, failure("kubectl get zones lists them.", "there is no Zone %s on %s", k.zone, h.what)
@@ -245,14 +235,14 @@ func readKeys(c *cobra.Command, h *hubAPI, name string) (*zoneKeys, error) {
 	return k, nil
 }
 
-func (k *zoneKeys) store(c *cobra.Command, h *hubAPI, next keyring.Ring) error {
+func (k *zoneKeys) store(c *cobra.Command, next keyring.Ring) error {
 	next.Put(k.secret)
-	err := h.Update(c.Context(), k.secret)
+	err := k.hub.Update(c.Context(), k.secret)
 	if apierrors.IsConflict(err) {
 		return failure("Look at hanse dns key list "+k.zone+", and try again.", "the keys of %s have been changed by somebody else", k.zone)
 	}
 	if err != nil {
-		return enroll.Diagnose(h.what, err)
+		return enroll.Diagnose(k.hub.what, err)
 	}
 	k.ring = next
 	return nil
