@@ -109,6 +109,7 @@ func runHub(c *cobra.Command, cfg hub.Config) (err error) {
 	defer func() { err = errors.Join(err, h.Close()) }()
 	_, _ = fmt.Fprintf(c.ErrOrStderr(), "hub at %s, DNS at %s\nexport KUBECONFIG=%s\n",
 		h.URL(), h.DNSAddr(), h.Kubeconfig())
+	go saveMemory(c.Context(), hubGarbage)
 	return h.Run(c.Context())
 }
 

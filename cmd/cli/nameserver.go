@@ -69,6 +69,7 @@ func runNameserver(c *cobra.Command, access *access, n nameserverFlags) (err err
 	}
 	defer func() { err = errors.Join(err, server.Close()) }()
 	_, _ = fmt.Fprintf(c.ErrOrStderr(), "DNS at %s, for the hub at %s\n", strings.Join(server.Addresses(), ", "), n.cfg.Hub.Host)
+	go saveMemory(c.Context(), nameserverGarbage)
 	if err := server.Run(c.Context()); err != nil && !errors.Is(err, context.Canceled) {
 		return failure("hanse dns --help explains the flags.", "serving DNS: %v", err)
 	}

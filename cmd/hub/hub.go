@@ -345,7 +345,6 @@ func (h *Hub) Run(ctx context.Context) error {
 		return named("the API", h.api.Run(serving))
 	})
 	group.Go(func() error { h.etcd.KeepSpace(serving); return nil })
-	group.Go(func() error { settle(serving); return nil })
 	group.Go(func() error { return h.reportDNS(ctx) })
 	group.Go(func() error { h.confirmZones(serving); return nil })
 	group.Go(func() error {

@@ -185,7 +185,6 @@ func (n *Nameserver) Run(ctx context.Context) error {
 	ctx, end := context.WithCancelCause(ctx)
 	defer end(nil)
 	var group errgroup.Group
-	group.Go(func() error { settle(ctx); return nil })
 	group.Go(func() error { n.follow(ctx); return nil })
 	group.Go(func() error { n.reporter.Run(ctx); return nil })
 	group.Go(func() error { n.disk.keep(ctx, n.store, n.follower.Heard); return nil })
