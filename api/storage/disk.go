@@ -28,7 +28,7 @@ func freeOn(folder string) (int64, error) {
 	if err := unix.Statfs(folder, &stat); err != nil {
 		return 0, fmt.Errorf("ask how much space is left on the disk of %s: %w", folder, err)
 	}
-	return int64(stat.Bavail) * stat.Bsize, nil
+	return int64(stat.Bavail) * int64(stat.Bsize), nil // their types differ from system to system
 }
 
 // diskShort tells that less than so many bytes are left on the disk of the embedded etcd, and how many. A disk that

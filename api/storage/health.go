@@ -2,6 +2,7 @@ package storage
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -108,16 +109,25 @@ func (e *Etcd) Answers(ctx context.Context) error {
 // checkSpace tells when writes are refused, or will be soon.
 func (e *Etcd) checkSpace(ctx context.Context) error {
 	health, err := e.Health(ctx)
-	switch {
-	case err != nil:
+	if err != nil {
 		return err
-	case health.DiskShort:
-		return fmt.Errorf("etcd takes nothing new: %s", e.diskRefusal(health.DiskFree))
-	case health.NoSpace:
-		return fmt.Errorf("etcd takes nothing new: its database has reached the quota (%d of %d bytes, %d in use); "+
-			"delete objects, or raise the quota", health.Size, health.Quota, health.InUse)
+	}
+	if shortage := e.shortage(health); shortage != "" {
+		return errors.New("etcd takes nothing new: " + shortage)
 	}
 	return nil
+}
+
+// shortage says what etcd is short of, and what to do about it; nothing when it has space.
+func (e *Etcd) shortage(h Health) string {
+	switch {
+	case h.DiskShort:
+		return e.diskRefusal(h.DiskFree)
+	case h.NoSpace:
+		return fmt.Sprintf("its database has reached the quota (%d of %d bytes, %d in use); delete objects, or raise the quota",
+			h.Size, h.Quota, h.InUse)
+	}
+	return ""
 }
 
 // MakeSpace gives the space of deleted objects back and lets etcd take writes again: it compacts, defragments and

@@ -27,18 +27,17 @@ func (e *Etcd) KeepSpace(ctx context.Context) {
 		case <-tick.C:
 		}
 		health, err := e.Health(ctx)
-		isShort := err != nil || health.NoSpace || health.DiskShort
-		switch {
-		case err != nil:
-		case isShort && !told:
-			e.log.Error("etcd takes nothing new: "+e.Full(), "size", health.Size, "inUse", health.InUse, "quota", health.Quota,
-				"diskFree", health.DiskFree)
-			told = true
-		case !isShort && told:
-			e.log.Info("etcd takes writes again", "inUse", health.InUse, "quota", health.Quota, "diskFree", health.DiskFree)
-			told = false
+		if err != nil {
+			continue // readiness tells
 		}
-		if err == nil && isShort {
+		shortage := e.shortage(health)
+		switch {
+		case shortage != "" && !told:
+			e.log.Error("etcd takes nothing new: " + shortage)
+		case shortage == "" && told:
+			e.log.Info("etcd takes writes again", "inUse", health.InUse, "quota", health.Quota, "diskFree", health.DiskFree)
+		}
+		if told = shortage != ""; told {
 			e.regainSpace(ctx)
 		}
 	}
