@@ -57,6 +57,8 @@ data directory on this machine (hanse dns), as the user that it runs as.`,
 				"no DNS server runs on %s", dataDir)
 		case dataDir != "" && errors.Is(err, fs.ErrPermission):
 			return failure("Run this as the user that the server runs as.", "watching the queries: %v", err)
+		case dataDir != "":
+			return failure("The server's own log says more. If it has ended, watch the next one.", "watching the queries: %v", err)
 		}
 		return failure("The hub's own log says more; its DNS server is watched with the permission to get "+querylog.Path+".",
 			"watching the queries: %v", err)

@@ -39,8 +39,11 @@ func followLogs(c *cobra.Command, h *hubAPI, o object, req logsRequest) error {
 	ctx := c.Context()
 	for first := true; ctx.Err() == nil; first = false {
 		isOver, err := f.look(ctx, first, c.Flags().Changed("tail"))
-		if err != nil && first {
+		switch {
+		case err != nil && first:
 			return err
+		case err != nil && ctx.Err() == nil:
+			f.tell(o.String(), err)
 		}
 		if isOver {
 			break
@@ -65,15 +68,18 @@ func (f *follower) look(ctx context.Context, isFirst, isTailGiven bool) (isOver 
 		return false, err
 	}
 	isPod := f.object.mapping.GroupVersionKind.GroupKind() == podKind
-	if len(names) > 0 && len(silent) == len(names) {
-		isGone := isPod && !isFirst && allNotFound(silent)
-		if isFirst {
-			err = outcomeOf(f.errs, len(names), silent)
-		}
-		return isGone && f.reading() == 0, err
+	isNowhere := len(names) > 0 && len(silent) == len(names)
+	switch {
+	case isNowhere && isFirst:
+		return false, outcomeOf(f.errs, len(names), silent)
+	case isNowhere && isPod && allNotFound(silent):
+		return f.reading() == 0, nil
 	}
 	for _, s := range silent {
 		f.tell(s.cluster, s.err)
+	}
+	if isNowhere {
+		return false, nil
 	}
 	isEnding := len(sources) > 0 && len(silent) == 0
 	if isFirst && len(sources) == 0 {

@@ -35,7 +35,8 @@ func newLogs(hub *access) *cobra.Command {
 line says which cluster and pod it is from.
 
 With --follow, pods are followed that come later, in whichever cluster, and containers that start again; it ends when
-all pods have ended, or when it is interrupted. The exit code is 3 if some clusters or pods did not answer.`,
+all pods have ended, or when it is interrupted, and says meanwhile who does not answer. Without, the exit code is 3 if
+some clusters or pods did not answer.`,
 		Example: `  hanse logs deployment/web -n shop
   hanse logs deployment/web -f --cluster east --since 10m`,
 		Args: oneArg("KIND/NAME"),
