@@ -25,6 +25,7 @@
 // tokens of its own, and nothing else; `hanse dns kubeconfig` makes it. The token of the kubeconfig is replaced at the
 // first start and then after half of its life, so that a server is let in as long as it sees the hub now and then; the
 // account, not the token, is what is taken back. The queries can be watched through a socket in the data directory and
-// not over the network: who asks for what is nobody's business on the metrics port. The snapshot has what is answered, and with it the keys that zones are signed and copied with:
-// the feed, its account and the file on disk are to be kept as secret as they are.
+// not over the network: who asks for what is nobody's business on the metrics port. The snapshot has what is answered,
+// and with it the keys that zones are signed and copied with: the feed, its account and the file on disk are to be kept
+// as secret as they are.
 package nameserver
