@@ -151,6 +151,45 @@ spec: {service: web, hostnames: [web.weight.example], ttl: 30}`,
 			t.Errorf("%s %s: %s", row.name, dns.TypeToString[row.kind], answer)
 		}
 	}
+	weightsOfExternalDNS(s)
+}
+
+// weightsOfExternalDNS: annotations give each member the weight that its copy has there, also by an override.
+func weightsOfExternalDNS(s *scenario) {
+	s.Helper()
+	const prefix = "external-dns.alpha.kubernetes.io/"
+	s.apply(loadBalancer("shop"))
+	s.kubectl("", "annotate", "service", "shop", prefix+"hostname=shop.weight.example",
+		prefix+"set-identifier=all", prefix+"aws-weight=10")
+	place := func(more ...string) string {
+		return placement("shop", []string{"Service/shop"}, []string{"east=1", "west=1"}, more...)
+	}
+	summary := func(wanted string) {
+		s.Helper()
+		s.eventually("the GlobalService of shop says "+wanted, func() error {
+			g, err := get[v1alpha1.GlobalService](s, s.hub.Client, "shop")
+			switch {
+			case err != nil:
+				return err
+			case g == nil:
+				return errors.New("there is none")
+			case g.Status.Summary != wanted:
+				return errors.New(g.Status.Summary)
+			}
+			return nil
+		})
+	}
+	s.apply(place())
+	summary("east=50%,west=50%")
+	s.apply(place(`overrides: [{clusters: [{name: west}], annotations: {` + prefix + `aws-weight: "30"}}]`))
+	summary("east=25%,west=75%")
+	s.sharesAre("shop.weight.example", map[netip.Addr]float64{
+		s.address("east", "shop"): 1. / 4, s.address("west", "shop"): 3. / 4,
+	})
+	s.kubectl("", "annotate", "service", "shop", prefix+"aws-weight=some", "--overwrite")
+	s.awaitShown([]string{`aws-weight is "some" in east, and not a number`}, "get", "globalservice", "shop",
+		"-o", `jsonpath={.status.conditions[?(@.type=="AnnotationsFollowed")].message}`)
+	summary("east=25%,west=75%")
 }
 
 // sharesAre asks so often that a true share is missed by chance once in some million runs.

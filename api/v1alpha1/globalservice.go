@@ -193,6 +193,9 @@ const (
 	// ConditionDrained is False while a member that is being left may still be in answers that somebody keeps: its
 	// copies of what is exposed stay until then. It is absent while no member is being left.
 	ConditionDrained = "Drained"
+	// ConditionAnnotationsFollowed is False while the object that the GlobalService was made for has annotations of
+	// ExternalDNS that are not followed; the message says which, and what to set instead. It is absent otherwise.
+	ConditionAnnotationsFollowed = "AnnotationsFollowed"
 )
 
 // HealthDraining is the health of a member that is being emptied on purpose and not answered any more.
@@ -202,7 +205,7 @@ const HealthDraining = "Draining"
 type GlobalServiceStatus struct {
 	// ObservedGeneration is the generation of the spec that this status speaks of.
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
-	// Conditions: Ready, FailOpen, Drained.
+	// Conditions: Ready, FailOpen, Drained, AnnotationsFollowed.
 	// +listType=map
 	// +listMapKey=type
 	Conditions []metav1.Condition `json:"conditions,omitempty"`

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/hanse-federation/hanse/api/v1alpha1"
@@ -21,17 +22,19 @@ const fromAnnotations = v1alpha1.Prefix + "from-annotations"
 
 // wishOf is the GlobalService that the annotations of a template ask for; false: they ask for none, or for names in no
 // zone of the hub, which are somebody else's to serve.
-func wishOf(w world, obj *unstructured.Unstructured) (v1alpha1.GlobalServiceSpec, bool) {
-	var spec v1alpha1.GlobalServiceSpec
+func wishOf(w world, obj *unstructured.Unstructured) (wish, bool) {
+	one := wish{namespace: obj.GetNamespace(), name: obj.GetName(), kind: obj.GetKind(), owner: obj}
+	spec := &one.spec
+	prefix := ""
 	annotations := obj.GetAnnotations()
-	for _, prefix := range externalDNS {
+	for _, prefix = range externalDNS {
 		get := func(key string) string { return strings.TrimSpace(annotations[prefix+key]) }
 		names := split(get("hostname") + "," + get("internal-hostname"))
 		if len(names) == 0 {
 			continue
 		}
 		if controller := get("controller"); controller != "" && controller != "dns-controller" {
-			return spec, false
+			return one, false
 		}
 		for _, name := range names {
 			if _, ok := zoneFor(w.zones, absolute(name)); ok {
@@ -45,9 +48,17 @@ func wishOf(w world, obj *unstructured.Unstructured) (v1alpha1.GlobalServiceSpec
 		break
 	}
 	if len(spec.Hostnames) == 0 || obj.GetDeletionTimestamp() != nil {
-		return spec, false
+		return one, false
 	}
+	one.notFollowed = notFollowed(obj, prefix)
 	if spec.Addresses == nil {
+		weights, err := annotatedWeights(w, obj, prefix)
+		if err != nil {
+			one.notFollowed = append(one.notFollowed, err.Error())
+		}
+		if one.keepsWeights = err != nil; len(weights) > 0 {
+			spec.Weights, spec.FixedWeights = "Fixed", weights
+		}
 		switch obj.GetKind() {
 		case "Service":
 			spec.Service = obj.GetName()
@@ -57,7 +68,7 @@ func wishOf(w world, obj *unstructured.Unstructured) (v1alpha1.GlobalServiceSpec
 			spec.Gateway = obj.GetName()
 		}
 	}
-	return spec, true
+	return one, true
 }
 
 // split reads a list with commas, without what is empty or there twice.
@@ -104,6 +115,32 @@ type wish struct {
 	namespace, name, kind string
 	spec                  v1alpha1.GlobalServiceSpec
 	owner                 *unstructured.Unstructured
+	// keepsWeights: what the annotations say of weights cannot be followed, so that those of before stay.
+	keepsWeights bool
+	// notFollowed says which annotations are not followed, and what to do.
+	notFollowed []string
+}
+
+// granted is a GlobalService with the wish come true: of the spec only what the annotations say is touched.
+func (one wish) granted(gs *v1alpha1.GlobalService) *v1alpha1.GlobalService {
+	changed := gs.DeepCopy()
+	spec := &changed.Spec
+	spec.Hostnames, spec.Service, spec.Ingress = one.spec.Hostnames, one.spec.Service, one.spec.Ingress
+	spec.Gateway, spec.Addresses = one.spec.Gateway, one.spec.Addresses
+	if one.spec.TTL != 0 {
+		spec.TTL = one.spec.TTL
+	}
+	_, wereOurs := changed.Annotations[weightsFromAnnotations]
+	switch {
+	case one.keepsWeights:
+	case len(one.spec.FixedWeights) > 0:
+		spec.Weights, spec.FixedWeights = one.spec.Weights, one.spec.FixedWeights
+		metav1.SetMetaDataAnnotation(&changed.ObjectMeta, weightsFromAnnotations, "true")
+	case wereOurs:
+		spec.Weights, spec.FixedWeights = "Replicas", nil // the default
+		delete(changed.Annotations, weightsFromAnnotations)
+	}
+	return changed
 }
 
 // wishes are all of them. What a GlobalService of a user exposes already is left to that.
@@ -120,11 +157,10 @@ func wishes(w world) []wish {
 	}
 	var all []wish
 	w.annotated(func(obj *unstructured.Unstructured) {
-		spec, ok := wishOf(w, obj)
+		one, ok := wishOf(w, obj)
 		if !ok || exposed[template.RefOf(obj).String()] {
 			return
 		}
-		one := wish{namespace: obj.GetNamespace(), name: obj.GetName(), kind: obj.GetKind(), spec: spec, owner: obj}
 		if taken[key{one.namespace, one.name}] {
 			one.name += "-" + strings.ToLower(one.kind)
 		}

@@ -31,6 +31,8 @@ type world struct {
 	distribution func(template.Ref) *v1alpha1.Distribution
 	// object looks up a template.
 	object func(template.Ref) (*unstructured.Unstructured, bool)
+	// overrides are those of the placement that a decision comes from.
+	overrides func(*v1alpha1.Distribution) []v1alpha1.Override
 	// workloads calls visit for the workloads of a namespace that run pods.
 	workloads func(namespace string, visit func(*unstructured.Unstructured))
 	// secret looks up a Secret of the hub's own, and updates what others have written into a zone.
@@ -61,6 +63,8 @@ type exposure struct {
 	service   zone.Service // without a name
 	findings  map[string]finding
 	behind    []string // templates
+	// notFollowed says which annotations that it was made for are not followed.
+	notFollowed []string
 }
 
 // plan is a snapshot in the making.
@@ -73,6 +77,8 @@ type plan struct {
 	networks  []zone.Network
 	// hosts are the names of load balancers whose addresses are needed.
 	hosts []string
+	// wishes are what annotations ask for.
+	wishes []wish
 	// recheck is when time alone changes the plan; 0 means never.
 	recheck time.Duration
 }
@@ -102,6 +108,8 @@ func build(w world) plan {
 		p.lookAgain(recheck)
 		p.exposures = append(p.exposures, e)
 	}
+	p.wishes = wishes(w)
+	p.tellNotFollowed()
 	p.networks = networksOf(w, p.faults)
 	ladders := laddersOf(w, p.exposures, owners)
 	for i := range w.zones {
@@ -141,6 +149,20 @@ func build(w world) plan {
 		p.zones = append(p.zones, z)
 	}
 	return p
+}
+
+// tellNotFollowed gives to each exposure that was made for annotations what is to be said of them.
+func (p *plan) tellNotFollowed() {
+	said := map[string][]string{}
+	for _, one := range p.wishes {
+		said[one.namespace+"/"+one.name] = one.notFollowed
+	}
+	for i := range p.exposures {
+		gs := p.exposures[i].object
+		if _, ours := gs.Labels[fromAnnotations]; ours {
+			p.exposures[i].notFollowed = said[gs.Namespace+"/"+gs.Name]
+		}
+	}
 }
 
 func (p *plan) lookAgain(after time.Duration) {

@@ -22,6 +22,11 @@
 // unknown, not down: the answering rules leave it out only while enough others are healthy, since a hub that has lost
 // sight of its members knows nothing about their clients.
 //
+// Annotations of ExternalDNS make a GlobalService. There a cluster's controller reads the Service of its own cluster;
+// here that is the copy in the member, so the weight (aws-weight) of each member is read from what its copy has with the
+// placement's overrides, and set-identifier says nothing that the member's name does not. Weights that some members
+// lack, or that are no numbers, change nothing: a member that joins must not move everybody's traffic to other rules.
+//
 // The serial is the newest resource version of what the snapshot is made of: it grows with every change, and is the
 // same on all replicas that have seen the same changes.
 package expose

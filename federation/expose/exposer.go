@@ -134,6 +134,7 @@ func (x *Exposer) Run(ctx context.Context) error {
 func (x *Exposer) watch(ctx context.Context) error {
 	for _, of := range []client.Object{
 		&v1alpha1.Zone{}, &v1alpha1.GlobalService{}, &v1alpha1.Distribution{}, &v1alpha1.Cluster{},
+		&v1alpha1.Placement{}, &v1alpha1.ClusterPlacement{}, // for their overrides
 		&corev1.Secret{}, &corev1.ConfigMap{}, // of the hub's own namespace
 		&discoveryv1.EndpointSlice{}, &coordinationv1.Lease{},
 	} {
@@ -164,11 +165,19 @@ func (x *Exposer) HandleTemplate(e template.Event) {
 	}
 }
 
-// changed leaves out what we wrote ourselves.
+// changed leaves out what we wrote ourselves, and what placements tell of themselves.
 func (x *Exposer) changed(old, now any) {
 	switch before := old.(type) {
 	case *v1alpha1.Zone:
 		if after, ok := now.(*v1alpha1.Zone); ok && before.Generation == after.Generation {
+			return
+		}
+	case *v1alpha1.Placement:
+		if after, ok := now.(*v1alpha1.Placement); ok && before.Generation == after.Generation {
+			return
+		}
+	case *v1alpha1.ClusterPlacement:
+		if after, ok := now.(*v1alpha1.ClusterPlacement); ok && before.Generation == after.Generation {
 			return
 		}
 	case *v1alpha1.GlobalService:
@@ -248,7 +257,7 @@ func (x *Exposer) publish(ctx context.Context) error {
 	}
 	x.prober.want(tasksOf(p))
 	x.resolver.want(p.hosts)
-	x.fulfil(ctx, w)
+	x.fulfil(ctx, w, p.wishes)
 	if next := x.report(ctx, w, p); next > 0 && (p.recheck == 0 || next < p.recheck) {
 		x.timer.Reset(next)
 	}
@@ -346,6 +355,7 @@ func (x *Exposer) gather(ctx context.Context) (world, error) {
 		return w, err
 	}
 	w.object = x.Templates.Get
+	w.overrides = x.overridesOf(ctx)
 	w.secret = x.secretNamed(ctx)
 	w.updates = x.writtenInto(ctx)
 	w.distribution = func(ref template.Ref) *v1alpha1.Distribution {
@@ -365,6 +375,32 @@ func (x *Exposer) gather(ctx context.Context) (world, error) {
 		}
 	}
 	return w, nil
+}
+
+// overridesOf reads what the placement that a decision comes from changes for members, each once.
+func (x *Exposer) overridesOf(ctx context.Context) func(*v1alpha1.Distribution) []v1alpha1.Override {
+	known := map[client.ObjectKey][]v1alpha1.Override{}
+	return func(d *v1alpha1.Distribution) []v1alpha1.Override {
+		key := client.ObjectKey{Name: d.Spec.Placement.Name}
+		var found client.Object
+		var spec *v1alpha1.PlacementSpec
+		switch d.Spec.Placement.Kind {
+		case "Placement":
+			key.Namespace = d.Spec.Template.Namespace
+			p := &v1alpha1.Placement{}
+			found, spec = p, &p.Spec
+		case "ClusterPlacement":
+			p := &v1alpha1.ClusterPlacement{}
+			found, spec = p, &p.Spec
+		default:
+			return nil // an annotation, or what is followed: those have none
+		}
+		if _, isKnown := known[key]; !isKnown {
+			_ = x.Client.Get(ctx, key, found) // one that is not there has none
+			known[key] = spec.Overrides
+		}
+		return known[key]
+	}
 }
 
 // gatherOthers reads what only some zones and policies need.
@@ -419,9 +455,9 @@ func resolvedBefore(services []v1alpha1.GlobalService) map[string][]netip.Addr {
 }
 
 // fulfil makes the GlobalServices that annotations ask for, and removes those that none asks for any more.
-func (x *Exposer) fulfil(ctx context.Context, w world) {
+func (x *Exposer) fulfil(ctx context.Context, w world, all []wish) {
 	wanted := map[client.ObjectKey]bool{}
-	for _, one := range wishes(w) {
+	for _, one := range all {
 		wanted[client.ObjectKey{Namespace: one.namespace, Name: one.name}] = true
 		if err := x.grant(ctx, w, one); err != nil && ctx.Err() == nil {
 			x.Logger.Warn("making the GlobalService that annotations ask for",
@@ -439,26 +475,20 @@ func (x *Exposer) fulfil(ctx context.Context, w world) {
 	}
 }
 
-// grant makes one wish come true: of the spec only what the annotations say is touched.
+// grant makes one wish come true.
 func (x *Exposer) grant(ctx context.Context, w world, one wish) error {
 	for i := range w.services {
 		gs := &w.services[i]
 		if gs.Namespace != one.namespace || gs.Name != one.name {
 			continue
 		}
-		changed := gs.DeepCopy()
-		spec := &changed.Spec
-		spec.Hostnames, spec.Service, spec.Ingress = one.spec.Hostnames, one.spec.Service, one.spec.Ingress
-		spec.Gateway, spec.Addresses = one.spec.Gateway, one.spec.Addresses
-		if one.spec.TTL != 0 {
-			spec.TTL = one.spec.TTL
-		}
-		if equality.Semantic.DeepEqual(gs.Spec, *spec) {
+		changed := one.granted(gs)
+		if equality.Semantic.DeepEqual(gs.Spec, changed.Spec) && maps.Equal(gs.Annotations, changed.Annotations) {
 			return nil
 		}
 		return x.Client.Update(ctx, changed)
 	}
-	made := &v1alpha1.GlobalService{Spec: one.spec}
+	made := one.granted(&v1alpha1.GlobalService{})
 	made.Namespace, made.Name = one.namespace, one.name
 	made.Labels = map[string]string{fromAnnotations: strings.ToLower(one.kind)}
 	return client.IgnoreAlreadyExists(x.Client.Create(ctx, made))

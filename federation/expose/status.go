@@ -84,6 +84,11 @@ func serviceStatus(w world, e exposure, serial uint32) v1alpha1.GlobalServiceSta
 	}
 	set(v1alpha1.ConditionFailOpen, selection.FailOpen, map[bool]string{true: "TooFewHealthy", false: "Healthy"}[selection.FailOpen],
 		failOpen)
+	if len(e.notFollowed) > 0 {
+		set(v1alpha1.ConditionAnnotationsFollowed, false, "NotFollowed", strings.Join(e.notFollowed, "; "))
+	} else {
+		meta.RemoveStatusCondition(&status.Conditions, v1alpha1.ConditionAnnotationsFollowed)
+	}
 	if isDone, message, ok := drained(&status); ok {
 		set(v1alpha1.ConditionDrained, isDone, map[bool]string{true: "Drained", false: "Draining"}[isDone], message)
 	} else {

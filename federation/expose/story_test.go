@@ -41,6 +41,7 @@ type stage struct {
 	clusters      map[string]*v1alpha1.Cluster
 	objects       map[template.Ref]*unstructured.Unstructured
 	distributions map[template.Ref]*v1alpha1.Distribution
+	overrides     map[*v1alpha1.Distribution][]v1alpha1.Override
 	secrets       map[string]*corev1.Secret
 	updates       []zone.Record
 	nameservers   map[string]convergence.Server
@@ -59,6 +60,7 @@ func newStage() *stage {
 		clusters:      map[string]*v1alpha1.Cluster{},
 		objects:       map[template.Ref]*unstructured.Unstructured{},
 		distributions: map[template.Ref]*v1alpha1.Distribution{},
+		overrides:     map[*v1alpha1.Distribution][]v1alpha1.Override{},
 		secrets:       map[string]*corev1.Secret{},
 		nameservers:   map[string]convergence.Server{},
 		probed:        map[string]v1alpha1.ProbeStatus{},
@@ -98,6 +100,7 @@ func (s *stage) world() world {
 		obj, ok := s.objects[ref]
 		return obj, ok
 	}
+	w.overrides = func(d *v1alpha1.Distribution) []v1alpha1.Override { return s.overrides[d] }
 	w.distribution = func(ref template.Ref) *v1alpha1.Distribution { return s.distributions[ref] }
 	w.workloads = func(namespace string, visit func(*unstructured.Unstructured)) {
 		for _, obj := range s.objects {
@@ -151,6 +154,17 @@ func (s *stage) Obey(line string) error {
 		d.Spec.Clusters = slices.DeleteFunc(d.Spec.Clusters, func(c v1alpha1.DistributionCluster) bool {
 			return c.Name == words[2]
 		})
+	case "overrides": // object, then what its placement changes for members
+		d, err := s.distribution(words[1])
+		if err != nil {
+			return err
+		}
+		var overrides []v1alpha1.Override
+		err = yaml.UnmarshalStrict([]byte(strings.TrimPrefix(rest, words[1])), &overrides)
+		s.overrides[d] = overrides
+		return err
+	case "granted": // the hub makes what annotations ask for
+		s.grant()
 	case "stays": // object, member: the decision is taken back
 		d, err := s.distribution(words[1])
 		if err != nil {
@@ -198,6 +212,21 @@ func (s *stage) Obey(line string) error {
 		return errors.New("unknown line")
 	}
 	return nil
+}
+
+// grant does what the replica that leads does with wishes.
+func (s *stage) grant() {
+	for _, one := range wishes(s.world()) {
+		before := s.services[one.name]
+		if before == nil {
+			before = &v1alpha1.GlobalService{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: one.name}}
+			before.Labels = map[string]string{fromAnnotations: "service"}
+			before.Spec = v1alpha1.GlobalServiceSpec{
+				Policy: "Weighted", Weights: "Replicas", Answer: "Staircase", TTL: 30, MinHealthy: "50%",
+			}
+		}
+		s.services[one.name] = one.granted(before)
+	}
 }
 
 func (s *stage) cluster(name string, words []string) error {
@@ -319,6 +348,9 @@ func (s *stage) Tell(*testing.T) string {
 	for _, one := range wishes(w) {
 		fmt.Fprintf(&b, "wants GlobalService %s: %s%s%s %v ttl %d %v\n", one.name, one.spec.Service, one.spec.Ingress,
 			one.spec.Gateway, one.spec.Hostnames, one.spec.TTL, one.spec.Addresses)
+		for _, fixed := range one.spec.FixedWeights {
+			fmt.Fprintf(&b, "  weight %d for %s\n", fixed.Weight, fixed.Cluster)
+		}
 	}
 	for _, z := range w.zones {
 		if problem := p.problems[z.Name]; problem != nil {
@@ -336,7 +368,8 @@ func (s *stage) Tell(*testing.T) string {
 		s.services[e.object.Name].Status = status
 		fmt.Fprintf(&b, "%s: %s", e.object.Name, status.Summary)
 		for _, c := range status.Conditions {
-			if c.Type == "Ready" && c.Status != "True" || c.Type == "FailOpen" && c.Status == "True" {
+			if c.Type == "Ready" && c.Status != "True" || c.Type == "FailOpen" && c.Status == "True" ||
+				c.Type == v1alpha1.ConditionAnnotationsFollowed {
 				fmt.Fprintf(&b, " [%s: %s]", c.Reason, c.Message)
 			}
 		}
