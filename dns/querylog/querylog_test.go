@@ -58,6 +58,21 @@ func TestRing(t *testing.T) {
 	}
 }
 
+// TestALateWorker: who began to record for a watcher that has gone holds up nobody who watches next.
+func TestALateWorker(t *testing.T) {
+	var r Ring
+	first := r.Watch()
+	late := r.current.Load()
+	first.Close()
+	second := r.Watch()
+	defer second.Close()
+	late.record(query(1))
+	r.Record(query(2))
+	if got, missed := second.Next(nil); !cmp.Equal(sizes(got), []int{2}) || missed != 0 {
+		t.Errorf("%v, %d missed; want the query that came since", sizes(got), missed)
+	}
+}
+
 // TestManyWorkers: every query is seen or counted as missed, once, whoever records meanwhile.
 func TestManyWorkers(t *testing.T) {
 	const workers, each = 4, 20000

@@ -46,35 +46,43 @@ const ringSize = 1024
 
 // Ring has the last queries while somebody watches. The zero value is ready; nil is a ring that nobody can watch.
 type Ring struct {
-	slots atomic.Pointer[[ringSize]slot]
-	next  atomic.Uint64
+	current atomic.Pointer[slots]
 
 	mu       sync.Mutex
 	watchers int // guarded by mu
 }
 
+// slots are those of a ring from when it is switched on until it is off. A worker that has begun to record by then ends
+// in these, and not in those of who watches next.
+type slots struct {
+	last atomic.Uint64 // number that was given to a query, from 1
+	of   [ringSize]slot
+}
+
 type slot struct {
 	mu     sync.Mutex
-	number uint64 // of the query, from 1
+	number uint64 // of the query
 	query  Query
 }
 
 // IsOn tells that somebody watches.
-func (r *Ring) IsOn() bool { return r != nil && r.slots.Load() != nil }
+func (r *Ring) IsOn() bool { return r != nil && r.current.Load() != nil }
 
 // Record keeps a query, if somebody watches.
 func (r *Ring) Record(q *Query) {
-	slots := r.slots.Load()
-	if slots == nil {
-		return
+	if current := r.current.Load(); current != nil {
+		current.record(q)
 	}
-	number := r.next.Add(1)
-	s := &slots[number%ringSize]
-	s.mu.Lock()
-	if number > s.number {
-		s.number, s.query = number, *q
+}
+
+func (s *slots) record(q *Query) {
+	number := s.last.Add(1)
+	at := &s.of[number%ringSize]
+	at.mu.Lock()
+	if number > at.number {
+		at.number, at.query = number, *q
 	}
-	s.mu.Unlock()
+	at.mu.Unlock()
 }
 
 // Watch switches the ring on. The watcher sees what comes from now on, and must be closed.
@@ -82,27 +90,28 @@ func (r *Ring) Watch() *Watcher {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.watchers == 0 {
-		r.slots.Store(new([ringSize]slot))
+		r.current.Store(new(slots))
 	}
 	r.watchers++
-	return &Watcher{ring: r, slots: r.slots.Load(), seen: r.next.Load()}
+	current := r.current.Load()
+	return &Watcher{ring: r, slots: current, seen: current.last.Load()}
 }
 
 // Watcher reads a ring. It is for one goroutine.
 type Watcher struct {
 	ring  *Ring
-	slots *[ringSize]slot
+	slots *slots
 	seen  uint64
 }
 
 // Next appends to dst what has come since the last call. What was overwritten before it could be read is counted.
 func (w *Watcher) Next(dst []Query) (queries []Query, missed uint64) {
-	last := w.ring.next.Load()
+	last := w.slots.last.Load()
 	if last-w.seen > ringSize {
 		missed = last - w.seen - ringSize
 	}
 	for number := w.seen + missed + 1; number <= last; number++ {
-		s := &w.slots[number%ringSize]
+		s := &w.slots.of[number%ringSize]
 		s.mu.Lock()
 		switch {
 		case s.number == number:
@@ -125,6 +134,6 @@ func (w *Watcher) Close() {
 	w.ring.mu.Lock()
 	defer w.ring.mu.Unlock()
 	if w.ring.watchers--; w.ring.watchers == 0 {
-		w.ring.slots.Store(nil)
+		w.ring.current.Store(nil)
 	}
 }
