@@ -81,10 +81,14 @@ func TestReplaceTheKeyOfAZone(t *testing.T) {
 			told(t, server, "away.example", dns.TypeCDNSKEY, "0 3 0 AA==")
 		}
 	})
-	r, err := s.hub.Kubectl(t.Context(), "", "get", "zone", "away.example", "-o", `jsonpath={.status.conditions[?(@.type=="Unsigning")].message}`)
-	if err != nil || !strings.Contains(r.Stdout, "hanse dns key remove away.example") {
-		t.Errorf("nobody is told what to do: %s %v", r, err)
-	}
+	harness.Eventually(t, "the Zone says what to do", func() error {
+		r, err := s.hub.Kubectl(t.Context(), "", "get", "zone", "away.example", "-o",
+			`jsonpath={.status.conditions[?(@.type=="Unsigning")].message}`)
+		if err == nil && !strings.Contains(r.Stdout, "hanse dns key remove away.example") {
+			err = fmt.Errorf("it says: %s", r)
+		}
+		return err
+	})
 	s.refuses("is to be signed no more", "dns", "key", "roll", "away.example")
 	s.hanse("dns", "key", "remove", "away.example", "--force")
 	s.tells(dns.TypeDNSKEY, 0)
