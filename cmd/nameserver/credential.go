@@ -108,7 +108,7 @@ func newCredential(hub *rest.Config, dir string, now func() time.Time, log *slog
 		path: filepath.Join(dir, tokenFile), log: log, now: now, given: base64.RawURLEncoding.EncodeToString(sum[:]),
 	}
 	c.token.Store(given)
-	if grown := c.load(); grown != nil && grown.expires.After(given.expires) {
+	if grown := c.load(); grown != nil && !grown.expires.Before(given.expires) {
 		c.token.Store(grown)
 	}
 	own := rest.CopyConfig(hub)
