@@ -87,16 +87,7 @@ func mutator(t *testing.T, ns string) string {
 		}
 		answer.Patch, answer.PatchType = merged, &kind
 	})
-	return fmt.Sprintf(`
-apiVersion: admissionregistration.k8s.io/v1
-kind: MutatingWebhookConfiguration
-metadata: {name: %s}
-webhooks:
-- name: mutate.e2e.hanse.io
-  clientConfig: {url: %q, caBundle: %s}
-  rules: [{apiGroups: [""], apiVersions: [v1], operations: [CREATE, UPDATE], resources: [configmaps]}]
-  sideEffects: None
-  admissionReviewVersions: [v1]`, ns, url, ca)
+	return reviewedBy("MutatingWebhookConfiguration", ns, url, ca)
 }
 
 // A quota in a member that is used up refuses, in its own words, and what was refused is applied when there is room.

@@ -289,16 +289,21 @@ func webhook(t *testing.T, ns string) string {
 			answer.Result = &metav1.Status{Message: "no blue on Fridays", Code: http.StatusForbidden}
 		}
 	})
+	return reviewedBy("ValidatingWebhookConfiguration", ns, url, ca)
+}
+
+// reviewedBy has ConfigMaps reviewed by a webhook.
+func reviewedBy(kind, name, url string, ca []byte) string {
 	return fmt.Sprintf(`
 apiVersion: admissionregistration.k8s.io/v1
-kind: ValidatingWebhookConfiguration
+kind: %s
 metadata: {name: %s}
 webhooks:
-- name: blue.e2e.hanse.io
+- name: review.e2e.hanse.io
   clientConfig: {url: %q, caBundle: %s}
   rules: [{apiGroups: [""], apiVersions: [v1], operations: [CREATE, UPDATE], resources: [configmaps]}]
   sideEffects: None
-  admissionReviewVersions: [v1]`, ns, url, ca)
+  admissionReviewVersions: [v1]`, kind, name, url, ca)
 }
 
 // reviewer starts an admission webhook on this machine and returns its URL and, as JSON, the CA to trust. Requests are

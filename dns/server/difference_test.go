@@ -97,6 +97,16 @@ func (c *copyOf) take(t *testing.T, rrs []dns.RR) {
 	}
 }
 
+// isWhole compares the copy with one that is made at once.
+func (c *copyOf) isWhole(t *testing.T, s *Server) {
+	t.Helper()
+	whole := &copyOf{origin: c.origin}
+	whole.refresh(t, s)
+	if diff := cmp.Diff(whole.records, c.records); diff != "" {
+		t.Fatalf("at %d, after %d differences and %d times the whole (-whole +by differences):\n%s", c.serial, c.steps, c.wholes, diff)
+	}
+}
+
 // TestDifferences: secondaries that ask for what has changed, often or seldom, hold what one holds that copies the whole,
 // after every change of a thousand.
 func TestDifferences(t *testing.T) {
@@ -117,11 +127,7 @@ func TestDifferences(t *testing.T) {
 			}
 			secondary.refresh(t, s)
 			if serial%50 == 0 || i > 1 {
-				whole := &copyOf{origin: "bench.test."}
-				whole.refresh(t, s)
-				if diff := cmp.Diff(whole.records, secondary.records); diff != "" {
-					t.Fatalf("secondary %d at %d (-whole +by differences):\n%s", i, serial, diff)
-				}
+				secondary.isWhole(t, s)
 			}
 		}
 	}
@@ -156,11 +162,7 @@ func TestSignedDifferences(t *testing.T) {
 			}
 			secondary.refresh(t, s)
 			if serial%10 == 0 || i > 0 {
-				whole := &copyOf{origin: "bench.test."}
-				whole.refresh(t, s)
-				if diff := cmp.Diff(whole.records, secondary.records); diff != "" {
-					t.Fatalf("secondary %d at %d (-whole +by differences):\n%s", i, serial, diff)
-				}
+				secondary.isWhole(t, s)
 			}
 		}
 	}
