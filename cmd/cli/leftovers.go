@@ -26,7 +26,8 @@ from which the hub was restored, or whose bookkeeping somebody removed by hand. 
 them:
 
   take over   apply their manifests to the hub again, placed with onConflict: Adopt (annotation hanse.io/on-conflict)
-  --remove    delete them in the member; what was there before the hub stays, without its marks
+  --remove    delete them in the member; what was there before the hub, and a namespace or a definition that
+              others have objects in, stays without its marks
   --release   leave them in the member, without the hub's marks
 
 The hub looks soon after a member can be worked with, and hourly. --remove and --release are about the list as it is

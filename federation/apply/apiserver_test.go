@@ -708,6 +708,21 @@ func storyNamespaces(t *testing.T, s *server) {
 	if ns, err := namespaces.Get(ctx, "shop", metav1.GetOptions{}); err == nil && ns.GetDeletionTimestamp() == nil {
 		t.Error("the namespace was not deleted")
 	}
+	// One that a template brought is left to who has something in it, without our marks.
+	template.SetName("shared")
+	expect(t, Apply(ctx, s, template, Options{Hub: "hub-1", TemplateUID: "ns-2"}), Created, "")
+	for _, obj := range []*unstructured.Unstructured{configMap("kube-root-ca.crt", "by itself"), configMap("theirs", "v")} {
+		obj.SetNamespace("shared")
+		if _, err := s.client.Resource(configMaps).Namespace("shared").Create(ctx, obj, metav1.CreateOptions{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	expect(t, Delete(ctx, s, RefOf(template), DeleteOptions{Hub: "hub-1", TemplateUID: "ns-2"}), Skipped, ReasonNotEmpty,
+		"Namespace shared stays", "configmap theirs in it is not ours")
+	if ns, err := namespaces.Get(ctx, "shared", metav1.GetOptions{}); err != nil || IsOurs(ns, "hub-1") ||
+		TemplateOf(ns) != "" || ns.GetLabels()["team"] != "a" {
+		t.Errorf("the namespace that stays is %v, %v", ns, err)
+	}
 	expect(t, EnsureNamespace(ctx, s, "hub-1", "shop"), Pending, ReasonBeingDeleted)
 	late := configMap("late", "v")
 	late.SetNamespace("shop")

@@ -10,6 +10,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/client-go/dynamic"
 )
 
 // Inventory is a Target that can name all its namespaced kinds. Removing a namespace needs it, to see what is inside.
@@ -176,6 +177,21 @@ func contents(ctx context.Context, target Target, hub Hub, namespace string) Res
 		return pendingFor(time.Second, ReasonNotEmpty, message)
 	}
 	return Result{}
+}
+
+// keepNamespace lets a namespace be as long as there is something in it. One that a template brought is left, without
+// our marks, to the owners of what is foreign; nobody would look at it again. One that we made on demand stays ours: it
+// goes with the last of our copies that comes there, if it is empty then.
+func keepNamespace(
+	ctx context.Context, client dynamic.ResourceInterface, ref Ref, live *unstructured.Unstructured, blocked Result,
+) (result Result, again bool) {
+	if blocked.Verdict != Skipped || ownerOf(live).template == "" {
+		return blocked, false
+	}
+	if result, again = release(ctx, client, ref, live); result.Reason == ReasonKept {
+		result.Reason, result.Message = ReasonNotEmpty, blocked.Message+"; it has none of our marks any more"
+	}
+	return result, again
 }
 
 func isVirtual(group string) bool {

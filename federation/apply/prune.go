@@ -23,8 +23,8 @@ var namespaceGVK = schema.GroupVersionKind{Version: "v1", Kind: "Namespace"}
 // What we saw is the precondition of the write (UID and resource version), so an object that somebody takes over
 // between the two is left to him.
 //
-// A namespace goes only when nothing foreign is inside, see RemoveNamespaceIfOursAndEmpty. A CustomResourceDefinition goes
-// only when no object of its kind is foreign, since all of them go with it.
+// A namespace goes only when nothing foreign is inside, see RemoveNamespaceIfOursAndEmpty; a CustomResourceDefinition only
+// when no object of its kind is foreign, since all of them go with it. Otherwise it stays, without our marks.
 func Delete(ctx context.Context, target Target, ref Ref, o DeleteOptions) Result {
 	client, err := clientFor(target, ref)
 	if err != nil {
@@ -77,7 +77,7 @@ func remove(
 		return beingDeleted(ref, live), false
 	case ref.GVK.GroupKind() == namespaceGVK.GroupKind():
 		if blocked := contents(ctx, target, o.Hub, ref.Name); blocked.Verdict != "" {
-			return blocked, false
+			return keepNamespace(ctx, client, ref, live, blocked)
 		}
 	case ref.GVK.GroupKind() == definitionKind:
 		if !looked { // what the cache has is stripped
