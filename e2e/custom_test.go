@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -10,6 +11,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"github.com/hanse-federation/hanse/e2e/harness"
 )
 
 const widgetDefinition = `
@@ -147,9 +150,31 @@ roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: RESOURCE
 subjects: [{kind: ServiceAccount, namespace: hanse-system, name: hanse-hub}]`, "RESOURCE", resource), "apply", "-f", "-")
 	s.Cleanup(func() {
 		ctx := context.Background()
+		s.withdraw(schema.GroupVersionResource{Group: "shop.e2e.example", Version: "v1", Resource: resource})
 		_ = m.Kube.RbacV1().ClusterRoleBindings().Delete(ctx, resource, metav1.DeleteOptions{})
 		_ = m.Kube.RbacV1().ClusterRoles().Delete(ctx, resource, metav1.DeleteOptions{})
 	})
+}
+
+// withdraw deletes the objects of a kind, and waits until the hub has removed their copies: without the permission it
+// could not, and would rightly keep them.
+func (s *scenario) withdraw(kind schema.GroupVersionResource) {
+	ctx := context.Background()
+	objects := s.hub.Dynamic.Resource(kind).Namespace(s.ns)
+	err := objects.DeleteCollection(ctx, metav1.DeleteOptions{}, metav1.ListOptions{})
+	if apierrors.IsNotFound(err) {
+		return
+	}
+	err = errors.Join(err, harness.Await(harness.Patience, func() error {
+		left, err := objects.List(ctx, metav1.ListOptions{})
+		if apierrors.IsNotFound(err) || err == nil && len(left.Items) == 0 {
+			return nil
+		}
+		return errors.Join(err, fmt.Errorf("%s are still there", kind.Resource))
+	}))
+	if err != nil {
+		s.Errorf("removing the %s: %v", kind.Resource, err)
+	}
 }
 
 func (s *scenario) definitionIn(member string) *unstructured.Unstructured {

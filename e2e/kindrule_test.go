@@ -70,7 +70,6 @@ func TestTeachAKind(t *testing.T) {
 	t.Cleanup(func() {
 		ctx := context.Background()
 		_ = s.hub.Dynamic.Resource(kindRules).Delete(ctx, "gadget.shop.e2e.example", metav1.DeleteOptions{})
-		_ = s.hub.Dynamic.Resource(gadgets).Namespace(s.ns).Delete(ctx, "one", metav1.DeleteOptions{})
 		_ = s.hub.Dynamic.Resource(definitions).Delete(ctx, "gadgets.shop.e2e.example", metav1.DeleteOptions{})
 	})
 	s.apply(gadgetDefinition)

@@ -35,10 +35,11 @@ type federation struct {
 	members []*harness.Member
 }
 
-// lasting is what TestMain ends, in reverse order.
+// lasting is what TestMain judges, and ends in reverse order.
 var lasting struct {
 	sync.Mutex
-	closers []func() error
+	federations []*federation
+	closers     []func() error
 }
 
 func keep(closing func() error) {
@@ -50,12 +51,47 @@ func keep(closing func() error) {
 func TestMain(m *testing.M) {
 	ctrllog.SetLogger(logr.Discard()) // of the library's clients; what matters comes back as errors
 	code := m.Run()
+	if code == 0 { // a scenario that failed may have left anything
+		for _, f := range lasting.federations {
+			if err := harness.Await(harness.Patience, f.isEmpty); err != nil {
+				fmt.Fprintf(os.Stderr, "the scenarios passed, and the hub did not clean up after them:\n%v\n", err)
+				code = 1
+			}
+		}
+	}
 	for _, closing := range slices.Backward(lasting.closers) {
 		if err := closing(); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 		}
 	}
 	os.Exit(code)
+}
+
+// isEmpty tells what scenarios left on the hub: namespaces that are still going, and Distributions.
+func (f *federation) isEmpty() error {
+	ctx := context.Background()
+	var namespaces corev1.NamespaceList
+	var distributions v1alpha1.DistributionList
+	if err := errors.Join(f.hub.Client.List(ctx, &namespaces), f.hub.Client.List(ctx, &distributions)); err != nil {
+		return err
+	}
+	var left []error
+	for _, ns := range namespaces.Items {
+		if ns.DeletionTimestamp == nil {
+			continue
+		}
+		left = append(left, fmt.Errorf("namespace %s is still going", ns.Name))
+		for _, c := range ns.Status.Conditions {
+			if c.Status == corev1.ConditionTrue {
+				left = append(left, fmt.Errorf("  %s: %s", c.Type, c.Message))
+			}
+		}
+	}
+	for _, d := range distributions.Items {
+		left = append(left, fmt.Errorf("Distribution %s/%s leaves %v: %+v", d.Namespace, d.Name, d.Spec.Leaving,
+			d.Status.Conditions))
+	}
+	return errors.Join(left...)
 }
 
 // startPatience bounds the start of a whole federation. The first one in a fresh repository builds Kubernetes.
@@ -83,6 +119,9 @@ func newFederation(flags []string, names ...string) (*federation, error) {
 	if err := errors.Join(hubErr, memberErr); err != nil {
 		return nil, err
 	}
+	lasting.Lock()
+	lasting.federations = append(lasting.federations, f)
+	lasting.Unlock()
 	return f, harness.JoinAll(ctx, f.hub, f.members, flags...)
 }
 

@@ -18,20 +18,23 @@ func Eventually(t testing.TB, what string, condition func() error) {
 func EventuallyWithin(t testing.TB, patience time.Duration, what string, condition func() error) {
 	t.Helper()
 	begin := time.Now()
-	pause := 20 * time.Millisecond
-	for {
+	if err := Await(patience, condition); err != nil {
+		t.Fatalf("%s: not within %s; last: %v", what, patience, err)
+	}
+	if took := time.Since(begin); took > 2*time.Second {
+		t.Logf("%s: took %.1f s", what, took.Seconds())
+	}
+}
+
+// Await asks until the condition returns nil. After the patience it returns what the condition last said.
+func Await(patience time.Duration, condition func() error) error {
+	begin := time.Now()
+	for pause := 20 * time.Millisecond; ; pause = min(2*pause, 250*time.Millisecond) {
 		err := condition()
-		if err == nil {
-			if took := time.Since(begin); took > 2*time.Second {
-				t.Logf("%s: took %.1f s", what, took.Seconds())
-			}
-			return
-		}
-		if time.Since(begin) > patience {
-			t.Fatalf("%s: not within %s; last: %v", what, patience, err)
+		if err == nil || time.Since(begin) > patience {
+			return err
 		}
 		time.Sleep(pause)
-		pause = min(2*pause, 250*time.Millisecond)
 	}
 }
 
