@@ -27,6 +27,12 @@
 // placement's overrides, and set-identifier says nothing that the member's name does not. Weights that some members
 // lack, or that are no numbers, change nothing: a member that joins must not move everybody's traffic to other rules.
 //
+// HTTPS records have no address hints (RFC 9460 section 7.3 leaves them to the server). Addresses are drawn for each
+// answer, and a hint is true only if it is what A and AAAA of the same lookup draw, in every resolver's cache and in
+// the copies of secondaries, where the record stands still. A fixed hint would lead clients that believe it past the
+// weights, and to a member that is being left. Clients ask for A and AAAA at the same time as for HTTPS, so that little
+// is lost.
+//
 // The serial is the newest resource version of what the snapshot is made of: it grows with every change, and is the
 // same on all replicas that have seen the same changes.
 package expose
