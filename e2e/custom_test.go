@@ -133,21 +133,106 @@ func TestPlaceACustomResource(t *testing.T) {
 	}
 }
 
+// verticalDefinition is what Hanse reads of the Vertical Pod Autoscaler's own definition.
+const verticalDefinition = `
+apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata:
+  name: verticalpodautoscalers.autoscaling.k8s.io
+  annotations: {api-approved.kubernetes.io: "https://github.com/kubernetes/kubernetes/pull/63797"}
+spec:
+  group: autoscaling.k8s.io
+  scope: Namespaced
+  names: {plural: verticalpodautoscalers, singular: verticalpodautoscaler, kind: VerticalPodAutoscaler, shortNames: [vpa],
+    listKind: VerticalPodAutoscalerList}
+  versions:
+  - name: v1
+    served: true
+    storage: true
+    subresources: {status: {}}
+    schema:
+      openAPIV3Schema:
+        type: object
+        properties:
+          spec: {type: object, x-kubernetes-preserve-unknown-fields: true}
+          status: {type: object, x-kubernetes-preserve-unknown-fields: true}`
+
+// A Vertical Pod Autoscaler goes, with its definition, where the workload is that it is about, and nowhere else; what
+// the members' recommenders say of it is on the hub.
+func TestRecommendResources(t *testing.T) {
+	s := onFleet(t)
+	vertical := schema.GroupVersionResource{Group: "autoscaling.k8s.io", Version: "v1", Resource: "verticalpodautoscalers"}
+	t.Cleanup(func() {
+		ctx := context.Background()
+		_ = s.hub.Dynamic.Resource(vertical).Namespace(s.ns).Delete(ctx, "web", metav1.DeleteOptions{})
+		_ = s.hub.Dynamic.Resource(definitions).Delete(ctx, vertical.GroupResource().String(), metav1.DeleteOptions{})
+	})
+	s.apply(verticalDefinition)
+	s.kubectl("", "wait", "--for=condition=Established", "crd/"+vertical.GroupResource().String(), "--timeout=30s")
+	for _, member := range []string{"east", "west"} {
+		s.permitIn(member, vertical.GroupResource())
+	}
+	s.apply(deployment("web", 2), placement("web", []string{"Deployment/web"}, []string{"east=1"}), `
+apiVersion: autoscaling.k8s.io/v1
+kind: VerticalPodAutoscaler
+metadata: {name: web}
+spec: {targetRef: {apiVersion: apps/v1, kind: Deployment, name: web}, updatePolicy: {updateMode: Initial}}`)
+	in := func(member string) error {
+		_, err := s.member(member).Dynamic.Resource(vertical).Namespace(s.ns).Get(t.Context(), "web", metav1.GetOptions{})
+		return err
+	}
+	s.eventually("it is in east", func() error { return in("east") })
+	if err := in("west"); !apierrors.IsNotFound(err) {
+		t.Errorf("it is in west, where its workload is not: %v", err)
+	}
+
+	// As the recommender of east would.
+	s.in("east", "", "patch", "vpa", "web", "--subresource=status", "--type=merge", "-p", `{"status": {"conditions": [
+		{"type": "RecommendationProvided", "status": "True", "lastTransitionTime": "2026-01-01T00:00:00Z"}],
+		"recommendation": {"containerRecommendations": [{"containerName": "web", "target": {"cpu": "250m"}}]}}}`)
+	s.eventually("the hub says that there is a recommendation", func() error {
+		o, err := s.outcome("verticalpodautoscaler.autoscaling.k8s.io-web", "east")
+		if err != nil {
+			return err
+		}
+		found, err := s.hub.Dynamic.Resource(vertical).Namespace(s.ns).Get(t.Context(), "web", metav1.GetOptions{})
+		if err == nil && (o.Health != "Healthy" || !strings.Contains(fmt.Sprint(found.Object["status"]), "RecommendationProvided")) {
+			err = fmt.Errorf("it says %s, %v", o.Health, found.Object["status"])
+		}
+		return err
+	})
+
+	s.apply(placement("web", []string{"Deployment/web"}, []string{"west=1"}))
+	s.eventually("it goes to west with its workload", func() error { return in("west") })
+	s.eventually("and leaves east", func() error {
+		if err := in("east"); !apierrors.IsNotFound(err) {
+			return fmt.Errorf("it is there: %w", err)
+		}
+		return nil
+	})
+}
+
 // permit gives the hub's account in a member the objects of a resource of ours, as the member's administrator would.
 func (s *scenario) permit(member, resource string) {
 	s.Helper()
-	m := s.member(member)
-	s.in(member, strings.ReplaceAll(`
+	s.permitIn(member, schema.GroupResource{Group: "shop.e2e.example", Resource: resource})
+}
+
+// permitIn is permit for a resource of any group.
+func (s *scenario) permitIn(member string, gr schema.GroupResource) {
+	s.Helper()
+	m, resource := s.member(member), gr.Resource
+	s.in(member, strings.NewReplacer("GROUP", gr.Group, "RESOURCE", resource).Replace(`
 apiVersion: rbac.authorization.k8s.io/v1
 kind: ClusterRole
 metadata: {name: RESOURCE}
-rules: [{apiGroups: [shop.e2e.example], resources: [RESOURCE], verbs: ["*"]}]
+rules: [{apiGroups: [GROUP], resources: [RESOURCE], verbs: ["*"]}]
 ---
 apiVersion: rbac.authorization.k8s.io/v1
 kind: ClusterRoleBinding
 metadata: {name: RESOURCE}
 roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: RESOURCE}
-subjects: [{kind: ServiceAccount, namespace: hanse-system, name: hanse-hub}]`, "RESOURCE", resource), "apply", "-f", "-")
+subjects: [{kind: ServiceAccount, namespace: hanse-system, name: hanse-hub}]`), "apply", "-f", "-")
 	s.Cleanup(func() {
 		ctx := context.Background()
 		s.withdraw(schema.GroupVersionResource{Group: "shop.e2e.example", Version: "v1", Resource: resource})
