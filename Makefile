@@ -52,8 +52,8 @@ bench-dns: ## the DNS server against gdnsd, Knot, NSD, BIND (Debian packages) an
 	cd e2e && go run ./cmd/benchdns
 
 lint: ## gofmt, go vet, staticcheck
-	@test -z "$$(git ls-files -z '*.go' | xargs -0 gofmt -l | tee /dev/stderr)" || \
-		{ echo "lint: gofmt -w the files above"; exit 1; }
+	@unformatted=$$(git ls-files -z '*.go' | xargs -0 gofmt -l); test -z "$$unformatted" || \
+		{ printf '%s\nlint: gofmt -w the files above\n' "$$unformatted"; exit 1; }
 	go vet ./...
 	cd e2e && go vet ./...
 	go run $(STATICCHECK) -checks '$(CHECKS)' ./...
