@@ -170,7 +170,7 @@ func TestRecommendResources(t *testing.T) {
 	s.apply(verticalDefinition)
 	s.kubectl("", "wait", "--for=condition=Established", "crd/"+vertical.GroupResource().String(), "--timeout=30s")
 	for _, member := range []string{"east", "west"} {
-		s.permitIn(member, vertical.GroupResource())
+		s.permitIn(member, vertical)
 	}
 	s.apply(deployment("web", 2), placement("web", []string{"Deployment/web"}, []string{"east=1"}), `
 apiVersion: autoscaling.k8s.io/v1
@@ -215,14 +215,14 @@ spec: {targetRef: {apiVersion: apps/v1, kind: Deployment, name: web}, updatePoli
 // permit gives the hub's account in a member the objects of a resource of ours, as the member's administrator would.
 func (s *scenario) permit(member, resource string) {
 	s.Helper()
-	s.permitIn(member, schema.GroupResource{Group: "shop.e2e.example", Resource: resource})
+	s.permitIn(member, schema.GroupVersionResource{Group: "shop.e2e.example", Version: "v1", Resource: resource})
 }
 
 // permitIn is permit for a resource of any group.
-func (s *scenario) permitIn(member string, gr schema.GroupResource) {
+func (s *scenario) permitIn(member string, kind schema.GroupVersionResource) {
 	s.Helper()
-	m, resource := s.member(member), gr.Resource
-	s.in(member, strings.NewReplacer("GROUP", gr.Group, "RESOURCE", resource).Replace(`
+	m, resource := s.member(member), kind.Resource
+	s.in(member, strings.NewReplacer("GROUP", kind.Group, "RESOURCE", resource).Replace(`
 apiVersion: rbac.authorization.k8s.io/v1
 kind: ClusterRole
 metadata: {name: RESOURCE}
@@ -235,7 +235,7 @@ roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: RESOURCE
 subjects: [{kind: ServiceAccount, namespace: hanse-system, name: hanse-hub}]`), "apply", "-f", "-")
 	s.Cleanup(func() {
 		ctx := context.Background()
-		s.withdraw(schema.GroupVersionResource{Group: "shop.e2e.example", Version: "v1", Resource: resource})
+		s.withdraw(kind)
 		_ = m.Kube.RbacV1().ClusterRoleBindings().Delete(ctx, resource, metav1.DeleteOptions{})
 		_ = m.Kube.RbacV1().ClusterRoles().Delete(ctx, resource, metav1.DeleteOptions{})
 	})
