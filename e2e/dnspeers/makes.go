@@ -24,6 +24,8 @@ type Zone struct {
 	// TLS, if valid, is where the peer takes DNS over TLS, with the given files. NSD and BIND can.
 	TLS              netip.AddrPort
 	Certificate, Key string
+	// Resources are those of gdnsd's plugin "weighted", as its configuration has them.
+	Resources string
 }
 
 // Make is a kind of server. Packages are those it needs.
@@ -165,18 +167,13 @@ var Gdnsd = Make{
   run_dir => "{{.Dir}}"
   state_dir => "{{.Dir}}"
 }
-plugins => {
+{{if .Resources}}plugins => {
   weighted => {
     service_types => up
     multi => false
-    three => {
-      north => [ 10.0.0.1, 3 ]
-      south => [ 10.0.0.2, 2 ]
-      east => [ 10.0.0.3, 1 ]
-    }
-  }
+{{.Resources}}  }
 }
-`),
+{{end}}`),
 }
 
 // Unbound resolves; of everything but Origin it knows nothing. Strict QNAME minimisation (RFC 9156), random case in

@@ -82,7 +82,7 @@ func (b *bench) zoneFile(n int, isWeighted bool) (string, error) {
 	fmt.Fprintf(w, "@ NS ns1.%s.\nns1 A 127.0.0.1\n", origin)
 	for i := range n {
 		if isWeighted {
-			fmt.Fprintf(w, "%s DYNA weighted!three\n", nameOf(i))
+			fmt.Fprintf(w, "%[1]s DYNA weighted!%[1]s\n", nameOf(i))
 			continue
 		}
 		for j := range 2 {
@@ -93,6 +93,20 @@ func (b *bench) zoneFile(n int, isWeighted bool) (string, error) {
 		return "", err
 	}
 	return path, f.Close()
+}
+
+// resources are what gdnsd is to know besides the zone file: every name has targets of its own there, too, because one
+// that all names share would never leave the processor's cache.
+func resources(n int) string {
+	var b strings.Builder
+	for i := range n {
+		fmt.Fprintf(&b, "    %s => {", nameOf(i))
+		for _, t := range service(i, 1).Targets {
+			fmt.Fprintf(&b, " %s => [ %s, %d ]", t.Cluster, t.Addresses[0], t.Weight)
+		}
+		b.WriteString(" }\n")
+	}
+	return b.String()
 }
 
 // load is what a contender is to be started with.
@@ -131,6 +145,9 @@ func (b *bench) bring(ctx context.Context, l load, names ...string) (all []*cont
 
 func (b *bench) bringOne(ctx context.Context, dir, name, file string, l load) (*contender, error) {
 	z := dnspeers.Zone{Origin: origin, File: file}
+	if l.isWeighted {
+		z.Resources = resources(l.names)
+	}
 	for _, m := range []*dnspeers.Make{&dnspeers.Gdnsd, &dnspeers.Knot, &dnspeers.NSD, &dnspeers.BIND} {
 		if m.Name != name {
 			continue
