@@ -150,7 +150,7 @@ func (h *Hub) publicRoutes() []server.Route {
 // protectedRoutes are those that need credentials which allow them.
 func (h *Hub) protectedRoutes() []server.Route {
 	routes := []server.Route{
-		{Path: feed.Path, Handler: feed.Serve(h.zones), LongRunning: true},
+		{Path: feed.Path, Handler: feed.Serve(h.zones, h.zonesHeldAt), LongRunning: true},
 		{Path: querylog.Path, Handler: querylog.Serve(&h.queries), LongRunning: true},
 		{Path: update.Path, Handler: h.dns.Updates()},
 		{Path: explainPath, Handler: http.HandlerFunc(h.explainDNS)},

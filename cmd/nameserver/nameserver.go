@@ -133,7 +133,7 @@ func (n *Nameserver) serve(former *inheritance) error {
 		ListenTLS: n.config.ListenTLS, TLS: n.tls(), Forwarder: n.forwarder,
 		Listen: n.config.Listen, Inherited: slices.Clone(inherited), Snapshot: n.store,
 		ResponsesPerSecond: n.config.ResponsesPerSecond, Registerer: n.registry, Logger: n.config.Logger,
-		Heard: n.heard, Now: n.config.Now, Identity: n.config.Identity, Queries: &n.queries,
+		Heard: n.asOf, Now: n.config.Now, Identity: n.config.Identity, Queries: &n.queries,
 	})
 	if err != nil {
 		return fmt.Errorf("preparing DNS: %w", err)
@@ -161,9 +161,10 @@ func (n *Nameserver) serve(former *inheritance) error {
 	return nil
 }
 
-// heard is when the hub was, by this process or the one that wrote the snapshot; zero if by neither.
-func (n *Nameserver) heard() time.Time {
-	if at := n.follower.Heard(); !at.IsZero() {
+// asOf is when the hub last knew that what is answered holds, as it told this process or the one that wrote the snapshot;
+// zero if neither.
+func (n *Nameserver) asOf() time.Time {
+	if at := n.follower.AsOf(); !at.IsZero() {
 		return at
 	}
 	return n.disk.heard
@@ -187,7 +188,7 @@ func (n *Nameserver) Run(ctx context.Context) error {
 	var group errgroup.Group
 	group.Go(func() error { n.follow(ctx); return nil })
 	group.Go(func() error { n.reporter.Run(ctx); return nil })
-	group.Go(func() error { n.disk.keep(ctx, n.store, n.follower.Heard); return nil })
+	group.Go(func() error { n.disk.keep(ctx, n.store, n.follower.AsOf); return nil })
 	group.Go(func() error {
 		defer end(nil)
 		return n.serveMetrics(ctx)

@@ -28,7 +28,7 @@ func config(serial uint32, addresses ...string) zone.Config {
 // start serves a store and follows it into another until the test ends.
 func start(t *testing.T, maker, copied *zone.Store) *Follower {
 	t.Helper()
-	server := httptest.NewServer(Serve(maker))
+	server := httptest.NewServer(Serve(maker, time.Now))
 	t.Cleanup(server.Close)
 	f := &Follower{URL: server.URL, Client: server.Client(), Store: copied, Now: time.Now}
 	ctx, cancel := context.WithCancel(t.Context())
@@ -138,8 +138,42 @@ func TestFollowSaysWhyItEnded(t *testing.T) {
 
 func TestServeRefusesOtherMethods(t *testing.T) {
 	w := httptest.NewRecorder()
-	Serve(zone.NewStore()).ServeHTTP(w, httptest.NewRequest(http.MethodPost, "/", nil))
+	Serve(zone.NewStore(), time.Now).ServeHTTP(w, httptest.NewRequest(http.MethodPost, "/", nil))
 	if w.Code != http.StatusMethodNotAllowed {
 		t.Errorf("POST is answered %d", w.Code)
+	}
+}
+
+// A maker that is cut off from where it has its zones says so, and the follower does not take its word for fresh.
+func TestAgeIsPassedOn(t *testing.T) {
+	maker, copied := zone.NewStore(), zone.NewStore()
+	mustSet(t, maker, config(1, "10.0.0.1"))
+	now := time.Date(2001, 2, 3, 4, 5, 6, 0, time.UTC) // the clock of the follower is wrong, which must not matter
+	var asOf time.Time
+	server := httptest.NewServer(Serve(maker, func() time.Time { return asOf }))
+	defer server.Close()
+	f := &Follower{URL: server.URL, Client: server.Client(), Store: copied, Now: func() time.Time { return now }}
+	for _, row := range []struct {
+		what string
+		asOf time.Time
+		want func(time.Duration) bool // of the age that the follower knows
+	}{
+		{"never confirmed", time.Time{}, func(age time.Duration) bool { return age > 1000*time.Hour }},
+		{"just confirmed", time.Now(), func(age time.Duration) bool { return age < 10*time.Minute }},
+		{"an hour old", time.Now().Add(-time.Hour), func(age time.Duration) bool { return age >= time.Hour && age < 2*time.Hour }},
+		{"from the future", time.Now().Add(time.Hour), func(age time.Duration) bool { return age == 0 }},
+	} {
+		asOf = row.asOf
+		before := f.Heard()
+		now = now.Add(time.Second)
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		go func() { ended <- f.Follow(ctx) }()
+		eventually(t, row.what+": a message", func() bool { return f.Heard() != before })
+		cancel()
+		<-ended
+		if age := now.Sub(f.AsOf()); !row.want(age) {
+			t.Errorf("%s: the follower takes it for %v old", row.what, age)
+		}
 	}
 }

@@ -36,6 +36,7 @@ type Follower struct {
 	Now func() time.Time
 
 	heard  atomic.Int64  // when the last message came, in Unix nanoseconds
+	asOf   atomic.Int64  // when what the store has was last known to hold, likewise
 	serial atomic.Uint32 // the maker's
 }
 
@@ -43,8 +44,14 @@ type Follower struct {
 func (f *Follower) Serial() uint32 { return f.serial.Load() }
 
 // Heard is when the last message came; the zero time: none yet.
-func (f *Follower) Heard() time.Time {
-	if at := f.heard.Load(); at != 0 {
+func (f *Follower) Heard() time.Time { return timeOf(&f.heard) }
+
+// AsOf is when the maker last knew that what the store has holds; the zero time: not yet. It is the time of the last
+// message, less the age that the maker gave, so that the two clocks need not agree.
+func (f *Follower) AsOf() time.Time { return timeOf(&f.asOf) }
+
+func timeOf(nanos *atomic.Int64) time.Time {
+	if at := nanos.Load(); at != 0 {
 		return time.Unix(0, at)
 	}
 	return time.Time{}
@@ -87,7 +94,11 @@ func (f *Follower) Follow(ctx context.Context) error {
 		if err := f.apply(m); err != nil {
 			return fmt.Errorf("taking over DNS snapshot %d: %w", m.Serial, err)
 		}
-		f.heard.Store(f.Now().UnixNano())
+		now := f.Now()
+		f.heard.Store(now.UnixNano())
+		if m.Age >= 0 {
+			f.asOf.Store(now.Add(-time.Duration(m.Age) * time.Millisecond).UnixNano())
+		}
 	}
 }
 

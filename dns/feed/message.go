@@ -18,6 +18,9 @@ const (
 	Silence   = 3 * Heartbeat
 )
 
+// AgeUnknown is the Age of what its maker has not been sure of yet.
+const AgeUnknown = -1
+
 // Message is one line of the stream.
 type Message struct {
 	// Format is set in the first message.
@@ -27,4 +30,7 @@ type Message struct {
 	// Config is the whole; Changes make it out of what the message before amounted to. Neither: nothing has changed.
 	Config  *zone.Config  `json:"config,omitempty"`
 	Changes []zone.Change `json:"changes,omitempty"`
+	// Age, in milliseconds, is how long ago the maker last knew that what it has holds, as when it is cut off from where it
+	// has that from. AgeUnknown: it never did.
+	Age int64 `json:"age,omitempty"`
 }

@@ -12,8 +12,9 @@ import (
 // writePatience is how long a follower may take to read one message.
 const writePatience = time.Minute
 
-// Serve gives the store to whoever asks, until the request ends.
-func Serve(store *zone.Store) http.Handler {
+// Serve gives the store to whoever asks, until the request ends. asOf is when what the store has was last known to hold;
+// the zero time: never.
+func Serve(store *zone.Store, asOf func() time.Time) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		if req.Method != http.MethodGet {
 			w.Header().Set("Allow", http.MethodGet)
@@ -21,7 +22,7 @@ func Serve(store *zone.Store) http.Handler {
 			return
 		}
 		w.Header().Set("Content-Type", "application/x-ndjson")
-		s := stream{store: store, out: json.NewEncoder(w), control: http.NewResponseController(w)}
+		s := stream{store: store, asOf: asOf, out: json.NewEncoder(w), control: http.NewResponseController(w)}
 		// An error is the follower's leaving, or the end of this server: nobody is left to be told.
 		_ = s.run(req)
 	})
@@ -30,6 +31,7 @@ func Serve(store *zone.Store) http.Handler {
 // stream is what one follower gets.
 type stream struct {
 	store   *zone.Store
+	asOf    func() time.Time
 	out     *json.Encoder
 	control *http.ResponseController
 	sent    *zone.Snapshot
@@ -59,7 +61,10 @@ func (s *stream) run(req *http.Request) error {
 
 // next is the message about the present snapshot, which may be nil.
 func (s *stream) next(now *zone.Snapshot) (Message, error) {
-	var m Message
+	m := Message{Age: AgeUnknown}
+	if at := s.asOf(); !at.IsZero() {
+		m.Age = max(0, time.Since(at).Milliseconds())
+	}
 	if !s.isBegun {
 		m.Format, s.isBegun = Format, true
 	}
