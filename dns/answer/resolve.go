@@ -228,7 +228,9 @@ func (l *lookup) step(name []byte, node *zone.Node, owner wire.Name) (alias []by
 			return data, true
 		}
 	}
-	l.addTargets(set)
+	if l.qtype != wire.TypeANY {
+		l.addTargets(set, node)
+	}
 	return nil, false
 }
 
@@ -330,15 +332,19 @@ func (l *lookup) referSigned(cut *zone.Node) {
 	l.Denied = Denial{Is: true, Owner: cut.Name(), Node: cut, IsReferral: true}
 }
 
-// addTargets adds the addresses of the hosts that an answer refers to.
-func (l *lookup) addTargets(set *wire.RRset) {
+// addTargets adds the addresses of the hosts that an answer refers to, which stands at node.
+func (l *lookup) addTargets(set *wire.RRset, node *zone.Node) {
 	switch set.Type {
 	case wire.TypeNS, wire.TypeSRV, wire.TypeHTTPS, wire.TypeSVCB:
 	default:
 		return
 	}
 	for data := range set.All {
-		if host := l.host(set.Type, data); host != nil && !l.hasAdditional(host.Name()) {
+		host := l.host(set.Type, data)
+		if wire.IsOwnTarget(set.Type, data) && !node.Name().IsWildcard() {
+			host = node
+		}
+		if host != nil && !l.hasAdditional(host.Name()) {
 			l.addAddresses(host, false)
 		}
 	}

@@ -91,6 +91,9 @@ func contractZone(t *testing.T, isSigned bool) zone.Config {
 			{Cluster: "n", Weight: 80, Addresses: one, Name: "pair-n"},
 			{Cluster: "s", Weight: 20, Addresses: two, Name: "pair-s"},
 		}},
+		zone.Service{Name: "bound", Answer: zone.All, Targets: []zone.Target{
+			{Cluster: "n", Weight: 1, Addresses: one}, {Cluster: "s", Weight: 1, Addresses: two},
+		}},
 		zone.Service{Name: "pair-n", Targets: []zone.Target{{Cluster: "n", Weight: 1, Addresses: one}}},
 		zone.Service{Name: "pair-s", Targets: []zone.Target{{Cluster: "s", Weight: 1, Addresses: two}}},
 		zone.Service{Name: "host", Targets: []zone.Target{{Cluster: "n", Weight: 1, Hostname: "pair-n.c.test"}}},
@@ -100,6 +103,9 @@ func contractZone(t *testing.T, isSigned bool) zone.Config {
 		zone.Record{Name: `\225`, Type: "A", Data: "10.0.0.5"}, // a letter outside of ASCII, in lower case
 		zone.Record{Name: "9", Type: "PTR", Data: "www"},
 		zone.Record{Name: "ca", Type: "CAA", Data: `0 issue "ca.example"`},
+		zone.Record{Name: "bound", Type: "HTTPS", Data: "1 . alpn=h2"},
+		zone.Record{Name: "ca", Type: "A", Data: "10.0.0.6"},
+		zone.Record{Name: "ca", Type: "HTTPS", Data: "0 ."}, // there is no such service
 	)
 	return c
 }

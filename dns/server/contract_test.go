@@ -351,8 +351,12 @@ var contract = []row{
 		}, ""},
 	{43, nice, "HTTPS and SVCB (RFC 9460)", "As users write them, with the addresses of their targets.", proofs{
 		ask("web.c.test HTTPS", "NOERROR aa an:HTTPS ar:A,AAAA"),
+		ask("bound.c.test HTTPS", "NOERROR aa an:HTTPS ar:A*2"), // the addresses of the owner, as they are drawn for A
+		ask("bound.c.test HTTPS @signed edns do", "NOERROR aa an:HTTPS,RRSIG ar:A*2,RRSIG OPT(v0,1232,DO)"),
+		ask("bound.c.test ANY", "NOERROR aa an:HTTPS"),
+		ask("ca.c.test HTTPS", "NOERROR aa an:HTTPS"),
 		provenBy("dns/zone TestServiceBindings"), provenBy("federation/expose TestStories"),
-	}, "hints in the records that services ask for: their addresses are asked for beside them, and follow the balancing"},
+	}, "hints in the records that services ask for: the addresses themselves stand beside them, drawn as for A and AAAA"},
 	{44, must, "Small responses",
 		"No NS beside an answer; additional records for NS, SRV and HTTPS only; owners and the SOA compressed.", proofs{
 			ask("www.c.test A", "NOERROR aa an:A [44]"), // 12 header, 16 question, 16 record

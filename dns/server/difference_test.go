@@ -345,3 +345,30 @@ func TestTransferSigned(t *testing.T) {
 		}
 	}
 }
+
+// TestOrdersAreForgotten: what is kept of a zone goes with it.
+func TestOrdersAreForgotten(t *testing.T) {
+	of := func(origins ...string) *zone.Snapshot {
+		c := zone.Config{Serial: 1, Seed: 1}
+		for _, o := range origins {
+			c.Zones = append(c.Zones, zone.Zone{Origin: o, NameServers: []zone.NameServer{{Name: "ns.elsewhere."}}})
+		}
+		s, err := zone.Build(c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
+	var sent sentTrees
+	both, one := of("a.test", "b.test"), of("b.test")
+	for _, tree := range both.Trees() {
+		sent.ownNames(tree, both)
+	}
+	if len(sent.orders) != 2 {
+		t.Fatalf("%d orders of 2 zones", len(sent.orders))
+	}
+	sent.ownNames(one.Trees()[0], one)
+	if len(sent.orders) != 1 {
+		t.Errorf("%d orders of one zone that is left", len(sent.orders))
+	}
+}

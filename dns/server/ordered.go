@@ -2,6 +2,7 @@ package server
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 
 	"github.com/hanse-federation/hanse/dns/wire"
@@ -16,8 +17,8 @@ type ordered struct {
 }
 
 // ownNames are the own names of a zone, in canonical order. What has changed since the version that was asked for last
-// is put in its place; only a zone of which none is known is sorted.
-func (s *sentTrees) ownNames(tree *zone.Tree) []wire.Name {
+// is put in its place; only a zone of which none is known is sorted. Zones that served does not have are forgotten.
+func (s *sentTrees) ownNames(tree *zone.Tree, served *zone.Snapshot) []wire.Name {
 	s.mu.Lock()
 	last := s.orders[tree.Origin]
 	s.mu.Unlock()
@@ -34,6 +35,7 @@ func (s *sentTrees) ownNames(tree *zone.Tree) []wire.Name {
 	if s.orders == nil {
 		s.orders = map[wire.Name]ordered{}
 	}
+	maps.DeleteFunc(s.orders, func(origin wire.Name, _ ordered) bool { return served.Tree(origin) == nil })
 	s.orders[tree.Origin] = ordered{tree, last.names}
 	return last.names
 }

@@ -21,7 +21,7 @@ type signedCopy struct {
 }
 
 func (r *responder) signedCopy(tree *zone.Tree, at int64) *signedCopy {
-	return &signedCopy{tree, at, r.sent.ownNames(tree)}
+	return &signedCopy{tree, at, r.sent.ownNames(tree, r.store.Snapshot())}
 }
 
 // ownedRecord is a record in the form of wire.RRset, and its name.

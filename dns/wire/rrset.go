@@ -138,6 +138,12 @@ func AppendTarget(dst []byte, t Type, data []byte) ([]byte, bool) {
 	return Lower(dst, data[skip:end]), true
 }
 
+// IsOwnTarget reports whether the data of an SVCB or HTTPS record in ServiceMode refers to its own owner, by the root as
+// its TargetName (RFC 9460 section 2.5.2).
+func IsOwnTarget(t Type, data []byte) bool {
+	return (t == TypeSVCB || t == TypeHTTPS) && len(data) >= 3 && data[2] == 0 && (data[0] != 0 || data[1] != 0)
+}
+
 // Canonical is the data of a record in canonical form (RFC 4034 section 6.2 as amended by RFC 6840 section 5.1): names
 // in the data of old types are in lower case. It is data itself where that makes no difference.
 func Canonical(t Type, data []byte) []byte {

@@ -30,8 +30,8 @@
 // HTTPS records have no address hints (RFC 9460 section 7.3 leaves them to the server). Addresses are drawn for each
 // answer, and a hint is true only if it is what A and AAAA of the same lookup draw, in every resolver's cache and in
 // the copies of secondaries, where the record stands still. A fixed hint would lead clients that believe it past the
-// weights, and to a member that is being left. Clients ask for A and AAAA at the same time as for HTTPS, so that little
-// is lost.
+// weights, and to a member that is being left. The addresses themselves stand beside the record in its answers, drawn as
+// they are for A and AAAA (section 4.1 there), and clients ask for those at the same time.
 //
 // The serial is the newest resource version of what the snapshot is made of: it grows with every change, and is the
 // same on all replicas that have seen the same changes.
