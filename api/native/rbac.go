@@ -27,7 +27,7 @@ type RBAC struct {
 	authorizer.RuleResolver
 
 	resolver rbacvalidation.AuthorizationRuleResolver
-	synced   []cache.InformerSynced
+	synced   []cache.DoneChecker
 }
 
 // NewRBAC returns an authorizer that reads from informers, which the caller starts. Until they have synced it knows
@@ -47,21 +47,19 @@ func NewRBAC(informers rbacinformers.Interface) *RBAC {
 		RuleResolver: rules,
 		resolver: rbacvalidation.NewDefaultRuleResolver(
 			getRole, listRoleBindings, getClusterRole, listClusterRoleBindings),
-		synced: []cache.InformerSynced{
-			roles.Informer().HasSynced, roleBindings.Informer().HasSynced,
-			clusterRoles.Informer().HasSynced, clusterRoleBindings.Informer().HasSynced,
+		synced: []cache.DoneChecker{
+			roles.Informer().HasSyncedChecker(), roleBindings.Informer().HasSyncedChecker(),
+			clusterRoles.Informer().HasSyncedChecker(), clusterRoleBindings.Informer().HasSyncedChecker(),
 		},
 	}
 }
 
-// HasSynced reports whether every role and binding of the hub has been seen.
-func (r *RBAC) HasSynced() bool {
-	for _, synced := range r.synced {
-		if !synced() {
-			return false
-		}
+// WaitForSync waits until every role and binding of the hub has been seen.
+func (r *RBAC) WaitForSync(ctx context.Context) error {
+	if !cache.WaitFor(ctx, "", r.synced...) {
+		return fmt.Errorf("reading the roles: %w", context.Cause(ctx))
 	}
-	return true
+	return nil
 }
 
 // CheckEscalation says whether the user in ctx may write obj, a Role, ClusterRole, RoleBinding or ClusterRoleBinding of

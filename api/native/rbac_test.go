@@ -60,14 +60,14 @@ func startRBAC(t *testing.T, objects ...runtime.Object) *RBAC {
 	t.Helper()
 	factory := informers.NewSharedInformerFactory(fake.NewClientset(objects...), 0)
 	r := NewRBAC(factory.Rbac().V1())
-	if r.HasSynced() {
+	if slices.ContainsFunc(r.synced, cache.IsDone) {
 		t.Errorf("synced before the informers run")
 	}
 	factory.Start(t.Context().Done())
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
-	if !cache.WaitForCacheSync(ctx.Done(), r.HasSynced) {
-		t.Fatal("the informers did not sync")
+	if err := r.WaitForSync(ctx); err != nil {
+		t.Fatal(err)
 	}
 	return r
 }

@@ -205,10 +205,8 @@ func (s *Server) runCustoms(ctx context.Context) error {
 		return fmt.Errorf("watch CRDs: %w", err)
 	}
 	s.customs.informers.Start(s.background.Done())
-	// cache.WaitForCacheSync looks ten times a second, which is long at a start.
-	synced := func(context.Context) (bool, error) { return registration.HasSynced(), nil }
-	if err := wait.PollUntilContextCancel(ctx, 2*time.Millisecond, true, synced); err != nil {
-		return fmt.Errorf("wait for CRDs: %w", err)
+	if !cache.WaitFor(ctx, "", registration.HasSyncedChecker()) {
+		return fmt.Errorf("wait for CRDs: %w", context.Cause(ctx))
 	}
 	for _, run := range s.customs.controllers {
 		s.goRun(run)

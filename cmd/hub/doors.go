@@ -8,7 +8,6 @@ import (
 	"crypto/rand"
 	"crypto/x509"
 	"encoding/pem"
-	"errors"
 	"fmt"
 	"time"
 
@@ -19,7 +18,6 @@ import (
 	"k8s.io/client-go/informers"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
-	"k8s.io/client-go/tools/cache"
 
 	"github.com/hanse-federation/hanse/api/access"
 	"github.com/hanse-federation/hanse/api/native"
@@ -64,8 +62,8 @@ func (d *doors) open(loopback *rest.Config) (server.Access, error) {
 	factory := informers.NewSharedInformerFactory(kube, 0)
 	rbac := native.NewRBAC(factory.Rbac().V1())
 	factory.Start(d.ctx.Done())
-	if !cache.WaitForCacheSync(ctx.Done(), rbac.HasSynced) {
-		return server.Access{}, errors.New("reading the hub's roles took too long")
+	if err := rbac.WaitForSync(ctx); err != nil {
+		return server.Access{}, err
 	}
 	options := access.AuthenticatorOptions{
 		ClientCA: d.pki, TokenFile: d.config.TokenFile, ServiceAccounts: tokens, Anonymous: true,

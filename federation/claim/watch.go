@@ -20,8 +20,9 @@ type Changed func(key Key, claims func(*unstructured.Unstructured) bool)
 
 // Watch keeps the index up to date with the placements of the hub and returns when all have been read once.
 func Watch(ctx context.Context, informers cache.Cache, ix *Index, logger *slog.Logger, changed Changed) error {
+	var synced []toolscache.DoneChecker
 	for _, of := range []client.Object{&v1alpha1.Placement{}, &v1alpha1.ClusterPlacement{}} {
-		informer, err := informers.GetInformer(ctx, of)
+		informer, err := informers.GetInformer(ctx, of, cache.BlockUntilSynced(false))
 		if err != nil {
 			return fmt.Errorf("watching %T: %w", of, err)
 		}
@@ -37,9 +38,10 @@ func Watch(ctx context.Context, informers cache.Cache, ix *Index, logger *slog.L
 		if err != nil {
 			return fmt.Errorf("watching %T: %w", of, err)
 		}
-		if !toolscache.WaitForCacheSync(ctx.Done(), registration.HasSynced) {
-			return fmt.Errorf("reading %T: %w", of, context.Cause(ctx))
-		}
+		synced = append(synced, registration.HasSyncedChecker())
+	}
+	if !toolscache.WaitFor(ctx, "", synced...) {
+		return fmt.Errorf("reading the placements: %w", context.Cause(ctx))
 	}
 	close(ix.synced)
 	return nil

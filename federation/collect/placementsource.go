@@ -18,7 +18,7 @@ import (
 type PlacementSource struct {
 	Cache cache.Cache
 
-	synced []toolscache.ResourceEventHandlerRegistration
+	synced []toolscache.DoneChecker
 }
 
 // coalesce is how long news of a placement's objects are gathered: a wave of a thousand objects is a few writes.
@@ -57,17 +57,15 @@ func (s *PlacementSource) Start(ctx context.Context, queue workqueue.TypedRateLi
 		if err != nil {
 			return fmt.Errorf("watching %T: %w", of, err)
 		}
-		s.synced = append(s.synced, registration)
+		s.synced = append(s.synced, registration.HasSyncedChecker())
 	}
 	return nil
 }
 
 // WaitForSync implements source.TypedSyncingSource.
 func (s *PlacementSource) WaitForSync(ctx context.Context) error {
-	for _, registration := range s.synced {
-		if !toolscache.WaitForCacheSync(ctx.Done(), registration.HasSynced) {
-			return fmt.Errorf("reading what is reported on placements: %w", ctx.Err())
-		}
+	if !toolscache.WaitFor(ctx, "", s.synced...) {
+		return fmt.Errorf("reading what is reported on placements: %w", ctx.Err())
 	}
 	return nil
 }

@@ -183,7 +183,7 @@ func (s *Source) Start(ctx context.Context, queue workqueue.TypedRateLimitingInt
 
 // WaitForSync implements source.TypedSyncingSource.
 func (s *Source) WaitForSync(ctx context.Context) error {
-	if !toolscache.WaitForCacheSync(ctx.Done(), s.synced.HasSynced) {
+	if !toolscache.WaitFor(ctx, "", s.synced.HasSyncedChecker()) {
 		return fmt.Errorf("reading distributions: %w", ctx.Err())
 	}
 	return nil

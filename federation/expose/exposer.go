@@ -132,13 +132,14 @@ func (x *Exposer) Run(ctx context.Context) error {
 
 // watch hears of everything that a snapshot is made of, and returns when it has been read once.
 func (x *Exposer) watch(ctx context.Context) error {
+	var synced []toolscache.DoneChecker
 	for _, of := range []client.Object{
 		&v1alpha1.Zone{}, &v1alpha1.GlobalService{}, &v1alpha1.Distribution{}, &v1alpha1.Cluster{},
 		&v1alpha1.Placement{}, &v1alpha1.ClusterPlacement{}, // for their overrides
 		&corev1.Secret{}, &corev1.ConfigMap{}, // of the hub's own namespace
 		&discoveryv1.EndpointSlice{}, &coordinationv1.Lease{},
 	} {
-		informer, err := x.Cache.GetInformer(ctx, of)
+		informer, err := x.Cache.GetInformer(ctx, of, cache.BlockUntilSynced(false))
 		if err != nil {
 			return fmt.Errorf("watching %T: %w", of, err)
 		}
@@ -150,9 +151,10 @@ func (x *Exposer) watch(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("watching %T: %w", of, err)
 		}
-		if !toolscache.WaitForCacheSync(ctx.Done(), registration.HasSynced) {
-			return fmt.Errorf("reading %T: %w", of, context.Cause(ctx))
-		}
+		synced = append(synced, registration.HasSyncedChecker())
+	}
+	if !toolscache.WaitFor(ctx, "", synced...) {
+		return fmt.Errorf("reading what DNS is made of: %w", context.Cause(ctx))
 	}
 	return x.Templates.WaitForSync(ctx)
 }

@@ -13,7 +13,7 @@ import (
 
 // Watch keeps the book up to date with the KindRules of the hub, and returns when all have been read once.
 func (b *Book) Watch(ctx context.Context, informers cache.Cache) error {
-	informer, err := informers.GetInformer(ctx, &v1alpha1.KindRule{})
+	informer, err := informers.GetInformer(ctx, &v1alpha1.KindRule{}, cache.BlockUntilSynced(false))
 	if err != nil {
 		return fmt.Errorf("watching KindRules: %w", err)
 	}
@@ -38,7 +38,7 @@ func (b *Book) Watch(ctx context.Context, informers cache.Cache) error {
 	if err != nil {
 		return fmt.Errorf("watching KindRules: %w", err)
 	}
-	if !toolscache.WaitForCacheSync(ctx.Done(), registration.HasSynced) {
+	if !toolscache.WaitFor(ctx, "", registration.HasSyncedChecker()) {
 		return fmt.Errorf("reading KindRules: %w", context.Cause(ctx))
 	}
 	close(b.synced)

@@ -135,7 +135,7 @@ func (p *Propagator) lane(name member.Name) (*lane, bool) {
 
 // Watch follows the Distributions of the hub. It returns when all have been read once.
 func (p *Propagator) Watch(ctx context.Context) error {
-	informer, err := p.Cache.GetInformer(ctx, &v1alpha1.Distribution{})
+	informer, err := p.Cache.GetInformer(ctx, &v1alpha1.Distribution{}, cache.BlockUntilSynced(false))
 	if err != nil {
 		return fmt.Errorf("watching distributions: %w", err)
 	}
@@ -147,7 +147,7 @@ func (p *Propagator) Watch(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("watching distributions: %w", err)
 	}
-	if !toolscache.WaitForCacheSync(ctx.Done(), registration.HasSynced) {
+	if !toolscache.WaitFor(ctx, "", registration.HasSyncedChecker()) {
 		return fmt.Errorf("reading distributions: %w", context.Cause(ctx))
 	}
 	if _, err := p.Cache.GetInformer(ctx, &v1alpha1.GlobalService{}); err != nil {

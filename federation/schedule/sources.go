@@ -31,7 +31,7 @@ type Source struct {
 	Watchlist *Watchlist
 
 	queue  atomic.Pointer[workqueue.TypedRateLimitingInterface[template.Ref]]
-	synced []toolscache.ResourceEventHandlerRegistration
+	synced []toolscache.DoneChecker
 }
 
 // add looks again at a template, once there is a queue; what was before is all looked at when the queue starts.
@@ -149,17 +149,15 @@ func (s *Source) Start(ctx context.Context, queue workqueue.TypedRateLimitingInt
 		if err != nil {
 			return fmt.Errorf("watching %T: %w", h.of, err)
 		}
-		s.synced = append(s.synced, registration)
+		s.synced = append(s.synced, registration.HasSyncedChecker())
 	}
 	return nil
 }
 
 // WaitForSync implements source.TypedSyncingSource: no decision is taken before all facts are there.
 func (s *Source) WaitForSync(ctx context.Context) error {
-	for _, registration := range s.synced {
-		if !toolscache.WaitForCacheSync(ctx.Done(), registration.HasSynced) {
-			return fmt.Errorf("reading the facts for decisions: %w", ctx.Err())
-		}
+	if !toolscache.WaitFor(ctx, "", s.synced...) {
+		return fmt.Errorf("reading the facts for decisions: %w", ctx.Err())
 	}
 	if err := s.Templates.WaitForSync(ctx); err != nil {
 		return err
