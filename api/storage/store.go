@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"google.golang.org/grpc/metadata"
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/labels"
@@ -16,6 +17,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/serializer/protobuf"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	"k8s.io/apimachinery/pkg/util/wait"
+	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/apiserver/pkg/registry/generic"
 	"k8s.io/apiserver/pkg/registry/generic/registry"
 	"k8s.io/apiserver/pkg/registry/rest"
@@ -206,7 +208,7 @@ func (e *Etcd) decorate(config *storagebackend.ConfigForResource, resourcePrefix
 		return nil, nil, fmt.Errorf("make etcd store of %s: %w", config.GroupResource, err)
 	}
 	cached, err := cacher.NewCacherFromConfig(cacher.Config{
-		Storage: raw, Versioner: versioner, GroupResource: config.GroupResource,
+		Storage: ownStream{raw, config.GroupResource.String()}, Versioner: versioner, GroupResource: config.GroupResource,
 		EventsHistoryWindow: config.EventsHistoryWindow, ResourcePrefix: resourcePrefix, KeyFunc: key,
 		GetAttrsFunc: attributes, IndexerFuncs: indexers, Indexers: indices,
 		NewFunc: newObject, NewListFunc: newList, Codec: config.Codec,
@@ -225,6 +227,32 @@ func (e *Etcd) decorate(config *storagebackend.ConfigForResource, resourcePrefix
 		})
 	}
 	return delegator, e.onClose(destroy), nil
+}
+
+// ownStream gives the watches of one resource a stream of their own over the shared client; the client keeps one for
+// each set of metadata.
+//
+// Lists are consistent because a watch cache asks etcd how far its stream has come (KEP-2340), and etcd answers for a
+// stream only when no watch on it begins later than the last write. On a stream of all resources a cache that is filled
+// after that write, such as that of a new kind, would keep all the others from hearing until the next one, and every
+// list would wait 3 s and go to etcd.
+type ownStream struct {
+	storage.Interface
+	resource string
+}
+
+func (s ownStream) apart(ctx context.Context) context.Context {
+	return metadata.AppendToOutgoingContext(ctx, "resource", s.resource)
+}
+
+// Watch implements storage.Interface.
+func (s ownStream) Watch(ctx context.Context, key string, options storage.ListOptions) (watch.Interface, error) {
+	return s.Interface.Watch(s.apart(ctx), key, options)
+}
+
+// RequestWatchProgress implements storage.Interface.
+func (s ownStream) RequestWatchProgress(ctx context.Context) error {
+	return s.Interface.RequestWatchProgress(s.apart(ctx))
 }
 
 // nameGenerator completes metadata.generateName.
