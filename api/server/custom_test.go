@@ -1,10 +1,12 @@
 package server_test
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"k8s.io/apiextensions-apiserver/pkg/apihelpers"
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
@@ -266,6 +268,27 @@ func TestCustomKindsInDiscoveryAndSchemas(t *testing.T) {
 			if raw, err := paths[path].Schema(contentType); err != nil || len(raw) < 1000 {
 				t.Errorf("OpenAPI v3 %s as %s: %d bytes, %v", path, contentType, len(raw), err)
 			}
+		}
+	}
+}
+
+// TestANewKindDelaysNobody: the cache of a kind that is filled after the last write does not keep others from knowing
+// that they are up to date. They would wait 3 s then, each time.
+func TestANewKindDelaysNobody(t *testing.T) {
+	const group = "late.example.com"
+	createCRD(t, widgets(t, group))
+	things := common.dynamic(t).Resource(schema.GroupVersionResource{Group: group, Version: "v1", Resource: "widgets"})
+	time.Sleep(1500 * time.Millisecond) // the last write is over
+	if _, err := things.List(t.Context(), metav1.ListOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(300 * time.Millisecond) // the watch of the new cache stands
+	for range 3 {
+		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+		_, err := common.client(t, admin).CoreV1().Services("").List(ctx, metav1.ListOptions{})
+		cancel()
+		if err != nil {
+			t.Fatalf("listing another kind: %v", err)
 		}
 	}
 }
