@@ -28,11 +28,13 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/util/managedfields"
 	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/apiserver/pkg/registry/rest"
 	"k8s.io/apiserver/pkg/util/webhook"
 	"k8s.io/client-go/tools/cache"
 	"k8s.io/klog/v2"
+	"k8s.io/kube-openapi/pkg/validation/spec"
 )
 
 var crdResource = apiextensionsv1.SchemeGroupVersion.WithResource("customresourcedefinitions")
@@ -59,7 +61,11 @@ func (s *Server) buildCustoms(context.Context) error {
 	c.informers = externalversions.NewSharedInformerFactory(client, 5*time.Minute)
 	c.informer = c.informers.Apiextensions().V1().CustomResourceDefinitions()
 	s.customs = c
-	if err := s.buildDefinitions(); err != nil {
+	schemas, err := definitionSchemas()
+	if err != nil {
+		return err
+	}
+	if err := s.buildDefinitions(schemas); err != nil {
 		return err
 	}
 
@@ -69,11 +75,12 @@ func (s *Server) buildCustoms(context.Context) error {
 		hubs = 2 // then a new kind waits until the other hubs must have seen it
 	}
 	options := s.cfg.Etcd.CustomRESTOptions(unstructured.UnstructuredJSONScheme, s.chain.StorageObjectCountTracker)
-	// The two nils are handlers of discovery, which is ours.
+	// The two nils are handlers of discovery, which is ours. The schemas are what server-side apply knows of object
+	// metadata; without them it takes every list of every custom resource for one value with one owner.
 	handler, err := extserver.NewCustomResourceDefinitionHandler(nil, nil, c.informer, http.HandlerFunc(notFound), options,
 		s.admit, establishing, webhook.NewDefaultServiceResolver(),
 		webhook.NewDefaultAuthenticationInfoResolverWrapper(nil, nil, s.Loopback(), s.chain.TracerProvider),
-		hubs, &s.gate, s.chain.RequestTimeout, shortestWatch, nil, maxBody)
+		hubs, &s.gate, s.chain.RequestTimeout, shortestWatch, schemas, maxBody)
 	if err != nil {
 		return fmt.Errorf("make handler of custom kinds: %w", err)
 	}
@@ -89,10 +96,11 @@ func (s *Server) buildCustoms(context.Context) error {
 }
 
 // buildDefinitions makes store and endpoints of CustomResourceDefinitions themselves.
-func (s *Server) buildDefinitions() error {
-	types, err := definitionTypes()
+func (s *Server) buildDefinitions(schemas map[string]*spec.Schema) error {
+	// The apply configurations, which give the merge rules of native kinds, leave this one out.
+	types, err := managedfields.NewTypeConverter(schemas, false)
 	if err != nil {
-		return err
+		return fmt.Errorf("read the merge rules of CRDs: %w", err)
 	}
 	d := newDialect(extserver.Scheme, types)
 	definitions, err := crdregistry.NewREST(d.scheme, s.cfg.Etcd.ProtobufRESTOptions(d.scheme,

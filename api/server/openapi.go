@@ -10,7 +10,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -402,8 +401,8 @@ func nativeTypes() managedfields.TypeConverter {
 	return applyconfigurations.NewTypeConverter(native.Scheme())
 }
 
-// definitionTypes are the merge rules of CustomResourceDefinition, which the apply configurations leave out.
-func definitionTypes() (managedfields.TypeConverter, error) {
+// definitionSchemas are the schemas of CustomResourceDefinition and of what it consists of, object metadata included.
+func definitionSchemas() (map[string]*spec.Schema, error) {
 	raw, err := unpack(newOpenAPI().native["apis/apiextensions.k8s.io/v1"])
 	if err != nil {
 		return nil, err
@@ -412,7 +411,5 @@ func definitionTypes() (managedfields.TypeConverter, error) {
 	if err := json.Unmarshal(raw, doc); err != nil {
 		return nil, fmt.Errorf("read the schema of CRDs: %w", err)
 	}
-	schemas := make(map[string]*spec.Schema, len(doc.Components.Schemas))
-	maps.Copy(schemas, doc.Components.Schemas)
-	return managedfields.NewTypeConverter(schemas, false)
+	return doc.Components.Schemas, nil
 }

@@ -128,3 +128,26 @@ func TestPrinterColumnsExist(t *testing.T) {
 		}
 	}
 }
+
+// TestNoDefaultsInLists: a client that applies a list sends the whole of it, so that an element which the server completed
+// differs from what its user wrote for ever, and no second apply is "unchanged".
+func TestNoDefaultsInLists(t *testing.T) {
+	var walk func(path string, inList bool, s apiextensionsv1.JSONSchemaProps)
+	walk = func(path string, inList bool, s apiextensionsv1.JSONSchemaProps) {
+		if inList && s.Default != nil {
+			t.Errorf("%s has the default %s inside of a list", path, s.Default.Raw)
+		}
+		for name, property := range s.Properties {
+			walk(path+"."+name, inList, property)
+		}
+		if s.Items != nil && s.Items.Schema != nil {
+			walk(path+"[]", true, *s.Items.Schema)
+		}
+		if s.AdditionalProperties != nil && s.AdditionalProperties.Schema != nil {
+			walk(path+".*", inList, *s.AdditionalProperties.Schema)
+		}
+	}
+	for kind, crd := range definitions(t) {
+		walk(kind, false, *schemaOf(crd))
+	}
+}

@@ -147,7 +147,6 @@ type PodsRule struct {
 // DependencyRule is a kind of objects that are needed.
 type DependencyRule struct {
 	// APIVersion of the needed objects. Default v1.
-	// +kubebuilder:default=v1
 	APIVersion string `json:"apiVersion,omitempty"`
 	// Kind of the needed objects.
 	// +kubebuilder:validation:MinLength=1

@@ -235,10 +235,9 @@ type ClusterTerm struct {
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=4096
 	Expression string `json:"expression,omitempty"`
-	// Weight of each member that the term chooses, against the others. 0: no replicas.
+	// Weight of each member that the term chooses, against the others. 0: no replicas. Default 1.
 	// +kubebuilder:validation:Minimum=0
 	// +kubebuilder:validation:Maximum=2147483647
-	// +kubebuilder:default=1
 	Weight *int64 `json:"weight,omitempty"`
 	// Min replicas of each member that the term chooses.
 	// +kubebuilder:validation:Minimum=0
@@ -269,9 +268,8 @@ type SpreadTerm struct {
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=10000
 	Max *int32 `json:"max,omitempty"`
-	// WhenUnsatisfiable: place nothing new (DoNotSchedule), or do as far as possible (ScheduleAnyway).
+	// WhenUnsatisfiable: place nothing new (DoNotSchedule), or do as far as possible (ScheduleAnyway). Default DoNotSchedule.
 	// +kubebuilder:validation:Enum=DoNotSchedule;ScheduleAnyway
-	// +kubebuilder:default=DoNotSchedule
 	WhenUnsatisfiable string `json:"whenUnsatisfiable,omitempty"`
 }
 
@@ -279,9 +277,8 @@ type SpreadTerm struct {
 type Toleration struct {
 	// Key of the taint; absent with operator Exists = every taint.
 	Key string `json:"key,omitempty"`
-	// Operator: Equal or Exists.
+	// Operator: Equal or Exists. Default Equal.
 	// +kubebuilder:validation:Enum=Equal;Exists
-	// +kubebuilder:default=Equal
 	Operator string `json:"operator,omitempty"`
 	// Value of the taint, for Equal.
 	Value string `json:"value,omitempty"`

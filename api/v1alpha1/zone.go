@@ -137,15 +137,29 @@ type Update struct {
 	// +kubebuilder:validation:MinLength=1
 	TSIGSecret string `json:"tsigSecret"`
 	// Names that may be changed, relative to the zone: a name, "*.a" for every name below a, or "a.*" for a at and below
-	// every name of the zone.
+	// every name of the zone. Default: _acme-challenge.*
 	// +kubebuilder:validation:MaxItems=64
-	// +kubebuilder:default={"_acme-challenge.*"}
 	Names []string `json:"names,omitempty"`
-	// Types of records that may be changed.
+	// Types of records that may be changed. Default: TXT.
 	// +kubebuilder:validation:MaxItems=16
 	// +kubebuilder:validation:items:Enum=A;AAAA;CNAME;TXT;SRV;PTR;MX;CAA;TLSA
-	// +kubebuilder:default={"TXT"}
 	Types []string `json:"types,omitempty"`
+}
+
+// AllowedNames returns the names that the update may change: those of the spec, or what DNS-01 challenges need.
+func (u *Update) AllowedNames() []string {
+	if u.Names == nil {
+		return []string{"_acme-challenge.*"}
+	}
+	return u.Names
+}
+
+// AllowedTypes returns the types of records that the update may change: those of the spec, or TXT.
+func (u *Update) AllowedTypes() []string {
+	if u.Types == nil {
+		return []string{"TXT"}
+	}
+	return u.Types
 }
 
 // DNSSEC signing of a zone.

@@ -116,7 +116,7 @@ func updatesOf(w world, z *v1alpha1.Zone) ([]zone.Update, error) {
 			faults = append(faults, fmt.Errorf("spec.updates[%d].tsigSecret: %w", i, err))
 			continue
 		}
-		out = append(out, zone.Update{Key: key, Names: u.Names, Types: u.Types})
+		out = append(out, zone.Update{Key: key, Names: u.AllowedNames(), Types: u.AllowedTypes()})
 	}
 	return out, errors.Join(faults...)
 }
