@@ -36,22 +36,21 @@ import (
 
 	"github.com/hanse-federation/hanse/api/v1alpha1"
 	"github.com/hanse-federation/hanse/dns/zone"
-	"github.com/hanse-federation/hanse/federation/announce"
-	"github.com/hanse-federation/hanse/federation/apply"
-	"github.com/hanse-federation/hanse/federation/claim"
-	"github.com/hanse-federation/hanse/federation/collect"
-	"github.com/hanse-federation/hanse/federation/convergence"
-	"github.com/hanse-federation/hanse/federation/expose"
-	"github.com/hanse-federation/hanse/federation/fleet"
-	"github.com/hanse-federation/hanse/federation/kindrule"
-	"github.com/hanse-federation/hanse/federation/ledger"
+	"github.com/hanse-federation/hanse/federation/decide/plan"
+	"github.com/hanse-federation/hanse/federation/decide/schedule"
+	"github.com/hanse-federation/hanse/federation/delivery/apply"
+	"github.com/hanse-federation/hanse/federation/delivery/collect"
+	"github.com/hanse-federation/hanse/federation/delivery/propagate"
+	"github.com/hanse-federation/hanse/federation/delivery/results"
+	"github.com/hanse-federation/hanse/federation/kinds/rules"
 	"github.com/hanse-federation/hanse/federation/member"
-	"github.com/hanse-federation/hanse/federation/membership"
-	"github.com/hanse-federation/hanse/federation/plan"
-	"github.com/hanse-federation/hanse/federation/propagate"
-	"github.com/hanse-federation/hanse/federation/relay"
-	"github.com/hanse-federation/hanse/federation/schedule"
+	"github.com/hanse-federation/hanse/federation/member/lifecycle"
+	"github.com/hanse-federation/hanse/federation/member/proxy"
+	"github.com/hanse-federation/hanse/federation/names/acks"
+	"github.com/hanse-federation/hanse/federation/names/expose"
 	"github.com/hanse-federation/hanse/federation/template"
+	"github.com/hanse-federation/hanse/federation/template/events"
+	"github.com/hanse-federation/hanse/federation/template/match"
 )
 
 // Config is all that the reconcilers are made from.
@@ -63,7 +62,7 @@ type Config struct {
 	// HubUID is the UID of the hub's kube-system namespace.
 	HubUID string
 	// Claims is fed here and read by admission.
-	Claims *claim.Index
+	Claims *match.Index
 	// Zones is where DNS snapshots are published; DNSSeed, DNSSecret and DNSServers go into them.
 	Zones      *zone.Store
 	DNSSeed    uint64
@@ -87,13 +86,13 @@ type Federation struct {
 	dynamic   dynamic.Interface
 	core      typedcorev1.CoreV1Interface
 	templates *template.Store
-	fleet     *fleet.Fleet
-	ledger    *ledger.Ledger
-	rules     *kindrule.Book
+	fleet     *member.Fleet
+	results   *results.Store
+	rules     *rules.Book
 	leads     atomic.Bool
 	facts     *schedule.Caches
 	planner   *plan.Planner
-	relay     *relay.Relay
+	proxy     *proxy.Proxy
 	exposer   *expose.Exposer
 }
 
@@ -119,7 +118,7 @@ func New(ctx context.Context, c Config) (*Federation, error) {
 			ByObject: map[client.Object]cache.ByObject{
 				&corev1.Secret{}:             {Namespaces: map[string]cache.Config{v1alpha1.SystemNamespace: {}}},
 				&corev1.ConfigMap{}:          {Namespaces: map[string]cache.Config{v1alpha1.SystemNamespace: {}}},
-				&coordinationv1.Lease{}:      {Namespaces: map[string]cache.Config{convergence.Namespace: {}}},
+				&coordinationv1.Lease{}:      {Namespaces: map[string]cache.Config{acks.Namespace: {}}},
 				&discoveryv1.EndpointSlice{}: {Label: expose.ImportedSlices()},
 			},
 		},
@@ -139,11 +138,11 @@ func New(ctx context.Context, c Config) (*Federation, error) {
 	if err != nil {
 		return nil, fmt.Errorf("preparing a client of the hub: %w", err)
 	}
-	rules, err := kindrule.NewBook(c.Logger)
+	rules, err := rules.NewBook(c.Logger)
 	if err != nil {
 		return nil, err
 	}
-	f := &Federation{config: c, manager: mgr, dynamic: dyn, core: core, ledger: &ledger.Ledger{}, rules: rules}
+	f := &Federation{config: c, manager: mgr, dynamic: dyn, core: core, results: &results.Store{}, rules: rules}
 	f.templates = template.NewStore(template.Options{
 		Discovery: disco,
 		ListWatch: func(kind template.Kind) toolscache.ListerWatcher { return listWatch(c.Records, dyn, kind) },
@@ -156,8 +155,8 @@ func New(ctx context.Context, c Config) (*Federation, error) {
 		AllowExec: c.AllowExec,
 		UserAgent: "hanse-hub",
 	}
-	f.fleet = fleet.New(ctx, members)
-	f.relay = relay.New(ctx, mgr.GetCache(), members, time.Now)
+	f.fleet = member.NewFleet(ctx, members)
+	f.proxy = proxy.New(ctx, mgr.GetCache(), members, time.Now)
 	return f, f.setUp(ctx)
 }
 
@@ -176,11 +175,11 @@ type parts struct {
 	collectSource   *collect.Source
 	placements      *collect.Placements
 	placementSource *collect.PlacementSource
-	members         *membership.Reconciler
-	leftovers       *membership.Leftovers
+	members         *lifecycle.Reconciler
+	leftovers       *lifecycle.Leftovers
 	exposer         *expose.Exposer
-	announcer       *announce.Announcer
-	reporter        *kindrule.Reporter
+	publisher       *events.Publisher
+	reporter        *rules.Reporter
 }
 
 // setUp makes the parts, joins them, and says where and in which order they run: the whole federation.
@@ -215,24 +214,24 @@ func (f *Federation) makeParts() *parts {
 		},
 		scheduleSource: &schedule.Source{Cache: cached, Templates: f.templates, Facts: f.facts, Watchlist: watchlist},
 		propagator: &propagate.Propagator{
-			Cache: cached, Templates: f.templates, Claims: c.Claims, Fleet: f.fleet, Ledger: f.ledger, Hub: id,
+			Cache: cached, Templates: f.templates, Claims: c.Claims, Fleet: f.fleet, Results: f.results, Hub: id,
 			Rules: f.rules, Logger: c.Logger,
 		},
 		collector: &collect.Reconciler{
-			Client: quick, Dynamic: f.dynamic, Templates: f.templates, Fleet: f.fleet, Ledger: f.ledger, Rules: f.rules,
+			Client: quick, Dynamic: f.dynamic, Templates: f.templates, Fleet: f.fleet, Results: f.results, Rules: f.rules,
 			Now: now,
 		},
-		collectSource:   &collect.Source{Cache: cached, Templates: f.templates, Fleet: f.fleet, Ledger: f.ledger},
+		collectSource:   &collect.Source{Cache: cached, Templates: f.templates, Fleet: f.fleet, Results: f.results},
 		placements:      &collect.Placements{Client: hub, Claims: c.Claims, Now: now},
 		placementSource: &collect.PlacementSource{Cache: cached},
-		members:         &membership.Reconciler{Client: hub, Fleet: f.fleet, Hub: c.HubUID, Logger: c.Logger, Now: now},
-		leftovers:       &membership.Leftovers{Client: hub, Fleet: f.fleet, Hub: id, Logger: c.Logger, Now: now},
+		members:         &lifecycle.Reconciler{Client: hub, Fleet: f.fleet, Hub: c.HubUID, Logger: c.Logger, Now: now},
+		leftovers:       &lifecycle.Leftovers{Client: hub, Fleet: f.fleet, Hub: id, Logger: c.Logger, Now: now},
 		exposer: expose.New(expose.Config{
 			Client: hub, Cache: cached, Templates: f.templates, Store: c.Zones, Seed: c.DNSSeed, Secret: c.DNSSecret,
 			Servers: c.DNSServers, Leads: f.leads.Load, Logger: c.Logger, Now: now,
 		}),
-		announcer: &announce.Announcer{Cache: cached, Templates: f.templates, Events: f.core},
-		reporter:  &kindrule.Reporter{Client: hub, Book: f.rules, Now: now},
+		publisher: &events.Publisher{Cache: cached, Templates: f.templates, Events: f.core},
+		reporter:  &rules.Reporter{Client: hub, Book: f.rules, Now: now},
 	}
 }
 
@@ -242,7 +241,7 @@ func (f *Federation) joinParts(p *parts) {
 	f.rules.OnChange(p.scheduleSource.HandleKind)
 	f.rules.OnChange(p.propagator.HandleKind)
 	f.rules.OnChange(p.collectSource.HandleKind)
-	f.ledger.Listen(p.collectSource.HandleLedger)
+	f.results.Listen(p.collectSource.HandleResult)
 	f.templates.Handle(f.rules.HandleTemplate) // before those who go by the rules
 	f.templates.Handle(p.exposer.HandleTemplate)
 	f.templates.Handle(p.scheduleSource.HandleTemplate)
@@ -266,7 +265,7 @@ func (f *Federation) everywhere(p *parts) []part {
 		{"rules", func(ctx context.Context) error { return f.rules.Watch(ctx, cached) }},
 		{"templates", f.templates.Run},
 		{"placements", func(ctx context.Context) error { // for admission, and for what follows
-			return claim.Watch(ctx, cached, c.Claims, c.Logger, p.scheduleSource.HandlePlacement)
+			return match.Watch(ctx, cached, c.Claims, c.Logger, p.scheduleSource.HandlePlacement)
 		}},
 		{"expose", p.exposer.Run},
 	}
@@ -281,8 +280,8 @@ func (f *Federation) lead(ctx context.Context, p *parts) error {
 		f.config.Claims.WaitForSync,
 		f.rules.WaitForSync,
 		func(context.Context) error { return p.reporter.SetUp(mgr) },
-		p.propagator.Watch, // fills the ledger: what is known to be applied is not applied again
-		p.announcer.Watch,
+		p.propagator.Watch, // fills the results: what is known to be applied is not applied again
+		p.publisher.Watch,
 		func(context.Context) error { return p.members.SetUp(mgr) },
 		func(context.Context) error { return p.leftovers.SetUp(mgr) },
 		func(context.Context) error { return add(mgr, "schedule", 4, p.scheduler, p.scheduleSource) },
@@ -429,5 +428,5 @@ func (f *Federation) Plan(ctx context.Context, caller user.Info, question *v1alp
 // Member answers requests for the API of one member as the caller. The requests have the member's own path; prefix is
 // what stood ahead of it at the hub.
 func (f *Federation) Member(name, prefix string, caller user.Info) http.Handler {
-	return f.relay.Handler(name, prefix, caller)
+	return f.proxy.Handler(name, prefix, caller)
 }

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 
+	"net/http"
+
 	apidiscoveryv2 "k8s.io/api/apidiscovery/v2"
 	authenticationv1 "k8s.io/api/authentication/v1"
 	authorizationv1 "k8s.io/api/authorization/v1"
@@ -18,7 +20,6 @@ import (
 	"k8s.io/apiserver/pkg/endpoints/handlers"
 	"k8s.io/apiserver/pkg/endpoints/request"
 	"k8s.io/apiserver/pkg/registry/rest"
-	"net/http"
 )
 
 // review is a kind that is a question: a create is answered and nothing is stored.

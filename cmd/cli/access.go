@@ -17,7 +17,7 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	"github.com/hanse-federation/hanse/federation/enroll"
+	"github.com/hanse-federation/hanse/federation/member/enroll"
 )
 
 // access finds the hub, by kubectl's rules.

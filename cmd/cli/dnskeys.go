@@ -18,8 +18,8 @@ import (
 	"github.com/hanse-federation/hanse/api/v1alpha1"
 	"github.com/hanse-federation/hanse/dns/sign"
 	"github.com/hanse-federation/hanse/dns/wire"
-	"github.com/hanse-federation/hanse/federation/enroll"
-	"github.com/hanse-federation/hanse/federation/keyring"
+	"github.com/hanse-federation/hanse/federation/member/enroll"
+	"github.com/hanse-federation/hanse/federation/names/dnskeys"
 )
 
 func newZoneKeys(hub *access) *cobra.Command {
@@ -187,7 +187,7 @@ type zoneKeys struct {
 	hub    *hubAPI
 	zone   string
 	secret *corev1.Secret
-	ring   keyring.Ring
+	ring   dnskeys.Keys
 	// isLeaving: the zone is to be signed no more.
 	isLeaving bool
 }
@@ -216,7 +216,7 @@ func readKeys(c *cobra.Command, hub *access, name string) (*zoneKeys, error) {
 		return nil, enroll.Diagnose(h.what, err)
 	}
 	k.isLeaving = z.Spec.DNSSEC == nil || !z.Spec.DNSSEC.Enabled
-	key := client.ObjectKey{Namespace: v1alpha1.SystemNamespace, Name: keyring.SecretName(k.zone)}
+	key := client.ObjectKey{Namespace: v1alpha1.SystemNamespace, Name: dnskeys.SecretName(k.zone)}
 	err = h.Get(c.Context(), key, k.secret)
 	if apierrors.IsNotFound(err) && k.isLeaving {
 		return nil, failure("Set spec.dnssec.enabled of the Zone to true first.", "the Zone %s is not signed", k.zone)
@@ -228,14 +228,14 @@ func readKeys(c *cobra.Command, hub *access, name string) (*zoneKeys, error) {
 	if err != nil {
 		return nil, enroll.Diagnose(h.what, err)
 	}
-	if k.ring, err = keyring.Read(k.secret); err != nil {
+	if k.ring, err = dnskeys.Read(k.secret); err != nil {
 		return nil, failure("Restore the Secret from a backup; without it the zone needs new keys and a new DS record.", "%v", err)
 	}
 	k.ring, _ = k.ring.Current(time.Now())
 	return k, nil
 }
 
-func (k *zoneKeys) store(c *cobra.Command, next keyring.Ring) error {
+func (k *zoneKeys) store(c *cobra.Command, next dnskeys.Keys) error {
 	next.Put(k.secret)
 	err := k.hub.Update(c.Context(), k.secret)
 	if apierrors.IsConflict(err) {
@@ -268,7 +268,7 @@ func (k *zoneKeys) tellNext(c *cobra.Command) error {
 	return nil
 }
 
-func (k *zoneKeys) ds(key keyring.Key) string {
+func (k *zoneKeys) ds(key dnskeys.Key) string {
 	origin, err := wire.ParseName(k.zone+".", wire.Root)
 	if err != nil {
 		return ""

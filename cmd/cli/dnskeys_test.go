@@ -8,13 +8,13 @@ import (
 	"github.com/miekg/dns"
 
 	"github.com/hanse-federation/hanse/dns/sign"
-	"github.com/hanse-federation/hanse/federation/keyring"
+	"github.com/hanse-federation/hanse/federation/names/dnskeys"
 )
 
 // TestAskParent: a key is retired only if the parent has the DS record of the new one, or none at all.
 func TestAskParent(t *testing.T) {
 	now := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
-	ring, err := keyring.New(now)
+	ring, err := dnskeys.New(now)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -16,7 +16,7 @@ import (
 
 	"github.com/hanse-federation/hanse/cmd/nameserver"
 	"github.com/hanse-federation/hanse/dns/querylog"
-	"github.com/hanse-federation/hanse/federation/enroll"
+	"github.com/hanse-federation/hanse/federation/member/enroll"
 )
 
 func newDNSLog(hub *access) *cobra.Command {

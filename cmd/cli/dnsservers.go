@@ -20,8 +20,8 @@ import (
 
 	"github.com/hanse-federation/hanse/dns/feed"
 	"github.com/hanse-federation/hanse/dns/update"
-	"github.com/hanse-federation/hanse/federation/convergence"
-	"github.com/hanse-federation/hanse/federation/enroll"
+	"github.com/hanse-federation/hanse/federation/member/enroll"
+	"github.com/hanse-federation/hanse/federation/names/acks"
 )
 
 func newDNSServers(hub *access) *cobra.Command {
@@ -37,12 +37,12 @@ func newDNSServers(hub *access) *cobra.Command {
 			return err
 		}
 		var leases coordinationv1.LeaseList
-		if err := h.List(c.Context(), &leases, client.InNamespace(convergence.Namespace)); err != nil {
+		if err := h.List(c.Context(), &leases, client.InNamespace(acks.Namespace)); err != nil {
 			return enroll.Diagnose(h.what, err)
 		}
-		var servers []convergence.Server
+		var servers []acks.Server
 		for i := range leases.Items {
-			if s, ok := convergence.ServerOf(&leases.Items[i]); ok {
+			if s, ok := acks.ServerOf(&leases.Items[i]); ok {
 				servers = append(servers, s)
 			}
 		}
@@ -64,11 +64,11 @@ type dnsServer struct {
 // silentAfter is when a server that has not been heard of is shown as silent.
 const silentAfter = 30 * time.Second
 
-func serverTable(servers []convergence.Server, now time.Time) printed {
+func serverTable(servers []acks.Server, now time.Time) printed {
 	p := printed{head: []string{"NAME", "STATE", "SERIAL", "SEEN", "VERSION", "ADDRESSES"},
 		empty: "no DNS server has told the hub of itself yet"}
 	rows := []dnsServer{}
-	slices.SortFunc(servers, func(a, b convergence.Server) int { return cmp.Compare(a.Name, b.Name) })
+	slices.SortFunc(servers, func(a, b acks.Server) int { return cmp.Compare(a.Name, b.Name) })
 	for _, s := range servers {
 		row := dnsServer{s.Name, "Running", s.Serial, s.Renewed.UTC().Format(time.RFC3339), s.Version, s.Addresses}
 		switch {
@@ -103,9 +103,9 @@ func newDNSKubeconfig(hub *access) *cobra.Command {
 		Long: `Make a ServiceAccount on the hub for DNS servers and print a kubeconfig with a token of it.
 
 The account may read what is answered, hand on signed DNS updates, write the Leases in the namespace
-` + convergence.Namespace + ` by which DNS servers tell the hub what they serve, and ask for new tokens of its own; nothing else.
+` + acks.Namespace + ` by which DNS servers tell the hub what they serve, and ask for new tokens of its own; nothing else.
 Any number of servers can share it. A server replaces the token by one of its own at once, and again after half of its
-life: it needs no new kubeconfig while it sees the hub once in that time. Delete the ServiceAccount ` + convergence.Namespace + `/NAME to
+life: it needs no new kubeconfig while it sees the hub once in that time. Delete the ServiceAccount ` + acks.Namespace + `/NAME to
 take all of them back; a server that is not let in any more goes on answering what it has.`,
 		Example: `  hanse dns kubeconfig edge > dns.kubeconfig`,
 		Args:    oneArg("the NAME"),
@@ -134,14 +134,14 @@ func (a dnsAccount) make(c *cobra.Command, h *hubAPI) error {
 			return enroll.Diagnose(h.what, err)
 		}
 	}
-	h.namespace = convergence.Namespace
+	h.namespace = acks.Namespace
 	return runToken(c, h, tokenRequest{account: a.name, duration: a.duration, kubeconfig: true})
 }
 
 // objects are the account and what it may do, each after what it refers to. The names of roles may have a colon, that of
 // an account may not: so no account's right to renew its tokens is called as another account's rights are.
 func (a dnsAccount) objects() []client.Object {
-	subject := rbacv1.Subject{Kind: rbacv1.ServiceAccountKind, Namespace: convergence.Namespace, Name: a.name}
+	subject := rbacv1.Subject{Kind: rbacv1.ServiceAccountKind, Namespace: acks.Namespace, Name: a.name}
 	own, renewal := dnsRole+"-"+a.name, dnsRole+"-"+a.name+":token"
 	return []client.Object{
 		&rbacv1.ClusterRole{
@@ -152,28 +152,28 @@ func (a dnsAccount) objects() []client.Object {
 			},
 		},
 		&rbacv1.Role{
-			ObjectMeta: metav1.ObjectMeta{Namespace: convergence.Namespace, Name: dnsRole},
+			ObjectMeta: metav1.ObjectMeta{Namespace: acks.Namespace, Name: dnsRole},
 			Rules: []rbacv1.PolicyRule{{Verbs: []string{"get", "create", "update"},
 				APIGroups: []string{coordinationv1.GroupName}, Resources: []string{"leases"}}},
 		},
 		&rbacv1.Role{
-			ObjectMeta: metav1.ObjectMeta{Namespace: convergence.Namespace, Name: renewal},
+			ObjectMeta: metav1.ObjectMeta{Namespace: acks.Namespace, Name: renewal},
 			Rules: []rbacv1.PolicyRule{{Verbs: []string{"create"}, APIGroups: []string{""},
 				Resources: []string{"serviceaccounts/token"}, ResourceNames: []string{a.name}}},
 		},
-		&corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: convergence.Namespace, Name: a.name}},
+		&corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: acks.Namespace, Name: a.name}},
 		&rbacv1.ClusterRoleBinding{
 			ObjectMeta: metav1.ObjectMeta{Name: own},
 			RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: dnsRole},
 			Subjects:   []rbacv1.Subject{subject},
 		},
 		&rbacv1.RoleBinding{
-			ObjectMeta: metav1.ObjectMeta{Namespace: convergence.Namespace, Name: own},
+			ObjectMeta: metav1.ObjectMeta{Namespace: acks.Namespace, Name: own},
 			RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "Role", Name: dnsRole},
 			Subjects:   []rbacv1.Subject{subject},
 		},
 		&rbacv1.RoleBinding{
-			ObjectMeta: metav1.ObjectMeta{Namespace: convergence.Namespace, Name: renewal},
+			ObjectMeta: metav1.ObjectMeta{Namespace: acks.Namespace, Name: renewal},
 			RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "Role", Name: renewal},
 			Subjects:   []rbacv1.Subject{subject},
 		},

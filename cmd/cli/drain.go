@@ -14,7 +14,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/hanse-federation/hanse/api/v1alpha1"
-	"github.com/hanse-federation/hanse/federation/enroll"
+	"github.com/hanse-federation/hanse/federation/member/enroll"
 )
 
 // drainTaint moves what is in a member to the others; only what tolerates it stays.

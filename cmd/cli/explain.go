@@ -13,7 +13,7 @@ import (
 	"k8s.io/client-go/dynamic"
 
 	"github.com/hanse-federation/hanse/api/v1alpha1"
-	"github.com/hanse-federation/hanse/federation/enroll"
+	"github.com/hanse-federation/hanse/federation/member/enroll"
 	"github.com/hanse-federation/hanse/placement"
 )
 

@@ -9,7 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/hanse-federation/hanse/federation/enroll"
+	"github.com/hanse-federation/hanse/federation/member/enroll"
 )
 
 // Exit codes, see the package's doc.

@@ -15,8 +15,8 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/hanse-federation/hanse/api/v1alpha1"
-	"github.com/hanse-federation/hanse/federation/kindrule"
 	"github.com/hanse-federation/hanse/federation/kinds"
+	"github.com/hanse-federation/hanse/federation/kinds/rules"
 )
 
 func newKindRule() *cobra.Command {
@@ -85,7 +85,7 @@ The exit code is 1 when a rule cannot be used, and 3 when an object cannot be un
 type trial struct {
 	Object string `json:"object"`
 	Rule   string `json:"rule"`
-	kindrule.Trial
+	rules.Trial
 }
 
 // readTrial reads rules and objects, and compiles the rules.
@@ -112,12 +112,12 @@ func readTrial(
 				return nil, nil, failure("Correct the field; kubectl explain kindrule.spec shows all.",
 					"KindRule %s in %s: %v", obj.GetName(), file, err)
 			}
-			lesson, err := kindrule.Compile(&rule.Spec)
+			lesson, err := rules.Compile(&rule.Spec)
 			if err != nil {
 				return nil, nil, failure("Correct it; a hub refuses it with the same words.",
 					"KindRule %s in %s: %v", obj.GetName(), file, err)
 			}
-			lessons[kindrule.KindOf(&rule)] = lesson
+			lessons[rules.KindOf(&rule)] = lesson
 		}
 	}
 	return lessons, objects, nil
@@ -137,7 +137,7 @@ func wholeNumbers(obj *unstructured.Unstructured) (*unstructured.Unstructured, e
 }
 
 func tryAll(lessons map[schema.GroupKind]kinds.Lesson, objects []*unstructured.Unstructured) ([]trial, error) {
-	shipped, err := kindrule.Shipped()
+	shipped, err := rules.Shipped()
 	if err != nil {
 		return nil, err
 	}
@@ -149,10 +149,10 @@ func tryAll(lessons map[schema.GroupKind]kinds.Lesson, objects []*unstructured.U
 			origin = "the hub's own"
 		}
 		for _, s := range shipped {
-			if kindrule.KindOf(s) != gk {
+			if rules.KindOf(s) != gk {
 				continue
 			}
-			lesson, err := kindrule.Compile(&s.Spec)
+			lesson, err := rules.Compile(&s.Spec)
 			if err != nil {
 				return nil, fmt.Errorf("the shipped rule %s: %w", s.Name, err)
 			}
@@ -162,7 +162,7 @@ func tryAll(lessons map[schema.GroupKind]kinds.Lesson, objects []*unstructured.U
 			rule, origin = kinds.Taught(lesson), "of the files"
 		}
 		trials = append(trials, trial{
-			Object: obj.GetKind() + "/" + obj.GetName(), Rule: origin, Trial: kindrule.Try(rule, obj, time.Now()),
+			Object: obj.GetKind() + "/" + obj.GetName(), Rule: origin, Trial: rules.Try(rule, obj, time.Now()),
 		})
 	}
 	return trials, nil
@@ -231,20 +231,20 @@ func newKindRuleShipped() *cobra.Command {
 	}
 	output := formatFlag(c, asJSON, asYAML, asName)
 	c.RunE = func(c *cobra.Command, args []string) error {
-		rules, err := kindrule.Shipped()
+		shipped, err := rules.Shipped()
 		if err != nil {
 			return err
 		}
 		if len(args) == 1 {
-			i := slices.IndexFunc(rules, func(r *v1alpha1.KindRule) bool { return r.Name == args[0] })
+			i := slices.IndexFunc(shipped, func(r *v1alpha1.KindRule) bool { return r.Name == args[0] })
 			if i < 0 {
 				return usagef("no rule %q is shipped; hanse kindrule shipped lists all", args[0])
 			}
-			return printed{value: rules[i]}.print(c, cmp.Or(*output, asYAML))
+			return printed{value: shipped[i]}.print(c, cmp.Or(*output, asYAML))
 		}
-		p := printed{value: rules, head: []string{"NAME", "KIND", "MODE"}}
-		for _, r := range rules {
-			lesson, err := kindrule.Compile(&r.Spec)
+		p := printed{value: shipped, head: []string{"NAME", "KIND", "MODE"}}
+		for _, r := range shipped {
+			lesson, err := rules.Compile(&r.Spec)
 			if err != nil {
 				return fmt.Errorf("the shipped rule %s: %w", r.Name, err)
 			}

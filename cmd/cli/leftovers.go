@@ -11,8 +11,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/hanse-federation/hanse/api/v1alpha1"
-	"github.com/hanse-federation/hanse/federation/enroll"
-	"github.com/hanse-federation/hanse/federation/leftover"
+	"github.com/hanse-federation/hanse/federation/member/enroll"
+	"github.com/hanse-federation/hanse/federation/member/orphans"
 )
 
 func newLeftovers(hub *access) *cobra.Command {
@@ -60,9 +60,9 @@ shown; where the member has something else by then, nothing is done.`,
 		if err := leftoverTable(list).print(c, *output); err != nil || !isRequest {
 			return err
 		}
-		way := leftover.Release
+		way := orphans.Release
 		if remove {
-			way = leftover.Remove
+			way = orphans.Remove
 		}
 		return settleLeftovers(c, h, &list.Items[0], way, timeout)
 	}
@@ -112,12 +112,12 @@ func leftoverTable(list *v1alpha1.ClusterList) printed {
 
 // settleLeftovers asks the hub to do as said with what was shown, and waits until it has.
 func settleLeftovers(
-	c *cobra.Command, h *hubAPI, cluster *v1alpha1.Cluster, way leftover.Way, timeout time.Duration,
+	c *cobra.Command, h *hubAPI, cluster *v1alpha1.Cluster, way orphans.Way, timeout time.Duration,
 ) error {
 	if cluster.Status.Leftovers == nil {
 		return nil
 	}
-	request := leftover.Request{Way: way, Digest: cluster.Status.Leftovers.Digest}.String()
+	request := orphans.Request{Way: way, Digest: cluster.Status.Leftovers.Digest}.String()
 	before := cluster.DeepCopy()
 	if cluster.Annotations == nil {
 		cluster.Annotations = map[string]string{}

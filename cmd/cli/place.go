@@ -21,7 +21,7 @@ import (
 	"k8s.io/client-go/dynamic"
 
 	"github.com/hanse-federation/hanse/api/v1alpha1"
-	"github.com/hanse-federation/hanse/federation/enroll"
+	"github.com/hanse-federation/hanse/federation/member/enroll"
 )
 
 // placeManager owns the fields that place sets on the hub.

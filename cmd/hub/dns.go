@@ -28,9 +28,9 @@ import (
 	"github.com/hanse-federation/hanse/dns/querylog"
 	"github.com/hanse-federation/hanse/dns/update"
 	"github.com/hanse-federation/hanse/dns/zone"
-	"github.com/hanse-federation/hanse/federation/convergence"
-	"github.com/hanse-federation/hanse/federation/enroll"
-	"github.com/hanse-federation/hanse/federation/updates"
+	"github.com/hanse-federation/hanse/federation/member/enroll"
+	"github.com/hanse-federation/hanse/federation/names/acks"
+	"github.com/hanse-federation/hanse/federation/names/dynamicupdates"
 )
 
 // reportDNS tells what the hub's own DNS server answers from, as those away from it do. A hub that is its only DNS
@@ -40,11 +40,11 @@ func (h *Hub) reportDNS(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("preparing a client of the hub: %w", err)
 	}
-	leases := kube.CoordinationV1().Leases(convergence.Namespace)
+	leases := kube.CoordinationV1().Leases(acks.Namespace)
 	if h.etcd.Embedded() && !awaitOthers(ctx, leases, h.dnsName()) {
 		return nil
 	}
-	reporter := &convergence.Reporter{
+	reporter := &acks.Reporter{
 		Leases:    leases,
 		Name:      h.dnsName(),
 		Addresses: []string{h.DNSAddr()},
@@ -170,14 +170,16 @@ func (h *Hub) dnsTLS() *tls.Config {
 }
 
 // dnsUpdates is the way of DNS updates into the hub's store. The DNS server listens before there is one.
-type dnsUpdates struct{ store atomic.Pointer[updates.Store] }
+type dnsUpdates struct {
+	store atomic.Pointer[dynamicupdates.Store]
+}
 
 func (u *dnsUpdates) open(loopback *rest.Config, served *zone.Store) error {
 	c, err := enroll.NewClient(loopback)
 	if err != nil {
 		return err
 	}
-	u.store.Store(&updates.Store{Client: c, Served: served})
+	u.store.Store(&dynamicupdates.Store{Client: c, Served: served})
 	return nil
 }
 

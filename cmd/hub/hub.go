@@ -37,9 +37,9 @@ import (
 	dnsserver "github.com/hanse-federation/hanse/dns/server"
 	"github.com/hanse-federation/hanse/dns/zone"
 	"github.com/hanse-federation/hanse/federation"
-	"github.com/hanse-federation/hanse/federation/admit"
-	"github.com/hanse-federation/hanse/federation/claim"
-	"github.com/hanse-federation/hanse/federation/convergence"
+	"github.com/hanse-federation/hanse/federation/names/acks"
+	"github.com/hanse-federation/hanse/federation/template/admission"
+	"github.com/hanse-federation/hanse/federation/template/match"
 )
 
 // Hub is a hub that is ready to run.
@@ -63,7 +63,7 @@ type Hub struct {
 	zonesHeld atomic.Int64
 	// These are built anew when the Lease was lost, see keepFederation.
 	federation    atomic.Pointer[federation.Federation]
-	claims        atomic.Pointer[claim.Index]
+	claims        atomic.Pointer[match.Index]
 	endFederation context.CancelFunc
 
 	ctx     context.Context // of parts that New starts
@@ -219,7 +219,7 @@ func (h *Hub) buildDNS() error {
 }
 
 func (h *Hub) buildAPI(listener net.Listener) error {
-	h.claims.Store(claim.NewIndex(h.namespaceLabels))
+	h.claims.Store(match.NewIndex(h.namespaceLabels))
 	crds, err := v1alpha1.CustomResourceDefinitions()
 	if err != nil {
 		return err
@@ -235,10 +235,10 @@ func (h *Hub) buildAPI(listener net.Listener) error {
 		TLS:             h.pki.ServingTLS(),
 		Access:          newDoors(h.ctx, h.config, h.pki).open,
 		CRDs:            crds,
-		Namespaces:      []string{v1alpha1.SystemNamespace, convergence.Namespace},
+		Namespaces:      []string{v1alpha1.SystemNamespace, acks.Namespace},
 		Public:          h.publicRoutes(),
 		Protected:       h.protectedRoutes(),
-		Admission:       &admit.Plugin{Claims: h.claims.Load, Templates: h.templates},
+		Admission:       &admission.Plugin{Claims: h.claims.Load, Templates: h.templates},
 		Clusters:        h.clusters,
 		Members:         h.members,
 		Reviews:         reviews,
@@ -274,7 +274,7 @@ func (h *Hub) buildFederation(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	claims := claim.NewIndex(h.namespaceLabels)
+	claims := match.NewIndex(h.namespaceLabels)
 	life, end := context.WithCancel(h.ctx)
 	var built *federation.Federation
 	followed := func(r schema.GroupVersionResource) cache.SharedIndexInformer { return built.Informer(r) }
@@ -397,7 +397,7 @@ func (h *Hub) members(name, prefix string, caller user.Info) http.Handler {
 }
 
 // templates are what admission counts; nil until they are read.
-func (h *Hub) templates() admit.Templates {
+func (h *Hub) templates() admission.Templates {
 	f := h.federation.Load()
 	if f == nil {
 		return nil

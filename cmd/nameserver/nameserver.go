@@ -22,7 +22,7 @@ import (
 	"github.com/hanse-federation/hanse/dns/server"
 	"github.com/hanse-federation/hanse/dns/update"
 	"github.com/hanse-federation/hanse/dns/zone"
-	"github.com/hanse-federation/hanse/federation/convergence"
+	"github.com/hanse-federation/hanse/federation/names/acks"
 )
 
 // Nameserver is a DNS server that answers already. Make one with New.
@@ -31,7 +31,7 @@ type Nameserver struct {
 	store    *zone.Store
 	dns      *server.Server
 	follower *feed.Follower
-	reporter *convergence.Reporter
+	reporter *acks.Reporter
 	disk     *disk
 	registry *prometheus.Registry
 	handover *handover
@@ -101,8 +101,8 @@ func (n *Nameserver) connect() error {
 	}
 	n.forwarder = &forwarder{url: base.JoinPath(update.Path).String(), client: client}
 	n.credential.speakThrough(base, client)
-	n.reporter = &convergence.Reporter{
-		Leases: leases.Leases(convergence.Namespace), Name: n.config.Name, Version: n.config.Version,
+	n.reporter = &acks.Reporter{
+		Leases: leases.Leases(acks.Namespace), Name: n.config.Name, Version: n.config.Version,
 		Serial: n.follower.Serial, Changed: n.store.Changed, Logger: n.config.Logger, Now: n.config.Now,
 	}
 	return nil
@@ -201,7 +201,7 @@ func (n *Nameserver) Run(ctx context.Context) error {
 			return nil
 		}
 		n.disk.leave()
-		end(convergence.ErrSucceeded)
+		end(acks.ErrSucceeded)
 		n.config.Logger.Info("another process has taken over")
 		n.web.retire(retirePatience)
 		n.dns.Retire(retirePatience)

@@ -56,7 +56,7 @@ var contract = []row{
 		"Grows with every published change, never goes back, and is the same on every replica of one version.", proofs{
 			seen(serialIsOfTheVersion),
 			provenBy("dns/zone TestStoreRefusesOldSerials"), provenBy("dns/feed TestSerialsOfAFollowerOnlyGrow"),
-			provenBy("federation/expose TestNextSerial"),
+			provenBy("federation/names/expose TestNextSerial"),
 		}, ""},
 	{6, must, "No data (RFC 2308)",
 		"NOERROR, AA, no answer, and the SOA with the smaller of its TTL and MINIMUM.", proofs{
@@ -106,7 +106,7 @@ var contract = []row{
 	{11, must, "No CNAME at the apex",
 		"Refused where zones are taken in; a load balancer with a host name is resolved for the apex.", proofs{
 			ask("c.test CNAME", "NOERROR aa ns:SOA"),
-			provenBy("dns/zone TestCheckNamesTheField"), provenBy("federation/expose TestResolverKeepsWhatItFound"),
+			provenBy("dns/zone TestCheckNamesTheField"), provenBy("federation/names/expose TestResolverKeepsWhatItFound"),
 		}, ""},
 	{12, must, "Names of others (RFC 8906, RFC 8914)",
 		"REFUSED, no records, no referral upwards; with EDNS the extended error 20.", proofs{
@@ -355,7 +355,7 @@ var contract = []row{
 		ask("bound.c.test HTTPS @signed edns do", "NOERROR aa an:HTTPS,RRSIG ar:A*2,RRSIG OPT(v0,1232,DO)"),
 		ask("bound.c.test ANY", "NOERROR aa an:HTTPS"),
 		ask("ca.c.test HTTPS", "NOERROR aa an:HTTPS"),
-		provenBy("dns/zone TestServiceBindings"), provenBy("federation/expose TestStories"),
+		provenBy("dns/zone TestServiceBindings"), provenBy("federation/names/expose TestStories"),
 	}, "hints in the records that services ask for: the addresses themselves stand beside them, drawn as for A and AAAA"},
 	{44, must, "Small responses",
 		"No NS beside an answer; additional records for NS, SRV and HTTPS only; owners and the SOA compressed.", proofs{

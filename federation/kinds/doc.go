@@ -6,7 +6,7 @@
 //
 // Everything hangs on a Rule, looked up by group and kind; an unknown kind gets the generic rule:
 //
-//	rule := kinds.For(gk)                       // or kinds.Of(obj); package kindrule adds what was taught
+//	rule := kinds.For(gk)                       // or kinds.Of(obj); package rules adds what was taught
 //	rule = rule.WithScale(kinds.Scale{...})     // a custom resource whose scale subresource says where replicas are
 //
 //	deciding     Mode, Replicas, Numbers, Requests, Dependencies, Follows, Scales

@@ -10,7 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 )
 
-// Lesson is what somebody teaches about a kind, in functions over an object's content: package kindrule makes them of
+// Lesson is what somebody teaches about a kind, in functions over an object's content: package rules makes them of
 // a KindRule. A field that is not set leaves the generic behaviour. The functions must be pure and must not change
 // or keep what they are given.
 type Lesson struct {

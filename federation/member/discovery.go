@@ -43,7 +43,7 @@ type notDiscovered struct{}
 
 func (notDiscovered) Error() string { return "the member's APIs are not known yet" }
 
-// MemberTrouble tells federation/apply that the fault is not the object's.
+// MemberTrouble tells federation/delivery/apply that the fault is not the object's.
 func (notDiscovered) MemberTrouble() bool { return true }
 
 // apis is what a member serves, as one immutable value.

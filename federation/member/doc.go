@@ -5,7 +5,7 @@
 //
 //	m := member.Connect(ctx, spec, options)    // returns at once
 //	m.State()                                  // Ready? why not? since when? nodes, capacity, version
-//	m.Dynamic(), m.Mapper()                    // what federation/apply wants
+//	m.Dynamic(), m.Mapper()                    // what federation/delivery/apply wants
 //	m.Objects(gvr).Subscribe(handler)          // our objects of one kind, kept up to date
 //	m.Update(spec)                             // new credentials, new address: same member
 //

@@ -1,0 +1,97 @@
+package lifecycle
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"k8s.io/apimachinery/pkg/api/equality"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/hanse-federation/hanse/api/v1alpha1"
+	"github.com/hanse-federation/hanse/federation/member"
+)
+
+// lastSeenLag is how old lastSeen may be while the member is ready. Ready says itself that the member answers now.
+const lastSeenLag = 5 * time.Minute
+
+// report writes what is seen of a member, if it differs from what is stored.
+func (r *Reconciler) report(ctx context.Context, cluster *v1alpha1.Cluster, m *member.Member, problem error) error {
+	status := statusOf(cluster, m, problem, r.Now())
+	if sameStatus(cluster.Status, status) {
+		return nil
+	}
+	cluster.Status = status
+	return r.Client.Status().Update(ctx, cluster)
+}
+
+// statusOf is what is seen of a member now; figures that are not known yet stay what they were.
+func statusOf(cluster *v1alpha1.Cluster, m *member.Member, problem error, now time.Time) v1alpha1.ClusterStatus {
+	status := *cluster.Status.DeepCopy()
+	status.Conditions = slices.Clone(status.Conditions)
+	ready := metav1.Condition{
+		Type:               v1alpha1.ClusterConditionReady,
+		Status:             metav1.ConditionFalse,
+		ObservedGeneration: cluster.Generation,
+		LastTransitionTime: metav1.NewTime(now.Truncate(time.Second)),
+	}
+	switch {
+	case problem != nil:
+		ready.Reason, ready.Message = "InvalidConfig", problem.Error()
+	case m == nil:
+		ready.Reason, ready.Message = "Connecting", "the connection is being made"
+	default:
+		state := m.State()
+		if state.Phase == member.Unknown {
+			return status // the first answer is near; what was stored stands until then
+		}
+		fill(&status, state)
+		ready.Reason, ready.Message = string(state.Reason), state.Message
+		if state.IsReady() {
+			ready.Status = metav1.ConditionTrue
+		}
+	}
+	if cluster.Spec.Connection.InsecureSkipTLSVerify {
+		ready.Message = fmt.Sprintf("%s (INSECURE: the member's certificate is not checked)", ready.Message)
+	}
+	meta.SetStatusCondition(&status.Conditions, ready)
+	return status
+}
+
+// fill takes over the figures that are known.
+func fill(status *v1alpha1.ClusterStatus, state member.State) {
+	if state.ClusterUID != "" {
+		status.UID = state.ClusterUID
+	}
+	if state.KubernetesVersion != "" {
+		status.KubernetesVersion = state.KubernetesVersion
+	}
+	if !state.LastSeen.IsZero() {
+		seen := metav1.NewTime(state.LastSeen.Truncate(time.Second))
+		status.LastSeen = &seen
+	}
+	if state.Nodes.Known {
+		status.Nodes = &v1alpha1.NodeSummary{Total: state.Nodes.Total, Ready: state.Nodes.Ready}
+	}
+	if state.Resources.Known {
+		status.Resources = &v1alpha1.ResourceSummary{
+			Allocatable: state.Resources.Allocatable,
+			Requested:   state.Resources.Requested,
+			Available:   state.Resources.Available,
+		}
+	}
+	if state.APIs.Count > 0 {
+		status.APIs = &v1alpha1.APISummary{Hash: state.APIs.Hash, Count: int32(state.APIs.Count)}
+	}
+}
+
+// sameStatus compares what matters: lastSeen may lag while the member is ready.
+func sameStatus(old, now v1alpha1.ClusterStatus) bool {
+	if old.LastSeen != nil && now.LastSeen != nil && meta.IsStatusConditionTrue(now.Conditions, v1alpha1.ClusterConditionReady) &&
+		now.LastSeen.Sub(old.LastSeen.Time) < lastSeenLag {
+		now.LastSeen = old.LastSeen
+	}
+	return equality.Semantic.DeepEqual(old, now)
+}

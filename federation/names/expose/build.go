@@ -1,0 +1,394 @@
+package expose
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"maps"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+
+	"github.com/hanse-federation/hanse/api/v1alpha1"
+	"github.com/hanse-federation/hanse/dns/zone"
+	"github.com/hanse-federation/hanse/federation/names/acks"
+	"github.com/hanse-federation/hanse/federation/template"
+)
+
+// world is everything that a snapshot is made of.
+type world struct {
+	zones    []v1alpha1.Zone
+	services []v1alpha1.GlobalService
+	clusters map[string]*v1alpha1.Cluster
+	// distribution looks up what became of a template.
+	distribution func(template.Ref) *v1alpha1.Distribution
+	// object looks up a template.
+	object func(template.Ref) (*unstructured.Unstructured, bool)
+	// overrides are those of the placement that a decision comes from.
+	overrides func(*v1alpha1.Distribution) []v1alpha1.Override
+	// workloads calls visit for the workloads of a namespace that run pods.
+	workloads func(namespace string, visit func(*unstructured.Unstructured))
+	// secret looks up a Secret of the hub's own, and updates what others have written into a zone.
+	secret  func(name string) (*corev1.Secret, bool)
+	updates func(zone string) ([]zone.Record, error)
+	// servers are the addresses that the hub serves DNS on, for zones that name none.
+	servers []string
+	// nameservers are the DNS servers of the hub, and what each answers from.
+	nameservers []acks.Server
+	// annotated calls visit for the templates that may carry annotations of ExternalDNS.
+	annotated func(visit func(*unstructured.Unstructured))
+	// imported calls visit for the ServiceImports of the hub.
+	imported func(visit func(*unstructured.Unstructured))
+	// slices are the EndpointSlices of the hub that belong to ServiceImports.
+	slices []discoveryv1.EndpointSlice
+	// resolved are the addresses that the name of a load balancer stands for, as far as they are known.
+	resolved map[string][]netip.Addr
+	// probed are the verdicts of the hub's probes, by probeKey; nil where this replica does not probe.
+	probed map[string]v1alpha1.ProbeStatus
+	now    time.Time
+}
+
+// exposure is what is to be served of one GlobalService.
+type exposure struct {
+	object    *v1alpha1.GlobalService
+	hostnames []string     // those that are served; absolute, with the closing dot
+	problem   error        // why it, or one of its names, is not served
+	service   zone.Service // without a name
+	findings  map[string]finding
+	behind    []string // templates
+	// notFollowed says which annotations that it was made for are not followed.
+	notFollowed []string
+}
+
+// plan is a snapshot in the making.
+type plan struct {
+	zones     []zone.Zone
+	exposures []exposure
+	problems  map[string]error   // by zone: why it is not served
+	faults    map[string]error   // by zone: what of it is not, while the rest is
+	signing   map[string]signing // by zone
+	networks  []zone.Network
+	// hosts are the names of load balancers whose addresses are needed.
+	hosts []string
+	// wishes are what annotations ask for.
+	wishes []wish
+	// recheck is when time alone changes the plan; 0 means never.
+	recheck time.Duration
+}
+
+// build is pure: the world in, the plan out.
+func build(w world) plan {
+	p := plan{problems: map[string]error{}, faults: map[string]error{}, signing: map[string]signing{}}
+	slices.SortFunc(w.zones, func(a, b v1alpha1.Zone) int { return cmp.Compare(a.Name, b.Name) })
+	slices.SortFunc(w.services, func(a, b v1alpha1.GlobalService) int {
+		return cmp.Or(a.CreationTimestamp.Compare(b.CreationTimestamp.Time), cmp.Compare(a.Namespace, b.Namespace),
+			cmp.Compare(a.Name, b.Name))
+	})
+	owners := map[string]string{}
+	for i := range w.services {
+		e, recheck := expose(w, &w.services[i])
+		owner := w.services[i].Namespace + "/" + w.services[i].Name
+		e.hostnames = slices.DeleteFunc(e.hostnames, func(hostname string) bool {
+			first, taken := owners[hostname]
+			if taken {
+				e.refuse(fmt.Errorf("%s is the name of the older GlobalService %s; take another one",
+					strings.TrimSuffix(hostname, "."), first))
+				return true
+			}
+			owners[hostname] = owner
+			return false
+		})
+		p.lookAgain(recheck)
+		p.exposures = append(p.exposures, e)
+	}
+	p.wishes = wishes(w)
+	p.tellNotFollowed()
+	p.networks = networksOf(w, p.faults)
+	ladders := laddersOf(w, p.exposures, owners)
+	for i := range w.zones {
+		z := zoneOf(w, &w.zones[i])
+		unsigned := p.complete(w, &w.zones[i], &z)
+		for _, e := range p.exposures {
+			for _, hostname := range e.hostnames {
+				if in, ok := zoneFor(w.zones, hostname); ok && in.Name == w.zones[i].Name {
+					service := e.service
+					service.Name = hostname
+					if hostname == z.Origin {
+						service.Targets = p.flatten(w, service.Targets)
+					}
+					z.Services = append(z.Services, service)
+				}
+			}
+		}
+		z.Services = append(z.Services, ladders[w.zones[i].Name]...)
+		if w.zones[i].Name == clusterSetZone {
+			z.Records = append(z.Records, clusterSetRecords(w)...)
+		}
+		err := zone.Check(z)
+		if err != nil {
+			var refused map[string]error
+			z.Services, refused = fitting(z, z.Services)
+			for _, hostname := range slices.Sorted(maps.Keys(refused)) {
+				p.refuse(hostname, refused[hostname])
+			}
+			err = zone.Check(z)
+		}
+		if err == nil {
+			p.bind(&z)
+		}
+		if err = cmp.Or(err, unsigned); err != nil {
+			p.problems[w.zones[i].Name] = err
+		}
+		p.zones = append(p.zones, z)
+	}
+	return p
+}
+
+// tellNotFollowed gives to each exposure that was made for annotations what is to be said of them.
+func (p *plan) tellNotFollowed() {
+	said := map[string][]string{}
+	for _, one := range p.wishes {
+		said[one.namespace+"/"+one.name] = one.notFollowed
+	}
+	for i := range p.exposures {
+		gs := p.exposures[i].object
+		if _, ours := gs.Labels[fromAnnotations]; ours {
+			p.exposures[i].notFollowed = said[gs.Namespace+"/"+gs.Name]
+		}
+	}
+}
+
+func (p *plan) lookAgain(after time.Duration) {
+	if after > 0 && (p.recheck == 0 || after < p.recheck) {
+		p.recheck = after
+	}
+}
+
+// complete adds what a zone has from elsewhere: keys, rights, and what others have written. The error says why the zone
+// cannot be signed as it should; then it must not be served without.
+func (p *plan) complete(w world, from *v1alpha1.Zone, z *zone.Zone) (unsigned error) {
+	s, unsigned := signingOf(w, from)
+	p.signing[from.Name] = s
+	p.lookAgain(s.until)
+	z.Keys = keysOf(s.published())
+	var faults [3]error
+	z.Transfer, faults[0] = transferOf(w, from)
+	z.Updates, faults[1] = updatesOf(w, from)
+	if len(from.Spec.Updates) > 0 {
+		faults[2] = addUpdates(w, from.Name, z)
+	}
+	if err := errors.Join(append(faults[:], p.faults[from.Name])...); err != nil {
+		p.faults[from.Name] = err
+	}
+	return unsigned
+}
+
+// addUpdates adds the records that others have written, as far as they fit beside the zone's own.
+func addUpdates(w world, name string, z *zone.Zone) error {
+	written, err := w.updates(name)
+	if err != nil {
+		return err
+	}
+	with := *z
+	with.Records = slices.Concat(z.Records, written)
+	if err := zone.Check(with); err == nil {
+		z.Records = with.Records
+		return nil
+	}
+	var misfits []string
+	for _, r := range written {
+		with.Records = append(slices.Clip(z.Records), r)
+		if err := zone.Check(with); err != nil {
+			misfits = append(misfits, r.Name+" "+r.Type)
+			continue
+		}
+		z.Records = with.Records
+	}
+	if len(misfits) > 0 {
+		return fmt.Errorf("written by updates, but not served, since it does not fit the zone: %s", strings.Join(misfits, ", "))
+	}
+	return nil
+}
+
+// fitting are the services that the zone can hold beside its records, and why the others do not fit: one name that
+// cannot be served keeps back no other. A zone that has a fault of its own refuses none.
+func fitting(z zone.Zone, services []zone.Service) (good []zone.Service, refused map[string]error) {
+	z.Services = services
+	err := zone.Check(z)
+	if err == nil || len(services) == 0 {
+		return services, nil
+	}
+	z.Services = nil
+	if zone.Check(z) != nil {
+		return services, nil
+	}
+	if len(services) == 1 {
+		_, why, _ := strings.Cut(err.Error(), "services[0]: ")
+		return nil, map[string]error{services[0].Name: errors.New(cmp.Or(why, err.Error()))}
+	}
+	half := len(services) / 2
+	good, refused = fitting(z, services[:half])
+	more, others := fitting(z, services[half:])
+	if refused == nil {
+		refused = others
+	} else {
+		maps.Copy(refused, others)
+	}
+	return slices.Concat(good, more), refused
+}
+
+// refuse takes one name out of what is served.
+func (p *plan) refuse(hostname string, why error) {
+	for i := range p.exposures {
+		e := &p.exposures[i]
+		if at := slices.Index(e.hostnames, hostname); at >= 0 {
+			e.hostnames = slices.Delete(e.hostnames, at, at+1)
+			e.refuse(fmt.Errorf("%s: %w", strings.TrimSuffix(hostname, "."), why))
+		}
+	}
+}
+
+// refuse says why a name, or the whole, is not served.
+func (e *exposure) refuse(why error) {
+	if e.problem != nil {
+		why = fmt.Errorf("%w; %w", e.problem, why)
+	}
+	e.problem = why
+}
+
+// zoneOf translates a Zone.
+func zoneOf(w world, z *v1alpha1.Zone) zone.Zone {
+	out := zone.Zone{Origin: absolute(z.Name), TTL: uint32(z.Spec.TTL), ClientSubnet: z.Spec.ClientSubnet}
+	if soa := z.Spec.SOA; soa != nil {
+		out.SOA = zone.SOA{
+			Mailbox: soa.Contact,
+			Refresh: uint32(soa.Refresh),
+			Retry:   uint32(soa.Retry),
+			Expire:  uint32(soa.Expire),
+			Minimum: uint32(soa.Minimum),
+		}
+	}
+	for _, ns := range z.Spec.Nameservers {
+		out.NameServers = append(out.NameServers, nameServer(absolute(ns.Name), ns.IPs))
+	}
+	if len(out.NameServers) == 0 {
+		out.NameServers = []zone.NameServer{nameServer("ns1."+out.Origin, w.servers)}
+	}
+	for _, r := range z.Spec.Records {
+		for _, value := range r.Values {
+			record := zone.Record{Name: r.Name, Type: r.Type, Data: value}
+			if r.TTL != nil {
+				record.TTL = uint32(*r.TTL)
+			}
+			out.Records = append(out.Records, record)
+		}
+	}
+	return out
+}
+
+func nameServer(name string, ips []string) zone.NameServer {
+	return zone.NameServer{Name: name, Addresses: addresses(ips)}
+}
+
+// absolute closes a name with a dot.
+func absolute(name string) string { return strings.ToLower(strings.TrimSuffix(name, ".")) + "." }
+
+// zoneFor finds the zone of a name: the longest origin that covers it.
+func zoneFor(zones []v1alpha1.Zone, hostname string) (*v1alpha1.Zone, bool) {
+	var best *v1alpha1.Zone
+	for i := range zones {
+		origin := absolute(zones[i].Name)
+		covers := hostname == origin || strings.HasSuffix(hostname, "."+origin)
+		if covers && (best == nil || len(zones[i].Name) > len(best.Name)) {
+			best = &zones[i]
+		}
+	}
+	return best, best != nil
+}
+
+// defaultZone is where GlobalServices without hostnames are named.
+func defaultZone(zones []v1alpha1.Zone) (*v1alpha1.Zone, bool) {
+	for i := range zones {
+		if zones[i].Spec.Default {
+			return &zones[i], true
+		}
+	}
+	if len(zones) == 1 {
+		return &zones[0], true
+	}
+	return nil, false
+}
+
+// expose works out one GlobalService.
+func expose(w world, gs *v1alpha1.GlobalService) (exposure, time.Duration) {
+	e := exposure{object: gs, findings: map[string]finding{}}
+	e.hostnames, e.problem = hostnamesOf(w.zones, gs)
+	minHealthy, err := strconv.Atoi(strings.TrimSuffix(cmp.Or(gs.Spec.MinHealthy, "50%"), "%"))
+	if err != nil {
+		e.hostnames = nil
+		e.refuse(fmt.Errorf("spec.minHealthy: %w", err))
+	}
+	e.service = zone.Service{
+		Policy:      zone.Policy(gs.Spec.Policy),
+		Answer:      zone.Answer(gs.Spec.Answer),
+		TTL:         uint32(gs.Spec.TTL),
+		TTLDegraded: uint32(max(1, gs.Spec.TTL/2)),
+		MinHealthy:  minHealthy,
+	}
+	if gs.Spec.Policy == "All" {
+		e.service.Policy, e.service.Answer = zone.Weighted, zone.All
+	}
+	return e, targets(w, gs, &e)
+}
+
+// hostnamesOf are the names that lie in a zone; the error says which do not.
+func hostnamesOf(zones []v1alpha1.Zone, gs *v1alpha1.GlobalService) ([]string, error) {
+	if len(gs.Spec.Hostnames) == 0 {
+		in, ok := defaultZone(zones)
+		if !ok {
+			return nil, fmt.Errorf("spec.hostnames is empty and there is no default zone; " +
+				"name a hostname, or set spec.default of a Zone")
+		}
+		return []string{absolute(gs.Name + "." + gs.Namespace + "." + in.Name)}, nil
+	}
+	var names []string
+	var strange []string
+	for i, hostname := range gs.Spec.Hostnames {
+		name := absolute(hostname)
+		if _, ok := zoneFor(zones, name); !ok {
+			strange = append(strange, fmt.Sprintf("spec.hostnames[%d]: %s lies in no Zone of the hub", i, hostname))
+			continue
+		}
+		if !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	if len(strange) > 0 {
+		return names, errors.New(strings.Join(strange, "; "))
+	}
+	return names, nil
+}
+
+// portsOf are the named ports of a Service.
+func portsOf(service *unstructured.Unstructured) []zone.Port {
+	var typed corev1.Service
+	if runtime.DefaultUnstructuredConverter.FromUnstructured(service.Object, &typed) != nil {
+		return nil
+	}
+	var ports []zone.Port
+	for _, port := range typed.Spec.Ports {
+		if port.Name == "" {
+			continue // unnamed ports have no SRV record
+		}
+		protocol := strings.ToLower(string(cmp.Or(port.Protocol, corev1.ProtocolTCP)))
+		ports = append(ports, zone.Port{Name: port.Name, Protocol: protocol, Port: uint16(port.Port)})
+	}
+	return ports
+}
