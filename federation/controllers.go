@@ -40,6 +40,7 @@ import (
 	"github.com/hanse-federation/hanse/federation/decide/schedule"
 	"github.com/hanse-federation/hanse/federation/delivery/apply"
 	"github.com/hanse-federation/hanse/federation/delivery/collect"
+	"github.com/hanse-federation/hanse/federation/delivery/decisions"
 	"github.com/hanse-federation/hanse/federation/delivery/propagate"
 	"github.com/hanse-federation/hanse/federation/delivery/results"
 	"github.com/hanse-federation/hanse/federation/kinds/rules"
@@ -88,6 +89,7 @@ type Federation struct {
 	templates *template.Store
 	fleet     *member.Fleet
 	results   *results.Store
+	decisions *decisions.View
 	rules     *rules.Book
 	leads     atomic.Bool
 	facts     *schedule.Caches
@@ -184,10 +186,14 @@ type parts struct {
 
 // setUp makes the parts, joins them, and says where and in which order they run: the whole federation.
 func (f *Federation) setUp(ctx context.Context) error {
+	var err error
+	if f.decisions, err = viewDecisions(ctx, f.manager.GetCache()); err != nil {
+		return err
+	}
 	p := f.makeParts()
 	f.exposer = p.exposer
 	f.joinParts(p)
-	if err := errors.Join(
+	if err = errors.Join(
 		schedule.IndexFields(ctx, f.manager.GetFieldIndexer()),
 		collect.IndexFields(ctx, f.manager.GetFieldIndexer()),
 	); err != nil {
@@ -201,6 +207,19 @@ func (f *Federation) setUp(ctx context.Context) error {
 	return f.manager.Add(runnable{func(ctx context.Context) error { return f.lead(ctx, p) }, true})
 }
 
+// viewDecisions prepares the view of the Distributions. It waits for nothing: the cache has not started yet.
+func viewDecisions(ctx context.Context, informers cache.Cache) (*decisions.View, error) {
+	informer, err := informers.GetInformer(ctx, &v1alpha1.Distribution{}, cache.BlockUntilSynced(false))
+	if err != nil {
+		return nil, fmt.Errorf("preparing the informer of distributions: %w", err)
+	}
+	shared, ok := informer.(toolscache.SharedIndexInformer)
+	if !ok {
+		return nil, fmt.Errorf("preparing the informer of distributions: it is a %T and has no indexer", informer)
+	}
+	return decisions.NewView(shared)
+}
+
 // makeParts gives each part what it works with.
 func (f *Federation) makeParts() *parts {
 	c, cached, hub, now := f.config, f.manager.GetCache(), f.manager.GetClient(), time.Now
@@ -212,16 +231,20 @@ func (f *Federation) makeParts() *parts {
 		scheduler: &schedule.Reconciler{
 			Client: quick, Dynamic: f.dynamic, Facts: f.facts, Watchlist: watchlist, Now: now,
 		},
-		scheduleSource: &schedule.Source{Cache: cached, Templates: f.templates, Facts: f.facts, Watchlist: watchlist},
+		scheduleSource: &schedule.Source{
+			Cache: cached, Decisions: f.decisions, Templates: f.templates, Facts: f.facts, Watchlist: watchlist,
+		},
 		propagator: &propagate.Propagator{
-			Cache: cached, Templates: f.templates, Claims: c.Claims, Fleet: f.fleet, Results: f.results, Hub: id,
-			Rules: f.rules, Logger: c.Logger,
+			Cache: cached, Decisions: f.decisions, Templates: f.templates, Claims: c.Claims, Fleet: f.fleet,
+			Results: f.results, Hub: id, Rules: f.rules, Logger: c.Logger,
 		},
 		collector: &collect.Reconciler{
 			Client: quick, Dynamic: f.dynamic, Templates: f.templates, Fleet: f.fleet, Results: f.results, Rules: f.rules,
 			Now: now,
 		},
-		collectSource:   &collect.Source{Cache: cached, Templates: f.templates, Fleet: f.fleet, Results: f.results},
+		collectSource: &collect.Source{
+			Cache: cached, Decisions: f.decisions, Templates: f.templates, Fleet: f.fleet, Results: f.results,
+		},
 		placements:      &collect.Placements{Client: hub, Claims: c.Claims, Now: now},
 		placementSource: &collect.PlacementSource{Cache: cached},
 		members:         &lifecycle.Reconciler{Client: hub, Fleet: f.fleet, Hub: c.HubUID, Logger: c.Logger, Now: now},
@@ -388,9 +411,8 @@ func (f *Federation) Ready() error {
 // Clusters is the text of the column CLUSTERS of a template: "east=4/4,west=2/2".
 func (f *Federation) Clusters(group, kind, namespace, name string) string {
 	ref := template.Ref{Group: group, Kind: kind, Namespace: namespace, Name: name}
-	d := &v1alpha1.Distribution{}
-	at, called := ref.Distribution()
-	if f.manager.GetCache().Get(context.Background(), client.ObjectKey{Namespace: at, Name: called}, d) != nil {
+	d, ok := f.decisions.Get(ref)
+	if !ok {
 		return ""
 	}
 	return d.Status.Summary

@@ -3,6 +3,7 @@
 //
 //	propagate  reconciler: Distribution.spec -> rendered object -> server-side apply in each member
 //	apply      one object into one member, out of it again, or the difference; a verdict for each
+//	decisions  the stored decisions, read from memory by template, member, kind or placement
 //	results    the last verdict of every apply, in memory: propagate writes it, collect reads it
 //	collect    reconciler: the members' objects + results -> Distribution.status -> the template's own .status
 //

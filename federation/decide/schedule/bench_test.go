@@ -22,10 +22,10 @@ import (
 	toolscache "k8s.io/client-go/tools/cache"
 	"k8s.io/client-go/util/workqueue"
 	"k8s.io/utils/ptr"
-	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/hanse-federation/hanse/api/v1alpha1"
+	"github.com/hanse-federation/hanse/federation/delivery/decisions"
 	"github.com/hanse-federation/hanse/federation/member"
 	"github.com/hanse-federation/hanse/federation/template"
 	"github.com/hanse-federation/hanse/federation/template/match"
@@ -109,7 +109,7 @@ const workers = 4
 func newWorkshop(b *testing.B, templates, clusters, each int) *workshop {
 	b.Helper()
 	w := &workshop{now: time.Unix(1_800_000_000, 0)}
-	w.store = newIndexed()
+	w.store = newIndexed(b)
 	for i := range clusters {
 		w.store.set(simulatedCluster(i, w.now))
 	}
@@ -117,7 +117,7 @@ func newWorkshop(b *testing.B, templates, clusters, each int) *workshop {
 	view := &simulated{objects: make(map[template.Ref]*unstructured.Unstructured, templates)}
 	view.Caches = &Caches{Reader: w.store, Claims: claims, Fleet: member.NewFleet(b.Context(), member.Options{})}
 	w.caches = view.Caches
-	w.source = &Source{Cache: informers{nil, w.store}, Facts: view.Caches, Watchlist: &Watchlist{}}
+	w.source = &Source{Decisions: w.store.decisions, Facts: view.Caches, Watchlist: &Watchlist{}}
 	w.scheduler = &Reconciler{
 		Client: writer{Reader: w.store, of: w}, Facts: view, Watchlist: w.source.Watchlist,
 		Now: func() time.Time { return w.now },
@@ -229,21 +229,31 @@ func (s *simulated) Template(ref template.Ref) (*unstructured.Unstructured, bool
 	return obj, ok
 }
 
+func (s *simulated) Autoscaler(template.Ref) (*unstructured.Unstructured, bool) { return nil, false }
+
 func (s *simulated) Kind(schema.GroupKind) (template.Kind, bool) { return template.Kind{}, false }
 
 // indexed reads as the cache of the hub does: from indexers, copying unless told not to.
 type indexed struct {
 	clusters, distributions toolscache.Indexer
+	decisions               *decisions.View
 }
 
-func newIndexed() *indexed {
+func newIndexed(b *testing.B) *indexed {
+	b.Helper()
 	by := toolscache.Indexers{toolscache.NamespaceIndex: toolscache.MetaNamespaceIndexFunc}
 	for name, values := range indexes {
 		by[name] = func(obj any) ([]string, error) { return values(&obj.(*v1alpha1.Distribution).Spec), nil }
 	}
+	informer := toolscache.NewSharedIndexInformer(nil, &v1alpha1.Distribution{}, 0, by)
+	view, err := decisions.NewView(informer)
+	if err != nil {
+		b.Fatal(err)
+	}
 	return &indexed{
 		clusters:      toolscache.NewIndexer(toolscache.MetaNamespaceKeyFunc, toolscache.Indexers{}),
-		distributions: toolscache.NewIndexer(toolscache.MetaNamespaceKeyFunc, by),
+		distributions: informer.GetIndexer(),
+		decisions:     view,
 	}
 }
 
@@ -295,16 +305,6 @@ func (x *indexed) List(_ context.Context, out client.ObjectList, opts ...client.
 		}
 	}
 	return nil
-}
-
-// informers is as much of the hub's cache as a Source asks.
-type informers struct {
-	cache.Cache
-	store *indexed
-}
-
-func (i informers) List(ctx context.Context, out client.ObjectList, opts ...client.ListOption) error {
-	return i.store.List(ctx, out, opts...)
 }
 
 // writer encodes what would be written. First decisions are stored as if all of it had become ready.

@@ -16,7 +16,9 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/hanse-federation/hanse/api/v1alpha1"
+	"github.com/hanse-federation/hanse/federation/delivery/decisions"
 	"github.com/hanse-federation/hanse/federation/kinds"
+	"github.com/hanse-federation/hanse/federation/member"
 	"github.com/hanse-federation/hanse/federation/template"
 	"github.com/hanse-federation/hanse/federation/template/match"
 	"github.com/hanse-federation/hanse/placement"
@@ -25,6 +27,7 @@ import (
 // Source tells a Reconciler's controller which templates to look at again.
 type Source struct {
 	Cache     cache.Cache
+	Decisions *decisions.View
 	Templates *template.Store
 	// Facts are told when they have changed, Watchlist says what a change concerns.
 	Facts     *Caches
@@ -55,8 +58,6 @@ const roomPause = 2 * time.Second
 const (
 	// IndexFollowedBy finds the Distributions that name a dependency in spec.followedBy.
 	IndexFollowedBy = "followedBy"
-	// IndexMember finds the Distributions whose placement chooses a member, whether it got anything or not.
-	IndexMember = "member"
 )
 
 // IndexFields prepares the cache's indexes; it must be called before the cache starts.
@@ -78,19 +79,6 @@ func IndexFields(ctx context.Context, indexer client.FieldIndexer) error {
 
 var indexes = map[string]func(*v1alpha1.DistributionSpec) []string{
 	IndexFollowedBy: func(spec *v1alpha1.DistributionSpec) []string { return spec.FollowedBy },
-	IndexMember:     membersNamed,
-}
-
-// membersNamed are the members that a decision names: chosen, left, passed over, or lost.
-func membersNamed(spec *v1alpha1.DistributionSpec) []string {
-	names := make([]string, 0, len(spec.Clusters)+len(spec.Rejected)+len(spec.Leaving)+len(spec.Away))
-	for i := range spec.Clusters {
-		names = append(names, spec.Clusters[i].Name)
-	}
-	for i := range spec.Rejected {
-		names = append(names, spec.Rejected[i].Name)
-	}
-	return append(append(names, spec.Leaving...), spec.Away...)
 }
 
 // HandleTemplate looks again at a template that was written. It is a handler of template.Store.
@@ -267,7 +255,9 @@ func (s *Source) cluster(old, now any) {
 	case choiceEffect:
 		s.Again()
 	case memberEffect:
-		s.again(client.MatchingFields{IndexMember: after.Name})
+		for d := range s.Decisions.Naming(member.Name(after.Name)) {
+			s.add(template.RefOfDistribution(d))
+		}
 		s.Watchlist.eachOfFacts(s.add)
 		s.Watchlist.eachOfRoom(s.add)
 	case roomEffect:
@@ -276,16 +266,9 @@ func (s *Source) cluster(old, now any) {
 }
 
 // Again looks again at every template that has a decision.
-func (s *Source) Again() { s.again() }
-
-// again looks at those that some options of a list choose.
-func (s *Source) again(of ...client.ListOption) {
-	var all v1alpha1.DistributionList
-	if s.Cache.List(context.Background(), &all, append(of, client.UnsafeDisableDeepCopy)...) != nil {
-		return
-	}
-	for i := range all.Items {
-		s.add(template.RefOfDistribution(&all.Items[i]))
+func (s *Source) Again() {
+	for d := range s.Decisions.All() {
+		s.add(template.RefOfDistribution(d))
 	}
 }
 
@@ -298,17 +281,7 @@ func (s *Source) HandlePlacement(key match.Key, claims func(*unstructured.Unstru
 		return true
 	})
 	// What is claimed no longer still has a decision that names the placement.
-	var all v1alpha1.DistributionList
-	var where []client.ListOption
-	if key.Namespace != "" {
-		where = append(where, client.InNamespace(key.Namespace))
-	}
-	if s.Cache.List(context.Background(), &all, append(where, client.UnsafeDisableDeepCopy)...) != nil {
-		return
-	}
-	for i := range all.Items {
-		if all.Items[i].Spec.Placement.Name == key.Name {
-			s.add(template.RefOfDistribution(&all.Items[i]))
-		}
+	for d := range s.Decisions.OfPlacement(key.Namespace, key.Name) {
+		s.add(template.RefOfDistribution(d))
 	}
 }

@@ -3,7 +3,6 @@ package collect
 import (
 	"context"
 	"fmt"
-	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -12,9 +11,9 @@ import (
 	toolscache "k8s.io/client-go/tools/cache"
 	"k8s.io/client-go/util/workqueue"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/hanse-federation/hanse/api/v1alpha1"
+	"github.com/hanse-federation/hanse/federation/delivery/decisions"
 	"github.com/hanse-federation/hanse/federation/delivery/results"
 	"github.com/hanse-federation/hanse/federation/member"
 	"github.com/hanse-federation/hanse/federation/template"
@@ -23,6 +22,7 @@ import (
 // Source tells a Reconciler's controller which templates to report on again.
 type Source struct {
 	Cache     cache.Cache
+	Decisions *decisions.View
 	Templates *template.Store
 	Fleet     *member.Fleet
 	Results   *results.Store
@@ -63,7 +63,6 @@ func (s *Source) HandleTemplate(e template.Event) { s.add(e.Ref) }
 // HandleMember reports again on everything that a member has, since its state changed. It is a handler of
 // fleet.OnChange.
 func (s *Source) HandleMember(name member.Name) {
-	var all v1alpha1.DistributionList
 	if s.queue.Load() == nil {
 		return
 	}
@@ -73,20 +72,9 @@ func (s *Source) HandleMember(name member.Name) {
 	if !s.turned(name) {
 		return
 	}
-	if s.Cache.List(context.Background(), &all, client.UnsafeDisableDeepCopy) != nil {
-		return
-	}
-	for i := range all.Items {
-		d := &all.Items[i]
-		isChosen := slices.ContainsFunc(d.Spec.Clusters, func(c v1alpha1.DistributionCluster) bool {
-			return c.Name == string(name)
-		})
-		if isChosen {
-			s.watchMembers(d)
-		}
-		if isChosen || slices.Contains(d.Spec.Leaving, string(name)) {
-			s.add(template.RefOfDistribution(d))
-		}
+	for d := range s.Decisions.OfCopies(name) {
+		s.watchMembers(d)
+		s.add(template.RefOfDistribution(d))
 	}
 }
 
@@ -150,14 +138,8 @@ func (s *Source) HandleKind(gk schema.GroupKind) {
 	for _, m := range again {
 		m.Objects(kind.GVR()).Again()
 	}
-	var all v1alpha1.DistributionList
-	if s.Cache.List(context.Background(), &all, client.UnsafeDisableDeepCopy) != nil {
-		return
-	}
-	for i := range all.Items {
-		if ref := template.RefOfDistribution(&all.Items[i]); ref.GroupKind() == gk {
-			s.add(ref)
-		}
+	for d := range s.Decisions.OfKind(gk) {
+		s.add(template.RefOfDistribution(d))
 	}
 }
 
@@ -233,14 +215,8 @@ func (s *Source) follow(m *member.Member, kind template.Kind) {
 	case <-m.Done():
 		return
 	}
-	var all v1alpha1.DistributionList
-	if s.Cache.List(context.Background(), &all, client.UnsafeDisableDeepCopy) != nil {
-		return
-	}
-	for i := range all.Items {
-		if ref := template.RefOfDistribution(&all.Items[i]); ref.GroupKind() == kind.GroupKind() {
-			s.add(ref)
-		}
+	for d := range s.Decisions.OfKind(kind.GroupKind()) {
+		s.add(template.RefOfDistribution(d))
 	}
 }
 

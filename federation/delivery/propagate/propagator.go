@@ -17,7 +17,6 @@ import (
 	"k8s.io/client-go/util/workqueue"
 	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/controller/priorityqueue"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
@@ -25,6 +24,7 @@ import (
 
 	"github.com/hanse-federation/hanse/api/v1alpha1"
 	"github.com/hanse-federation/hanse/federation/delivery/apply"
+	"github.com/hanse-federation/hanse/federation/delivery/decisions"
 	"github.com/hanse-federation/hanse/federation/delivery/results"
 	"github.com/hanse-federation/hanse/federation/kinds/rules"
 	"github.com/hanse-federation/hanse/federation/member"
@@ -34,8 +34,9 @@ import (
 
 // Propagator runs one controller a member.
 type Propagator struct {
-	// Cache reads Distributions and Clusters.
-	Cache cache.Cache
+	// Cache reads Distributions and Clusters, Decisions finds Distributions by template and member.
+	Cache     cache.Cache
+	Decisions *decisions.View
 	// Templates, Claims and Fleet are read, Results is written.
 	Templates *template.Store
 	Claims    *match.Index
@@ -242,10 +243,7 @@ func (p *Propagator) HandleTemplate(e template.Event) {
 	if e.New == nil || e.Old == nil || !isSent(e.Old, e.New) && !p.isHalted(e) {
 		return // a new template has no decision yet, and one that is gone has one that says so
 	}
-	d := &v1alpha1.Distribution{}
-	namespace, name := e.Ref.Distribution()
-	err := p.Cache.Get(context.Background(), client.ObjectKey{Namespace: namespace, Name: name}, d)
-	if err == nil {
+	if d, ok := p.Decisions.Get(e.Ref); ok {
 		p.send(d)
 	}
 }
@@ -301,13 +299,9 @@ func (mw *memberWorker) everything() {
 // followAll hears of every kind that any decision is about: a member that joined again may hold copies of templates
 // whose decisions do not name it.
 func (mw *memberWorker) followAll() {
-	var all v1alpha1.DistributionList
-	if err := mw.Cache.List(context.Background(), &all, client.UnsafeDisableDeepCopy); err != nil {
-		return
-	}
 	seen := map[schema.GroupKind]bool{}
-	for i := range all.Items {
-		gk := template.RefOfDistribution(&all.Items[i]).GroupKind()
+	for d := range mw.Decisions.All() {
+		gk := template.RefOfDistribution(d).GroupKind()
 		kind, ok := mw.Templates.Kind(gk)
 		isServed := mw.member.State().APIs.Count == 0 || mw.member.HasAPI(kind.GroupVersionKind)
 		if ok && !seen[gk] && isServed {
@@ -319,17 +313,7 @@ func (mw *memberWorker) followAll() {
 
 // each looks at those of the templates that the member has or had that are picked.
 func (mw *memberWorker) each(isPicked func(template.Ref) bool) {
-	var all v1alpha1.DistributionList
-	if err := mw.Cache.List(context.Background(), &all, client.UnsafeDisableDeepCopy); err != nil {
-		return
-	}
-	name := string(mw.member.Name())
-	for i := range all.Items {
-		d := &all.Items[i]
-		isChosen := slices.ContainsFunc(d.Spec.Clusters, func(c v1alpha1.DistributionCluster) bool { return c.Name == name })
-		if !isChosen && !slices.Contains(d.Spec.Leaving, name) {
-			continue
-		}
+	for d := range mw.Decisions.OfCopies(mw.member.Name()) {
 		if ref := template.RefOfDistribution(d); isPicked(ref) {
 			mw.add(ref, 0)
 		}
