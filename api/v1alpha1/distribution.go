@@ -181,6 +181,25 @@ type RejectedCluster struct {
 // +kubebuilder:validation:Enum=Created;Configured;Unchanged;Conflict;Failed;Pending;Skipped;Deleted
 type Verdict string
 
+const (
+	// VerdictCreated: the object was not there and was created.
+	VerdictCreated Verdict = "Created"
+	// VerdictConfigured: the object was there and was changed.
+	VerdictConfigured Verdict = "Configured"
+	// VerdictUnchanged: the object was there and already as wanted.
+	VerdictUnchanged Verdict = "Unchanged"
+	// VerdictConflict: another owner has the object or one of its fields. Nothing was changed.
+	VerdictConflict Verdict = "Conflict"
+	// VerdictFailed: the member refused the request or could not be asked.
+	VerdictFailed Verdict = "Failed"
+	// VerdictPending: the apply waits for something and is not finished.
+	VerdictPending Verdict = "Pending"
+	// VerdictSkipped: the object was left alone on purpose.
+	VerdictSkipped Verdict = "Skipped"
+	// VerdictDeleted: the object is not there, or not any more.
+	VerdictDeleted Verdict = "Deleted"
+)
+
 // DistributionStatus is what became of a decision.
 type DistributionStatus struct {
 	// ObservedGeneration is the generation of the decision that this status speaks of.

@@ -76,17 +76,17 @@ func (p *Planner) dryRun(ctx context.Context, work []piece) {
 func (p *Planner) ask(ctx context.Context, w piece) {
 	cluster := &v1alpha1.Cluster{}
 	if err := p.Facts.Reader.Get(ctx, client.ObjectKey{Name: w.into.Name}, cluster); err != nil {
-		w.say("Pending", "MemberNotReady", "the member has not joined")
+		w.say(v1alpha1.VerdictPending, "MemberNotReady", "the member has not joined")
 		return
 	}
 	m, connected := p.Facts.Fleet.Get(member.Name(w.into.Name))
 	switch {
 	case w.subject.decision.Spec.Paused || cluster.Spec.Paused:
-		w.say("Skipped", "Paused", "nothing is changed in the member while it, or the placement, is paused")
+		w.say(v1alpha1.VerdictSkipped, "Paused", "nothing is changed in the member while it, or the placement, is paused")
 	case !connected:
-		w.say("Pending", "MemberNotReady", "there is no connection to the member")
+		w.say(v1alpha1.VerdictPending, "MemberNotReady", "there is no connection to the member")
 	case !m.State().IsReady():
-		w.say("Pending", "MemberNotReady", fmt.Sprintf("%s: %s", m.State().Reason, m.State().Message))
+		w.say(v1alpha1.VerdictPending, "MemberNotReady", fmt.Sprintf("%s: %s", m.State().Reason, m.State().Message))
 	case w.into.Leaving:
 		p.askRemoval(ctx, w, m, cluster)
 	default:
@@ -107,13 +107,13 @@ func (p *Planner) askApply(ctx context.Context, w piece, m *member.Member, clust
 		Rules: p.Facts.Rules,
 	})
 	if err != nil {
-		w.say("Failed", "CannotRender", err.Error())
+		w.say(v1alpha1.VerdictFailed, "CannotRender", err.Error())
 		return
 	}
 	changes, result := apply.Diff(ctx, m, rendered, propagate.ApplyOptions(p.ID, s.object.GetUID(), s.decision.Spec))
 	switch result.Reason {
 	case apply.ReasonNamespaceMissing:
-		w.say("Created", "", fmt.Sprintf("the namespace %s is made there as well", s.ref.Namespace))
+		w.say(v1alpha1.VerdictCreated, "", fmt.Sprintf("the namespace %s is made there as well", s.ref.Namespace))
 		return
 	case apply.ReasonDryRun:
 		result.Reason = ""
@@ -188,15 +188,15 @@ func (p *Planner) askRemoval(ctx context.Context, w piece, m *member.Member, clu
 		cluster.Annotations[v1alpha1.OnDeleteAnnotation] == string(v1alpha1.OrphanCopies)
 	switch {
 	case err != nil:
-		w.say("Failed", "Unknown", err.Error())
+		w.say(v1alpha1.VerdictFailed, "Unknown", err.Error())
 	case live == nil:
-		w.say("Unchanged", "", "there is no copy")
+		w.say(v1alpha1.VerdictUnchanged, "", "there is no copy")
 	case !isOf(live, p.ID, spec.Template.UID):
-		w.say("Skipped", string(apply.ReasonForeign), "the object there is not this hub's; it is left alone")
+		w.say(v1alpha1.VerdictSkipped, string(apply.ReasonForeign), "the object there is not this hub's; it is left alone")
 	case isOrphaned, live.GetAnnotations()[apply.AnnotationAdopted] == "true":
-		w.say("Skipped", string(apply.ReasonKept), "the object stays, without the hub's marks")
+		w.say(v1alpha1.VerdictSkipped, string(apply.ReasonKept), "the object stays, without the hub's marks")
 	default:
-		w.say("Deleted", "", "")
+		w.say(v1alpha1.VerdictDeleted, "", "")
 	}
 }
 

@@ -100,23 +100,23 @@ func (p *Planner) apply(ctx context.Context, hub dynamic.Interface, w *world, s 
 	switch {
 	case isNamespaceMissing(err):
 		obj.SetUID(uuid.NewUUID()) // as the hub would
-		s.object, s.onHub = obj, "Created"
+		s.object, s.onHub = obj, v1alpha1.VerdictCreated
 		s.notes = append(s.notes, fmt.Sprintf("the namespace %s is not on the hub yet, so the manifest is planned as it is,"+
 			" without the hub's defaults and checks", s.ref.Namespace))
 		return
 	case err != nil:
-		s.onHub, s.err = "Failed", err
+		s.onHub, s.err = v1alpha1.VerdictFailed, err
 		return
 	}
 	after.SetManagedFields(nil)
-	s.object, s.onHub = after, "Configured"
+	s.object, s.onHub = after, v1alpha1.VerdictConfigured
 	switch {
 	case s.ref.Group == v1alpha1.GroupVersion.Group:
 		s.onHub = ""
 	case !isThere:
-		s.onHub = "Created"
+		s.onHub = v1alpha1.VerdictCreated
 	case equality.Semantic.DeepEqual(present.Object, after.Object):
-		s.onHub = "Unchanged"
+		s.onHub = v1alpha1.VerdictUnchanged
 	}
 }
 

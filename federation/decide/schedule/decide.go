@@ -289,7 +289,7 @@ func isGone(d *v1alpha1.Distribution, name string) bool {
 	}
 	for _, c := range d.Status.Clusters {
 		if c.Name == name {
-			return c.Verdict == "Deleted" || c.Verdict == "Skipped"
+			return c.Verdict == v1alpha1.VerdictDeleted || c.Verdict == v1alpha1.VerdictSkipped
 		}
 	}
 	return true

@@ -121,7 +121,7 @@ func ready(v view, outcomes []v1alpha1.ClusterOutcome) metav1.Condition {
 // applied yet nobody can say.
 func badness(o v1alpha1.ClusterOutcome) int {
 	switch {
-	case o.Unknown, o.Health == string(kinds.Unknown) && o.Verdict == "Pending":
+	case o.Unknown, o.Health == string(kinds.Unknown) && o.Verdict == v1alpha1.VerdictPending:
 		return 1
 	case o.Health == string(kinds.Degraded):
 		return 3

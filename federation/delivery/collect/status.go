@@ -185,7 +185,7 @@ func (v view) outcome(m memberView) v1alpha1.ClusterOutcome {
 		Fingerprint:        m.entry.Fingerprint,
 	}
 	if !m.hasEntry {
-		o.Verdict, o.Reason = "Pending", "NotApplied"
+		o.Verdict, o.Reason = v1alpha1.VerdictPending, "NotApplied"
 	}
 	s := m.status(v.rule)
 	if m.isLeaving {
@@ -305,7 +305,7 @@ func summary(v view, outcomes []v1alpha1.ClusterOutcome) string {
 		switch {
 		case o.Unknown:
 			part += "(Unknown)"
-		case o.Verdict == "Skipped" && !v.members[i].entry.Good():
+		case o.Verdict == v1alpha1.VerdictSkipped && !v.members[i].entry.Good():
 			part += "(" + o.Reason + ")"
 		case !v.members[i].entry.Good():
 			part += "(" + string(o.Verdict) + ")"

@@ -56,7 +56,7 @@ func isDrainingFor(gs *v1alpha1.GlobalService, ref, member string) (why string, 
 func (mw *memberWorker) waitForDrain(ctx context.Context, f facts) bool {
 	why, ok := mw.isDraining(ctx, f)
 	if ok {
-		mw.record(f, mw.held(f, "Pending", ReasonStillAnswered, why))
+		mw.record(f, mw.held(f, v1alpha1.VerdictPending, ReasonStillAnswered, why))
 	}
 	return ok
 }

@@ -97,7 +97,7 @@ func (mw *memberWorker) uses(ctx context.Context, namespace string) (bool, error
 // look at the namespace again. If it is to come back after all, it brings its namespace along.
 func needsNamespace(spec *v1alpha1.DistributionSpec, member string, entry results.Entry) bool {
 	isChosen := slices.ContainsFunc(spec.Clusters, func(c v1alpha1.DistributionCluster) bool { return c.Name == member })
-	return (isChosen || slices.Contains(spec.Leaving, member)) && entry.Verdict != "Deleted"
+	return (isChosen || slices.Contains(spec.Leaving, member)) && entry.Verdict != v1alpha1.VerdictDeleted
 }
 
 // isTemplate tells that the namespace itself is placed in the member, and goes as any other template.

@@ -3,6 +3,7 @@ package propagate
 import (
 	"time"
 
+	"github.com/hanse-federation/hanse/api/v1alpha1"
 	"github.com/hanse-federation/hanse/federation/delivery/results"
 	"github.com/hanse-federation/hanse/federation/kinds"
 	"github.com/hanse-federation/hanse/federation/member"
@@ -33,7 +34,7 @@ func firstHolder(
 ) string {
 	for _, name := range leaving {
 		entry := entries[member.Name(name)]
-		isGone := entry.Decision == decision && (entry.Verdict == "Deleted" || entry.Verdict == "Skipped")
+		isGone := entry.Decision == decision && (entry.Verdict == v1alpha1.VerdictDeleted || entry.Verdict == v1alpha1.VerdictSkipped)
 		if !isGone && isReachable(name) {
 			return name
 		}

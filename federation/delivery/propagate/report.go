@@ -9,6 +9,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
+	"github.com/hanse-federation/hanse/api/v1alpha1"
 	"github.com/hanse-federation/hanse/federation/delivery/apply"
 	"github.com/hanse-federation/hanse/federation/delivery/results"
 )
@@ -24,7 +25,7 @@ func (mw *memberWorker) foresee(ctx context.Context, f facts, rendered *unstruct
 		return reconcile.Result{}
 	}
 	changes, result := apply.Diff(ctx, mw.member, rendered, mw.applyOptions(f))
-	entry := mw.held(f, "Skipped", results.ReasonReportOnly, wouldBe(f, changes, result))
+	entry := mw.held(f, v1alpha1.VerdictSkipped, results.ReasonReportOnly, wouldBe(f, changes, result))
 	entry.Seen = seen
 	mw.record(f, entry)
 	switch {
@@ -72,7 +73,7 @@ func (mw *memberWorker) tellDrift(ctx context.Context, f facts, rendered *unstru
 			message = "somebody changed it in the member; how cannot be told: " + result.Message
 		}
 	}
-	entry := mw.held(f, "Skipped", results.ReasonDrifted,
+	entry := mw.held(f, v1alpha1.VerdictSkipped, results.ReasonDrifted,
 		message+"; it stays so until the template changes, or the placement says drift: Repair")
 	entry.Seen = seen
 	mw.record(f, entry)

@@ -174,7 +174,7 @@ func (f facts) isCurrent(w wanted) bool {
 func (mw *memberWorker) bring(ctx context.Context, f facts) reconcile.Result {
 	rendered, err := mw.render(f)
 	if err != nil {
-		mw.record(f, mw.held(f, "Failed", "CannotRender", err.Error()))
+		mw.record(f, mw.held(f, v1alpha1.VerdictFailed, "CannotRender", err.Error()))
 		return reconcile.Result{}
 	}
 	w := wanted{object: rendered, revision: revisionOf(apply.Without(rendered, f.distribution.Spec.IgnoreFields))}
@@ -185,7 +185,7 @@ func (mw *memberWorker) bring(ctx context.Context, f facts) reconcile.Result {
 		return result
 	}
 	if holder := mw.holder(f); holder != "" {
-		mw.record(f, mw.held(f, "Pending", "HeldElsewhere",
+		mw.record(f, mw.held(f, v1alpha1.VerdictPending, "HeldElsewhere",
 			"it runs in one cluster at a time, and "+holder+" still has it"))
 		return reconcile.Result{RequeueAfter: holderWait}
 	}
@@ -202,12 +202,12 @@ func (mw *memberWorker) refrain(ctx context.Context, f facts, w wanted) (result 
 		mw.record(f, stillApplied(f))
 		mw.forgetFailures(f.ref)
 	case spec.Paused || f.cluster.Spec.Paused:
-		mw.record(f, mw.held(f, "Skipped", results.ReasonPaused,
+		mw.record(f, mw.held(f, v1alpha1.VerdictSkipped, results.ReasonPaused,
 			"nothing is changed in the member while it, or the placement, is paused"))
 	case !state.IsReady() && w.isCurrent:
 		mw.record(f, f.entry)
 	case !state.IsReady(): // looked at again when it is
-		mw.record(f, mw.held(f, "Pending", "MemberNotReady", string(state.Reason)+": "+state.Message))
+		mw.record(f, mw.held(f, v1alpha1.VerdictPending, "MemberNotReady", string(state.Reason)+": "+state.Message))
 	case spec.ReportOnly:
 		return mw.foresee(ctx, f, w.object), true
 	case mw.isEmptied(f) && mw.waitForDrain(ctx, f):
@@ -219,7 +219,7 @@ func (mw *memberWorker) refrain(ctx context.Context, f facts, w wanted) (result 
 		if wait == 0 {
 			return reconcile.Result{}, false
 		}
-		mw.record(f, mw.held(f, "Pending", results.ReasonContended, mw.contentionOf(f.ref).message()))
+		mw.record(f, mw.held(f, v1alpha1.VerdictPending, results.ReasonContended, mw.contentionOf(f.ref).message()))
 		return reconcile.Result{RequeueAfter: wait}, true
 	default:
 		return reconcile.Result{}, false
@@ -261,7 +261,7 @@ func (mw *memberWorker) awaitDefinition(f facts, result *apply.Result) {
 		Name: f.kind.Resource + "." + f.ref.Group}
 	entry, isComing := mw.Results.Get(definition, mw.member.Name())
 	switch {
-	case !isComing || entry.Verdict == "Deleted":
+	case !isComing || entry.Verdict == v1alpha1.VerdictDeleted:
 		return
 	case entry.Good():
 		result.Message = fmt.Sprintf("waits until the member serves its kind: %s has just come", definition)
@@ -291,7 +291,7 @@ func stillApplied(f facts) results.Entry {
 	entry.TemplateGeneration = f.template.GetGeneration()
 	isStale := entry.Reason == results.ReasonDrifted || entry.Reason == results.ReasonContended
 	if isStale && f.isCacheReady {
-		entry.Verdict, entry.Reason, entry.Message, entry.Seen = "Unchanged", "", "", ""
+		entry.Verdict, entry.Reason, entry.Message, entry.Seen = v1alpha1.VerdictUnchanged, "", "", ""
 	}
 	return entry
 }
@@ -335,18 +335,18 @@ func (mw *memberWorker) applyOptions(f facts) apply.Options {
 // remove takes the member's object away, or takes our marks off it.
 func (mw *memberWorker) remove(ctx context.Context, f facts) reconcile.Result {
 	switch {
-	case f.hasEntry && f.entry.Verdict == "Deleted" && f.isCacheReady && f.live == nil:
+	case f.hasEntry && f.entry.Verdict == v1alpha1.VerdictDeleted && f.isCacheReady && f.live == nil:
 		mw.record(f, f.entry)
 		return reconcile.Result{}
 	case f.isHeldBack() && f.entry.Revision == "" && f.isCacheReady && f.live == nil:
-		mw.record(f, results.Entry{Verdict: "Deleted"}) // it was never there
+		mw.record(f, results.Entry{Verdict: v1alpha1.VerdictDeleted}) // it was never there
 		return reconcile.Result{}
 	case f.cluster.Spec.Paused || f.distribution.Spec.Paused:
-		mw.record(f, mw.held(f, "Pending", results.ReasonPaused,
+		mw.record(f, mw.held(f, v1alpha1.VerdictPending, results.ReasonPaused,
 			"the copy is removed when the member, or the placement, is no longer paused"))
 		return reconcile.Result{}
 	case f.distribution.Spec.ReportOnly:
-		mw.record(f, mw.held(f, "Pending", results.ReasonReportOnly,
+		mw.record(f, mw.held(f, v1alpha1.VerdictPending, results.ReasonReportOnly,
 			"the copy would be removed; it is when the placement no longer only reports"))
 		return reconcile.Result{}
 	case f.template != nil && mw.waitForDrain(ctx, f):
@@ -355,7 +355,7 @@ func (mw *memberWorker) remove(ctx context.Context, f facts) reconcile.Result {
 		mw.record(f, f.entry)
 		return reconcile.Result{}
 	case !mw.member.State().IsReady():
-		mw.record(f, mw.held(f, "Pending", "MemberNotReady", "the copy is removed when the member can be reached again"))
+		mw.record(f, mw.held(f, v1alpha1.VerdictPending, "MemberNotReady", "the copy is removed when the member can be reached again"))
 		return reconcile.Result{}
 	}
 	isOrphaned := f.distribution.Spec.OnDelete == v1alpha1.OrphanCopies ||
@@ -380,7 +380,7 @@ func (mw *memberWorker) remove(ctx context.Context, f facts) reconcile.Result {
 
 // isRemovalCurrent tells that the last verdict is about the removal that is wanted now, see isCurrent.
 func (f facts) isRemovalCurrent() bool {
-	isOpen := f.entry.Verdict == "Failed" || f.entry.Verdict == "Pending"
+	isOpen := f.entry.Verdict == v1alpha1.VerdictFailed || f.entry.Verdict == v1alpha1.VerdictPending
 	return f.hasEntry && f.entry.Decision == f.distribution.Generation && isOpen && f.entry.Reason != results.ReasonPaused
 }
 

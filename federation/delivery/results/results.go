@@ -52,9 +52,9 @@ const (
 // Good tells that the member is as asked.
 func (e Entry) Good() bool {
 	switch e.Verdict {
-	case "Created", "Configured", "Unchanged", "Deleted":
+	case v1alpha1.VerdictCreated, v1alpha1.VerdictConfigured, v1alpha1.VerdictUnchanged, v1alpha1.VerdictDeleted:
 		return true
-	case "Skipped":
+	case v1alpha1.VerdictSkipped:
 		return e.Reason != ReasonPaused && e.Reason != ReasonReportOnly && e.Reason != ReasonDrifted
 	}
 	return false
@@ -63,14 +63,14 @@ func (e Entry) Good() bool {
 // InPlace tells that the member got the object of Revision, whatever somebody did to it there since.
 func (e Entry) InPlace() bool {
 	switch e.Verdict {
-	case "Created", "Configured", "Unchanged":
+	case v1alpha1.VerdictCreated, v1alpha1.VerdictConfigured, v1alpha1.VerdictUnchanged:
 		return true
 	}
 	return e.Reason == ReasonDrifted || e.Reason == ReasonContended
 }
 
 // Settled tells that the apply has ended, well or badly.
-func (e Entry) Settled() bool { return e.Verdict != "" && e.Verdict != "Pending" }
+func (e Entry) Settled() bool { return e.Verdict != "" && e.Verdict != v1alpha1.VerdictPending }
 
 // Listener hears that a template's entries changed.
 type Listener func(template.Ref)

@@ -182,7 +182,7 @@ func endpointsOf(w world, gs *v1alpha1.GlobalService) ([]endpoint, *unstructured
 	}
 	var found []endpoint
 	for _, o := range d.Status.Clusters {
-		if o.Verdict == "Deleted" {
+		if o.Verdict == v1alpha1.VerdictDeleted {
 			continue
 		}
 		e := endpoint{cluster: o.Name, isLeft: slices.Contains(d.Spec.Leaving, o.Name)}

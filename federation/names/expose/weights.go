@@ -72,7 +72,7 @@ func membersOf(w world, d *v1alpha1.Distribution) []string {
 		names = append(names, c.Name)
 	}
 	for _, o := range d.Status.Clusters {
-		if o.Verdict != "Deleted" {
+		if o.Verdict != v1alpha1.VerdictDeleted {
 			names = append(names, o.Name)
 		}
 	}

@@ -150,7 +150,7 @@ func outcomeNews(was, now v1alpha1.ClusterOutcome) []note {
 			return nil
 		}
 		reason := "ApplyFailed"
-		if now.Verdict == "Conflict" {
+		if now.Verdict == v1alpha1.VerdictConflict {
 			reason = "Conflict"
 		}
 		return []note{warning(reason, fmt.Sprintf("%s: %s: %s", now.Name, now.Reason, told))}
@@ -166,7 +166,7 @@ func outcomeNews(was, now v1alpha1.ClusterOutcome) []note {
 		return []note{normal("Recreated", now.Name+": "+told)}
 	case now.Reason == string(apply.ReasonCeded):
 		return []note{warning("FieldsCeded", now.Name+": "+told)}
-	case isBad(was) && now.Verdict == "Deleted":
+	case isBad(was) && now.Verdict == v1alpha1.VerdictDeleted:
 		return []note{normal("Removed", fmt.Sprintf("%s: removed, after %s", now.Name, was.Reason))}
 	case isBad(was) && (results.Entry{Verdict: now.Verdict, Reason: now.Reason}).Good():
 		return []note{normal("Applied", fmt.Sprintf("%s: applied, after %s", now.Name, was.Reason))}
@@ -181,7 +181,7 @@ func isBad(o v1alpha1.ClusterOutcome) bool {
 	case apply.ReasonUnreachable, apply.ReasonTimeout, apply.ReasonBusy, apply.ReasonCanceled:
 		return false
 	}
-	return o.Verdict == "Failed" || o.Verdict == "Conflict"
+	return o.Verdict == v1alpha1.VerdictFailed || o.Verdict == v1alpha1.VerdictConflict
 }
 
 // deadlineNews tells that there was no progress for too long.
