@@ -33,9 +33,7 @@ const (
 // object that has just gone.
 func (mw *memberWorker) lookAtNamespace(namespace string) {
 	w := work{namespace: namespace}
-	mw.mu.Lock()
-	delete(mw.attempts, w)
-	mw.mu.Unlock()
+	mw.failures.Forget(w)
 	mw.queue.AddWithOpts(priorityqueue.AddOpts{After: namespaceWait}, w)
 }
 
@@ -52,13 +50,11 @@ func (mw *memberWorker) cleanNamespace(ctx context.Context, w work) (reconcile.R
 		return reconcile.Result{RequeueAfter: namespacePause}, nil
 	}
 	result := apply.RemoveNamespaceIfOursAndEmpty(ctx, mw.member, mw.Hub, w.namespace)
-	if result.Verdict == apply.Deleted || mw.tried(w) >= triesAfter(result) {
-		mw.mu.Lock()
-		delete(mw.attempts, w)
-		mw.mu.Unlock()
+	if result.Verdict == apply.Deleted || mw.failures.NumRequeues(w) >= triesAfter(result) {
+		mw.failures.Forget(w)
 		return reconcile.Result{}, nil
 	}
-	return reconcile.Result{RequeueAfter: min(mw.backoff(w, namespaceWait, true), namespacePause)}, nil
+	return reconcile.Result{RequeueAfter: min(max(mw.failures.When(w), namespaceWait), namespacePause)}, nil
 }
 
 func triesAfter(result apply.Result) int {
@@ -69,12 +65,6 @@ func triesAfter(result apply.Result) int {
 		return foreignTries
 	}
 	return 0 // it is not ours to remove
-}
-
-func (mw *memberWorker) tried(w work) int {
-	mw.mu.Lock()
-	defer mw.mu.Unlock()
-	return mw.attempts[w]
 }
 
 // uses tells that something is, or is still, in the namespace in this member.

@@ -64,12 +64,12 @@ type work struct {
 // memberWorker is one member's queue and what goes with it.
 type memberWorker struct {
 	*Propagator
-	member *member.Member
-	queue  priorityqueue.PriorityQueue[work]
+	member   *member.Member
+	queue    priorityqueue.PriorityQueue[work]
+	failures workqueue.TypedRateLimiter[work]
 
 	mu          sync.Mutex
 	watched     map[schema.GroupVersionResource]bool // resources whose changes we hear of
-	attempts    map[work]int                         // failures in a row
 	contentions map[template.Ref]contention          // objects that somebody else changes, too
 	isReady     bool
 	apis        string // hash of the kinds that the member serves
@@ -77,7 +77,7 @@ type memberWorker struct {
 
 // Join starts the controller of a member; it ends with the context. It is a handler of fleet.OnJoin.
 func (p *Propagator) Join(ctx context.Context, m *member.Member) {
-	mw := &memberWorker{Propagator: p, member: m, watched: map[schema.GroupVersionResource]bool{}, attempts: map[work]int{},
+	mw := &memberWorker{Propagator: p, member: m, watched: map[schema.GroupVersionResource]bool{}, failures: newFailures(),
 		contentions: map[template.Ref]contention{}}
 	mw.queue = priorityqueue.New[work]("propagate-" + string(m.Name()))
 	runner, err := controller.NewTypedUnmanaged("propagate-"+string(m.Name()), controller.TypedOptions[work]{

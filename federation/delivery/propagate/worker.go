@@ -10,6 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/util/workqueue"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
@@ -59,8 +60,12 @@ func (mw *memberWorker) Reconcile(ctx context.Context, w work) (reconcile.Result
 		return mw.cleanNamespace(ctx, w)
 	}
 	f, found, err := mw.gather(ctx, w.ref)
-	if err != nil || !found {
+	if err != nil {
 		return reconcile.Result{}, err
+	}
+	if !found {
+		mw.failures.Forget(w)
+		return reconcile.Result{}, nil
 	}
 	switch {
 	case f.isWanted():
@@ -200,7 +205,7 @@ func (mw *memberWorker) refrain(ctx context.Context, f facts, w wanted) (result 
 		return reconcile.Result{RequeueAfter: cacheWait}, true
 	case w.isApplied && (!f.isCacheReady || isAsApplied(f)):
 		mw.record(f, stillApplied(f))
-		mw.forgetFailures(f.ref)
+		mw.failures.Forget(work{ref: f.ref})
 	case spec.Paused || f.cluster.Spec.Paused:
 		mw.record(f, mw.held(f, v1alpha1.VerdictSkipped, results.ReasonPaused,
 			"nothing is changed in the member while it, or the placement, is paused"))
@@ -387,33 +392,25 @@ func (f facts) isRemovalCurrent() bool {
 // again says when to try again what did not succeed.
 func (mw *memberWorker) again(ref template.Ref, result apply.Result) reconcile.Result {
 	if result.RetryAfter == 0 {
-		mw.forgetFailures(ref)
+		mw.failures.Forget(work{ref: ref})
 		return reconcile.Result{}
 	}
-	return reconcile.Result{RequeueAfter: mw.backoff(work{ref: ref}, result.RetryAfter, result.Backoff)}
+	delay := result.RetryAfter
+	if result.Backoff {
+		delay = max(delay, mw.failures.When(work{ref: ref}))
+	}
+	return reconcile.Result{RequeueAfter: delay}
 }
 
-const maxBackoff = 2 * time.Minute
+// firstBackoff is the delay after the first failure; it doubles with every failure in a row, up to maxBackoff.
+const (
+	firstBackoff = time.Second
+	maxBackoff   = 2 * time.Minute
+)
 
-// backoff doubles a delay with every failure in a row.
-func (mw *memberWorker) backoff(w work, first time.Duration, grows bool) time.Duration {
-	mw.mu.Lock()
-	defer mw.mu.Unlock()
-	mw.attempts[w]++
-	if !grows {
-		return first
-	}
-	delay := first
-	for range min(mw.attempts[w]-1, 16) {
-		delay = min(2*delay, maxBackoff)
-	}
-	return delay
-}
-
-func (mw *memberWorker) forgetFailures(ref template.Ref) {
-	mw.mu.Lock()
-	defer mw.mu.Unlock()
-	delete(mw.attempts, work{ref: ref})
+// newFailures counts the failures in a row of each piece of work.
+func newFailures() workqueue.TypedRateLimiter[work] {
+	return workqueue.NewTypedItemExponentialFailureRateLimiter[work](firstBackoff, maxBackoff)
 }
 
 // turned tells that the member can be worked with and could not before, and that it serves other kinds than before.

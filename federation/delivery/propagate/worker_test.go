@@ -164,40 +164,38 @@ func TestRevisionOf(t *testing.T) {
 	}
 }
 
-// A failure in a row doubles the wait, to two minutes; every object, and every namespace, counts for itself.
+// Each failure in a row doubles the delay, up to two minutes; every piece of work counts for itself.
 func TestBackoff(t *testing.T) {
-	mw := &memberWorker{attempts: map[work]int{}}
-	var waits []time.Duration
-	for range 8 {
-		waits = append(waits, mw.backoff(work{ref: web}, 5*time.Second, true))
+	mw := &memberWorker{failures: newFailures()}
+	fails := func(first time.Duration, grows bool) time.Duration {
+		return mw.again(web, apply.Result{RetryAfter: first, Backoff: grows}).RequeueAfter
 	}
-	want := []time.Duration{5, 10, 20, 40, 80, 120, 120, 120}
+	var waits []time.Duration
+	for range 9 {
+		waits = append(waits, fails(5*time.Second, true))
+	}
+	want := []time.Duration{5, 5, 5, 8, 16, 32, 64, 120, 120}
 	for i := range want {
 		want[i] *= time.Second
 	}
 	if diff := cmp.Diff(want, waits); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
-	if got := mw.backoff(work{ref: web}, 5*time.Second, false); got != 5*time.Second {
-		t.Errorf("what does not grow waits %s", got)
+	before := mw.failures.NumRequeues(work{ref: web})
+	if got := fails(5*time.Second, false); got != 5*time.Second {
+		t.Errorf("a fixed interval waits %s", got)
 	}
-	if got := mw.backoff(work{namespace: "shop"}, time.Second, true); got != time.Second {
-		t.Errorf("another thing waits %s", got)
+	if now := mw.failures.NumRequeues(work{ref: web}); now != before {
+		t.Errorf("a fixed interval counts as a failure: %d after %d", now, before)
 	}
-	for range 100_000 {
-		if got := mw.backoff(work{ref: web}, 5*time.Second, true); got != maxBackoff {
-			t.Fatalf("after %d failures it waits %s", mw.attempts[work{ref: web}], got)
-		}
+	if got := mw.failures.NumRequeues(work{namespace: "shop"}); got != 0 {
+		t.Errorf("other work has %d failures", got)
 	}
 	if got := mw.again(web, apply.Result{Verdict: apply.Configured}).RequeueAfter; got != 0 {
 		t.Errorf("a success is repeated after %s", got)
 	}
-	if got := mw.again(web, apply.Result{RetryAfter: time.Second, Backoff: true}).RequeueAfter; got != time.Second {
+	if got := fails(time.Second, true); got != time.Second {
 		t.Errorf("the first failure after a success waits %s", got)
-	}
-	mw.forgetFailures(web)
-	if diff := cmp.Diff(map[work]int{{namespace: "shop"}: 1}, mw.attempts, cmp.AllowUnexported(work{})); diff != "" {
-		t.Errorf("failures (-want +got):\n%s", diff)
 	}
 }
 
