@@ -10,6 +10,11 @@
 // WebSocket), discovery, protobuf. Streams end when one of the two sides ends them; new credentials of the hub do not
 // cut them.
 //
+// A member cannot lead its callers away. A redirect, which would take the caller's credentials with it, a change of the
+// protocol that nobody asked for, and informational answers are not passed on; headers that set cookies, ask for
+// passwords or change what a browser does elsewhere are taken off. Browsers treat what comes from a member as a document
+// without an origin, so it cannot act as a page of the hub.
+//
 // A member that is away costs its callers no wait: they are told so at once, since when, and why. What goes wrong is a
 // Status of the Kubernetes API that says what to do.
 //

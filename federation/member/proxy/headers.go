@@ -1,9 +1,11 @@
 package proxy
 
 import (
+	"context"
 	"net"
 	"net/http"
 	"net/http/httputil"
+	"net/url"
 	"slices"
 	"strings"
 
@@ -59,6 +61,69 @@ func withoutBearer(header http.Header) {
 		header.Set(key, strings.Join(kept, ", "))
 	}
 }
+
+// leading are headers of an answer by which a member could make the caller's program, a browser above all, do something
+// towards the hub or others: keep or drop cookies and other state of the hub's site, ask for a password in the hub's
+// name, go elsewhere, let other sites read the hub's answers. One that ends in a hyphen stands for all that begin so.
+var leading = []string{
+	"Set-Cookie", "Set-Cookie2", "Clear-Site-Data", "Www-Authenticate", "Proxy-Authenticate", "Authentication-Info",
+	"Proxy-Authentication-Info", "Strict-Transport-Security", "Public-Key-Pins", "Public-Key-Pins-Report-Only",
+	"Expect-Ct", "Alt-Svc", "Refresh", "Link", "Content-Location", "Sourcemap", "X-Sourcemap", "Service-Worker-Allowed",
+	"Nel", "Report-To", "Reporting-Endpoints", "Origin-Agent-Cluster", "Accept-Ch", "Critical-Ch", "P3p",
+	"X-Forwarded-", "X-Remote-", "Access-Control-", "Cross-Origin-", "Content-Security-Policy",
+	"Content-Security-Policy-Report-Only", "X-Frame-Options", "Timing-Allow-Origin",
+	"X-Permitted-Cross-Domain-Policies", "Permissions-Policy", "Speculation-Rules",
+	"Audit-Id", // the request's own, which the hub has set already
+}
+
+// disarm takes from an answer what would lead the caller. It has browsers treat the content as a document of nobody:
+// what a member sends must not run as a page of the hub, for which a browser may hold a client certificate.
+func disarm(header http.Header, prefix string) {
+	for key := range header {
+		if slices.ContainsFunc(leading, func(name string) bool {
+			return strings.EqualFold(key, name) ||
+				strings.HasSuffix(name, "-") && len(key) > len(name) && strings.EqualFold(key[:len(name)], name)
+		}) {
+			delete(header, key)
+		}
+	}
+	if to := header.Get("Location"); to != "" { // where something new is
+		header.Del("Location")
+		if isLocal(to) {
+			header.Set("Location", prefix+to)
+		}
+	}
+	header.Set("Content-Security-Policy", "sandbox")
+	header.Set("X-Content-Type-Options", "nosniff")
+}
+
+// isLocal reports whether a Location stays below the member's part of the hub when that is put before it.
+func isLocal(to string) bool {
+	at, err := url.Parse(to)
+	return err == nil && at.Scheme == "" && at.Host == "" && at.User == nil && strings.HasPrefix(to, "/") &&
+		!strings.HasPrefix(to, "//") && !strings.Contains(to, `\`) && checkPath(at) == nil
+}
+
+// finalOnly is the transport without what a member may send before and after its answer: informational answers, whose
+// headers the proxy would pass on at once, and trailers.
+type finalOnly struct{ http.RoundTripper }
+
+// RoundTrip implements http.RoundTripper.
+func (f finalOnly) RoundTrip(req *http.Request) (*http.Response, error) {
+	resp, err := f.RoundTripper.RoundTrip(req.WithContext(untraced{req.Context()}))
+	if err != nil {
+		return nil, err
+	}
+	final := *resp // trailers are filled into the original while the body is read
+	final.Trailer = nil
+	return &final, nil
+}
+
+// untraced is a context without its values: the proxy's hook for informational answers is one.
+type untraced struct{ context.Context }
+
+// Value implements context.Context.
+func (untraced) Value(any) any { return nil }
 
 // whoIs is the caller as the member is told.
 func whoIs(caller user.Info) transport.ImpersonationConfig {

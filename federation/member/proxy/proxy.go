@@ -15,12 +15,14 @@ import (
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/duration"
 	"k8s.io/apiserver/pkg/authentication/user"
 	"k8s.io/client-go/transport"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/hanse-federation/hanse/api/printable"
 	"github.com/hanse-federation/hanse/api/v1alpha1"
 	"github.com/hanse-federation/hanse/federation/member"
 	"github.com/hanse-federation/hanse/federation/member/enroll"
@@ -142,6 +144,13 @@ func unavailable(format string, args ...any) error {
 	return apierrors.NewServiceUnavailable(fmt.Sprintf(format, args...))
 }
 
+// badGateway is 502: the member answered, and the answer is not fit to be passed on.
+func badGateway(format string, args ...any) error {
+	return &apierrors.StatusError{ErrStatus: metav1.Status{
+		Status: metav1.StatusFailure, Code: http.StatusBadGateway, Message: fmt.Sprintf(format, args...),
+	}}
+}
+
 // checkPath refuses ways up: the member may lie below a path of a server that has others, too.
 func checkPath(u *url.URL) error {
 	for segment := range strings.SplitSeq(u.Path, "/") {
@@ -164,7 +173,7 @@ type exchange struct {
 func (e exchange) reverseProxy() *httputil.ReverseProxy {
 	return &httputil.ReverseProxy{
 		Rewrite:        rewrite,
-		Transport:      transport.NewImpersonatingRoundTripper(whoIs(e.caller), e.guest),
+		Transport:      finalOnly{transport.NewImpersonatingRoundTripper(whoIs(e.caller), e.guest)},
 		FlushInterval:  -1, // at once: logs and watches are read as they come
 		ModifyResponse: e.received,
 		ErrorHandler:   e.failed,
@@ -172,17 +181,32 @@ func (e exchange) reverseProxy() *httputil.ReverseProxy {
 	}
 }
 
-// received looks at an answer before it is passed on.
+// received looks at an answer before it is passed on. What a member must not say to somebody who talks to the hub becomes
+// an error of the hub's.
 func (e exchange) received(resp *http.Response) error {
-	resp.Header.Del("Audit-Id") // the request's own, which the hub has set already
-	if to := resp.Header.Get("Location"); strings.HasPrefix(to, "/") && !strings.HasPrefix(to, "//") {
-		resp.Header.Set("Location", e.prefix+to)
+	switch code := resp.StatusCode; {
+	case code == http.StatusSwitchingProtocols:
+		asked, given := resp.Request.Header.Get("Upgrade"), resp.Header.Get("Upgrade")
+		if asked == "" || !strings.EqualFold(asked, given) {
+			return badGateway("cluster %s changes the protocol to %q, which nobody asked for; the hub does not follow",
+				e.name, printable.Line(given, maxQuoted))
+		}
+	case code >= 300 && code < 400 && code != http.StatusNotModified:
+		return badGateway("cluster %s answers with a redirect (%d) to %q. No Kubernetes API does that, and the hub does not"+
+			" pass it on, since your client would send your credentials there. Check spec.connection.server of the Cluster, and"+
+			" who runs what answers there", e.name, code, printable.Line(resp.Header.Get("Location"), maxQuoted))
+	case code < 200 || code > 599:
+		return badGateway("cluster %s answers with the status %d, which HTTP does not have", e.name, code)
 	}
+	disarm(resp.Header, e.prefix)
 	if resp.StatusCode == http.StatusForbidden {
 		return e.explainForbidden(resp)
 	}
 	return nil
 }
+
+// maxQuoted is how much of a member's words goes into an error of the hub's.
+const maxQuoted = 200
 
 // failed answers for a member that did not.
 func (e exchange) failed(w http.ResponseWriter, req *http.Request, err error) {

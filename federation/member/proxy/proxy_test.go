@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"slices"
 	"strings"
 	"sync"
@@ -65,17 +66,49 @@ func (s *stored) change(edit func(*stored)) {
 // stage is a member that answers with a handler, and the proxy in front of it.
 func stage(t *testing.T, caller user.Info, handler http.HandlerFunc) (*stored, *httptest.Server) {
 	t.Helper()
+	hub, _ := storedBehind(t, handler)
+	return hub, proxyTo(t, hub, caller)
+}
+
+// stageHTTP1 is stage with a member that speaks HTTP/1.1 only, whose handler may say what it likes on the connection.
+func stageHTTP1(t *testing.T, handler http.HandlerFunc) (*stored, *httptest.Server) {
+	t.Helper()
+	behind := httptest.NewTLSServer(handler)
+	t.Cleanup(behind.Close)
+	hub := storedFor(behind)
+	return hub, proxyTo(t, hub, alice)
+}
+
+// storedBehind is a hub whose only member answers with a handler, at the URL.
+func storedBehind(t testing.TB, handler http.HandlerFunc) (*stored, *url.URL) {
+	t.Helper()
 	behind := httptest.NewUnstartedServer(handler)
 	behind.EnableHTTP2 = true
 	behind.StartTLS()
 	t.Cleanup(behind.Close)
+	at, err := url.Parse(behind.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return storedFor(behind), at
+}
+
+func storedFor(behind *httptest.Server) *stored {
 	hub := &stored{token: "of-the-hub"}
 	hub.cluster.Name, hub.cluster.UID = "east", types.UID("1")
 	hub.cluster.Spec.Connection.Server = behind.URL
 	hub.cluster.Spec.Connection.CABundle = pem.EncodeToMemory(
 		&pem.Block{Type: "CERTIFICATE", Bytes: behind.Certificate().Raw})
 	hub.cluster.Spec.Connection.Credentials.SecretName = "east"
-	r := New(t.Context(), hub, member.Options{Logger: slog.New(slog.DiscardHandler)}, func() time.Time { return noon })
+	return hub
+}
+
+func newTestProxy(t testing.TB, hub *stored) *Proxy {
+	return New(t.Context(), hub, member.Options{Logger: slog.New(slog.DiscardHandler)}, func() time.Time { return noon })
+}
+
+func proxyTo(t *testing.T, hub *stored, caller user.Info) *httptest.Server {
+	r := newTestProxy(t, hub)
 	front := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		name, _, _ := strings.Cut(strings.TrimPrefix(req.URL.Path, "/clusters/"), "/")
 		prefix := "/clusters/" + name
@@ -86,7 +119,7 @@ func stage(t *testing.T, caller user.Info, handler http.HandlerFunc) (*stored, *
 		r.Handler(name, prefix, caller).ServeHTTP(w, req.WithContext(ctx))
 	}))
 	t.Cleanup(front.Close)
-	return hub, front
+	return front
 }
 
 var alice = &user.DefaultInfo{Name: "alice", UID: "17", Groups: []string{"developers", user.AllAuthenticated},
