@@ -57,6 +57,7 @@ func (a *access) config() (*rest.Config, error) {
 	}
 	config.UserAgent = "hanse/" + version
 	config.QPS, config.Burst = -1, -1
+	enroll.RefuseRedirects(config)
 	return config, nil
 }
 
@@ -95,6 +96,7 @@ func memberConfig(path, context string) (*rest.Config, error) {
 		return nil, kubeconfigProblem(path, "--cluster-kubeconfig and --cluster-context", err)
 	}
 	config.UserAgent = "hanse/" + version
+	enroll.RefuseRedirects(config)
 	return config, nil
 }
 

@@ -100,7 +100,8 @@ func runExec(c *cobra.Command, h *hubAPI, o object, req execRequest) error {
 // execInEach runs the command in one pod of every member, one after the other.
 func (h *hubAPI) execInEach(c *cobra.Command, names []string, pods []*corev1.Pod, req execRequest, silent []silence) error {
 	var first error
-	out, errOut := &lineWriter{w: c.OutOrStdout()}, &lineWriter{w: c.ErrOrStderr()}
+	out := &lineWriter{w: rawOf(c.OutOrStdout()), isRaw: true}
+	errOut := &lineWriter{w: rawOf(c.ErrOrStderr()), isRaw: true}
 	for i, pod := range pods {
 		if pod == nil {
 			continue
@@ -184,9 +185,9 @@ func (h *hubAPI) execIn(ctx context.Context, cluster string, pod *corev1.Pod, re
 	return nil
 }
 
-// streamsOf joins the command with our own streams. With a terminal there is one output only.
+// streamsOf joins the command with our own streams, byte by byte: somebody runs it on purpose. With a terminal there is one output only.
 func streamsOf(c *cobra.Command, req execRequest) remotecommand.StreamOptions {
-	streams := remotecommand.StreamOptions{Stdout: c.OutOrStdout(), Stderr: c.ErrOrStderr(), Tty: req.tty}
+	streams := remotecommand.StreamOptions{Stdout: rawOf(c.OutOrStdout()), Stderr: rawOf(c.ErrOrStderr()), Tty: req.tty}
 	if req.stdin {
 		streams.Stdin = c.InOrStdin()
 	}

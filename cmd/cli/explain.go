@@ -298,6 +298,7 @@ func trouble(c v1alpha1.ClusterOutcome) (what, next string) {
 }
 
 func why(reason, message string) string {
+	reason, message = oneLine(reason), oneLine(message)
 	switch {
 	case reason == "" || reason == message:
 		return message

@@ -34,7 +34,7 @@ type follower struct {
 
 // followLogs reads until the context ends, or everything has ended that could write.
 func followLogs(c *cobra.Command, h *hubAPI, o object, req logsRequest) error {
-	f := &follower{hub: h, object: o, request: req, out: &lineWriter{w: c.OutOrStdout()}, errs: c.ErrOrStderr(),
+	f := &follower{hub: h, object: o, request: req, out: &lineWriter{w: rawOf(c.OutOrStdout()), isRaw: req.raw}, errs: c.ErrOrStderr(),
 		begun: map[string]bool{}, broken: map[string]time.Time{}, told: map[string]string{}}
 	ctx := c.Context()
 	for first := true; ctx.Err() == nil; first = false {

@@ -13,6 +13,8 @@ import (
 	"github.com/spf13/cobra"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/client-go/kubernetes"
+
+	"github.com/hanse-federation/hanse/api/printable"
 )
 
 // logsRequest is what logs is asked for.
@@ -21,6 +23,7 @@ type logsRequest struct {
 	container string
 	all       bool
 	follow    bool
+	raw       bool
 	options   corev1.PodLogOptions
 	tail      int64
 	since     time.Duration
@@ -50,6 +53,7 @@ some clusters or pods did not answer.`,
 	f.DurationVar(&req.since, "since", 0, "only lines of the last time, such as 10m")
 	f.BoolVarP(&req.options.Previous, "previous", "p", false, "of the container that ran before")
 	f.BoolVar(&req.options.Timestamps, "timestamps", false, "with the time of each line")
+	f.BoolVar(&req.raw, "raw", false, "pass every byte on; without, control characters other than colors are escaped")
 	c.RunE = func(c *cobra.Command, args []string) error {
 		if req.all && req.container != "" {
 			return usagef("--all-containers excludes --container")
@@ -93,7 +97,7 @@ func runLogs(c *cobra.Command, h *hubAPI, o object, req logsRequest) error {
 		return failure("hanse status "+o.String()+" shows how it is.", "%s has no pods in the clusters that answered", o)
 	}
 	options := req.podOptions(len(sources), c.Flags().Changed("tail"))
-	out := &lineWriter{w: c.OutOrStdout()}
+	out := &lineWriter{w: rawOf(c.OutOrStdout()), isRaw: req.raw}
 	for _, s := range sources { // one after the other: the lines of a pod stay together
 		if err := h.readLog(ctx, s, options, out); err != nil && ctx.Err() == nil {
 			silent = append(silent, silence{s.cluster + "/" + s.pod.Name, err})
@@ -183,10 +187,11 @@ func (h *hubAPI) readLog(ctx context.Context, s logSource, options corev1.PodLog
 	return out.copy(s.prefix, stream)
 }
 
-// lineWriter writes whole lines of several sources.
+// lineWriter writes whole lines of several sources. Of what they say only colors reach the terminal, unless it is raw.
 type lineWriter struct {
-	mu sync.Mutex
-	w  io.Writer
+	mu    sync.Mutex
+	w     io.Writer
+	isRaw bool
 }
 
 func (l *lineWriter) copy(prefix string, from io.Reader) error {
@@ -213,6 +218,9 @@ func (l *lineWriter) write(prefix, line string) error {
 	if prefix != "" && line[len(line)-1] != '\n' {
 		line += "\n"
 	}
-	_, err := io.WriteString(l.w, prefix+line)
+	if !l.isRaw {
+		line = printable.Colored(line)
+	}
+	_, err := io.WriteString(l.w, oneLine(prefix)+line)
 	return err
 }

@@ -13,6 +13,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/duration"
 	"sigs.k8s.io/yaml"
+
+	"github.com/hanse-federation/hanse/api/printable"
 )
 
 // format is what -o says; empty is the table.
@@ -103,13 +105,30 @@ func writeTable(w io.Writer, columns int, rows [][]string) error {
 			if cell == "" {
 				cell = "-"
 			}
-			cells = append(cells, cell)
+			cells = append(cells, oneLine(cell))
 		}
 		if _, err := fmt.Fprintln(t, strings.Join(cells, "\t")); err != nil {
 			return err
 		}
 	}
 	return t.Flush()
+}
+
+// oneLine folds white space, so that nobody's text adds a row or a column.
+func oneLine(text string) string {
+	const most = 4 << 10
+	if len(text) <= most && !strings.ContainsAny(text, "\n\t\v\f\r") {
+		return printable.Text(text)
+	}
+	return printable.Line(text, most)
+}
+
+// rawOf is the stream behind the one that commands write to, for what must pass byte by byte.
+func rawOf(w io.Writer) io.Writer {
+	if safe, ok := w.(*printable.Writer); ok {
+		return safe.Raw()
+	}
+	return w
 }
 
 // ago is an age for people.

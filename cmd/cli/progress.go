@@ -6,6 +6,8 @@ import (
 	"os"
 	"sync"
 	"time"
+
+	"github.com/hanse-federation/hanse/api/printable"
 )
 
 // patience is how long a command may be silent.
@@ -27,6 +29,7 @@ type progress struct {
 
 // startProgress begins to watch the time; stop ends it.
 func startProgress(w io.Writer) *progress {
+	w = rawOf(w) // of the terminal itself; steps are escaped below
 	p := &progress{w: w, terminal: isTerminal(w), done: make(chan struct{}), since: time.Now()}
 	p.ended.Go(p.run)
 	return p
@@ -34,6 +37,7 @@ func startProgress(w io.Writer) *progress {
 
 // say names the step that begins. What begins with "note:" is shown at once and stays.
 func (p *progress) say(step string) {
+	step = printable.Text(step)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if len(step) > 5 && step[:5] == "note:" {

@@ -10,6 +10,8 @@ import (
 
 	"github.com/spf13/cobra"
 	"k8s.io/klog/v2"
+
+	"github.com/hanse-federation/hanse/api/printable"
 )
 
 // Streams are where a command reads and writes.
@@ -24,6 +26,8 @@ func Run(ctx context.Context, args []string, streams Streams) int {
 	klog.LogToStderr(false) // client-go's remarks are about itself; its errors reach us as values
 	klog.SetOutput(io.Discard)
 
+	// Much of what commands show was written by tenants and members: no command prints it raw by mistake.
+	streams.Out, streams.Err = printable.NewWriter(streams.Out), printable.NewWriter(streams.Err)
 	root := newRoot(filepath.Base(args[0]), streams)
 	root.SetArgs(args[1:])
 	command, err := root.ExecuteContextC(ctx)

@@ -197,9 +197,9 @@ func healthOf(c v1alpha1.ClusterOutcome) string {
 
 func messageOf(c v1alpha1.ClusterOutcome) string {
 	if c.Message != "" {
-		return c.Message
+		return oneLine(c.Message)
 	}
-	return c.HealthMessage
+	return oneLine(c.HealthMessage)
 }
 
 func isReady(d *v1alpha1.Distribution) bool {

@@ -50,9 +50,9 @@ func say(w io.Writer, silent []silence) {
 func reasonOf(err error) string {
 	var told apierrors.APIStatus
 	if errors.As(err, &told) && told.Status().Message != "" {
-		return told.Status().Message
+		return oneLine(told.Status().Message)
 	}
-	return err.Error()
+	return oneLine(err.Error())
 }
 
 // atOnce is how many members are asked at the same time.

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"os"
@@ -11,6 +12,7 @@ import (
 	"slices"
 
 	"github.com/hanse-federation/hanse/api/access"
+	"github.com/hanse-federation/hanse/api/printable"
 )
 
 // Config is a hub. Only DataDir is required.
@@ -96,18 +98,22 @@ func (c Config) complete() (Config, error) {
 }
 
 // NewLogger makes a logger that writes to standard error: format is text or json, level debug, info, warn or error.
-func NewLogger(format, level string) (*slog.Logger, error) {
+func NewLogger(format, level string) (*slog.Logger, error) { return newLogger(os.Stderr, format, level) }
+
+// newLogger writes to w. Errors carry the words of members and tenants, which reach no terminal raw.
+func newLogger(w io.Writer, format, level string) (*slog.Logger, error) {
 	var options slog.HandlerOptions
 	var lowest slog.Level
 	if err := lowest.UnmarshalText([]byte(cmp.Or(level, "info"))); err != nil {
 		return nil, fmt.Errorf("log level %q is not debug, info, warn or error", level)
 	}
 	options.Level = lowest
+	w = printable.NewWriter(w)
 	switch cmp.Or(format, "text") {
 	case "text":
-		return slog.New(slog.NewTextHandler(os.Stderr, &options)), nil
+		return slog.New(slog.NewTextHandler(w, &options)), nil
 	case "json":
-		return slog.New(slog.NewJSONHandler(os.Stderr, &options)), nil
+		return slog.New(slog.NewJSONHandler(w, &options)), nil
 	}
 	return nil, fmt.Errorf("log format %q is not text or json", format)
 }

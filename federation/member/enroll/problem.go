@@ -94,6 +94,8 @@ var causes = []struct {
 	format string
 	next   string
 }{
+	{isA[*redirectError], NotKubernetes, "%s answers with a redirect, which no Kubernetes API does; it is not followed",
+		"Check the address in the kubeconfig, and who runs what answers there: it may be after your credentials."},
 	{isExpired, ExpiredCertificate, "the certificate of %s is not valid at this time",
 		"Renew the server's certificate, and check that the clock of this machine is right."},
 	{isA[x509.UnknownAuthorityError], WrongCA, "the certificate of %s is not signed by the CA in the kubeconfig",
