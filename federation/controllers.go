@@ -34,6 +34,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 	"sigs.k8s.io/controller-runtime/pkg/source"
 
+	"github.com/hanse-federation/hanse/api/printable"
 	"github.com/hanse-federation/hanse/api/v1alpha1"
 	"github.com/hanse-federation/hanse/dns/zone"
 	"github.com/hanse-federation/hanse/federation/decide/plan"
@@ -166,6 +167,9 @@ func New(ctx context.Context, c Config) (*Federation, error) {
 func (f *Federation) strip(_ schema.GroupVersionResource, obj *unstructured.Unstructured) {
 	apply.Seal(obj)
 	f.rules.Of(obj).Trim(obj)
+	if status, ok := obj.Object["status"]; ok { // its words reach the status of the template, and people from there
+		obj.Object["status"] = printable.Values(status)
+	}
 }
 
 // parts are the reconcilers, with what brings them their news.

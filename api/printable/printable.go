@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"sync"
 	"unicode/utf8"
 )
 
@@ -169,9 +170,10 @@ func escape(b *strings.Builder, r rune) {
 	fmt.Fprintf(b, `\u%04x`, r)
 }
 
-// Writer passes text on as Text makes it. Make one with NewWriter.
+// Writer passes text on as Text makes it, one call at a time. Make one with NewWriter.
 type Writer struct {
 	to io.Writer
+	mu sync.Mutex
 	// rest is the beginning of a rune whose end has not come yet.
 	rest []byte
 }
@@ -181,6 +183,8 @@ func NewWriter(w io.Writer) *Writer { return &Writer{to: w} }
 
 // Write implements io.Writer. A rune whose end is in the next call is written then.
 func (w *Writer) Write(p []byte) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	text := p
 	if len(w.rest) > 0 {
 		text = append(w.rest, p...)

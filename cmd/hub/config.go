@@ -98,7 +98,9 @@ func (c Config) complete() (Config, error) {
 }
 
 // NewLogger makes a logger that writes to standard error: format is text or json, level debug, info, warn or error.
-func NewLogger(format, level string) (*slog.Logger, error) { return newLogger(os.Stderr, format, level) }
+func NewLogger(format, level string) (*slog.Logger, error) {
+	return newLogger(os.Stderr, format, level)
+}
 
 // newLogger writes to w. Errors carry the words of members and tenants, which reach no terminal raw.
 func newLogger(w io.Writer, format, level string) (*slog.Logger, error) {

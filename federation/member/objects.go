@@ -1,13 +1,17 @@
 package member
 
 import (
+	"errors"
 	"reflect"
+	"strings"
 	"sync"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/cache"
+
+	"github.com/hanse-federation/hanse/api/printable"
 )
 
 // Handler is told of changes of our objects in a member, in the order in which they happened, one at a time. It must
@@ -118,7 +122,9 @@ type stripped struct{ *unstructured.Unstructured }
 func (s objectStore) Transformer() cache.TransformFunc {
 	return func(obj any) (any, error) {
 		if u, ok := obj.(*unstructured.Unstructured); ok {
-			s.strip(u)
+			if u = s.small(u); u == nil {
+				return nil, errNoName
+			}
 			return stripped{u}, nil
 		}
 		return obj, nil
@@ -174,8 +180,10 @@ func (s objectStore) small(obj any) *unstructured.Unstructured {
 	case stripped:
 		return obj.Unstructured
 	case *unstructured.Unstructured:
-		s.strip(obj)
-		return obj
+		if IsName(obj.GetName()) && IsName(obj.GetNamespace()) {
+			s.strip(obj)
+			return obj
+		}
 	}
 	return nil
 }
@@ -215,6 +223,16 @@ func (s objectStore) drop(key types.NamespacedName) {
 		h.OnDelete(old)
 	}
 }
+
+// IsName reports whether a member can have an object of this name, or in this namespace. What has another name comes from
+// a member that lies; no name of a real one has a control character, a slash or more than 253 letters.
+func IsName(name string) bool {
+	return len(name) <= maxName && !strings.ContainsAny(name, "/%") && printable.Line(name, maxName) == name
+}
+
+const maxName = 253
+
+var errNoName = errors.New("no object has such a name")
 
 func keyOf(obj metav1.Object) types.NamespacedName {
 	return types.NamespacedName{Namespace: obj.GetNamespace(), Name: obj.GetName()}

@@ -16,6 +16,8 @@ import (
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/hanse-federation/hanse/api/printable"
 )
 
 const (
@@ -277,11 +279,5 @@ func cleanPath(p string) string {
 
 const maxText = 300
 
-// limitedText makes what a member says fit to be shown: one line, valid, short.
-func limitedText(s string) string {
-	s = strings.Join(strings.Fields(strings.ToValidUTF8(s, "?")), " ")
-	if len(s) > maxText {
-		s = strings.ToValidUTF8(s[:maxText], "") + " …"
-	}
-	return s
-}
+// limitedText makes what a member says fit to be shown: one line, safe, short.
+func limitedText(s string) string { return printable.Line(s, maxText) }

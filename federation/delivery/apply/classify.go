@@ -17,6 +17,8 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/hanse-federation/hanse/api/printable"
 )
 
 // failure is one row of the table: how to recognise it and what follows from it.
@@ -126,13 +128,7 @@ func words(ref Ref, err error) string {
 // maxMessage keeps what a member or its webhooks say at a length that a status can hold.
 const maxMessage = 1000
 
-func limited(s string) string {
-	s = strings.ToValidUTF8(s, "?")
-	if len(s) <= maxMessage {
-		return s
-	}
-	return strings.ToValidUTF8(s[:maxMessage], "") + " …"
-}
+func limited(s string) string { return printable.Line(s, maxMessage) }
 
 func isCanceled(err error) bool { return errors.Is(err, context.Canceled) }
 

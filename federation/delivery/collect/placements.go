@@ -15,6 +15,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
+	"github.com/hanse-federation/hanse/api/printable"
 	"github.com/hanse-federation/hanse/api/v1alpha1"
 	"github.com/hanse-federation/hanse/federation/template/match"
 )
@@ -180,6 +181,7 @@ func placementStatus(
 		case len(lost) > 0:
 			condition.Status, condition.Reason, condition.Message = metav1.ConditionFalse, "Contested", contested(lost)
 		}
+		condition.Message = printable.Text(condition.Message)
 		condition.ObservedGeneration = generation
 		condition.LastTransitionTime = metav1.NewTime(now.Truncate(time.Second))
 		meta.SetStatusCondition(&status.Conditions, condition)

@@ -12,6 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 
+	"github.com/hanse-federation/hanse/api/printable"
 	"github.com/hanse-federation/hanse/api/v1alpha1"
 	"github.com/hanse-federation/hanse/federation/delivery/results"
 	"github.com/hanse-federation/hanse/federation/kinds"
@@ -166,12 +167,16 @@ func distributionStatus(v view, now time.Time) v1alpha1.DistributionStatus {
 		meta.RemoveStatusCondition(&status.Conditions, v1alpha1.ConditionSummed)
 	}
 	for _, condition := range conditions {
+		condition.Message = printable.Text(condition.Message)
 		condition.ObservedGeneration = d.Generation
 		condition.LastTransitionTime = metav1.NewTime(now.Truncate(time.Second))
 		meta.SetStatusCondition(&status.Conditions, condition)
 	}
 	return status
 }
+
+// maxHealthMessage is how much of what a rule or a member says of an object's health is stored.
+const maxHealthMessage = 1 << 10
 
 // outcome is the report on one member.
 func (v view) outcome(m memberView) v1alpha1.ClusterOutcome {
@@ -199,7 +204,7 @@ func (v view) outcome(m memberView) v1alpha1.ClusterOutcome {
 	if s.Generation > s.ObservedGeneration {
 		o.Generation = s.Generation // else a hub that has just started would take the rollout for complete
 	}
-	o.Health, o.HealthMessage = string(s.Health), s.Message
+	o.Health, o.HealthMessage = string(s.Health), printable.Line(s.Message, maxHealthMessage)
 	if m.isLost() {
 		o.Unknown, o.Health = true, string(kinds.Unknown)
 		o.HealthMessage, o.LastSeen = m.lostContact()

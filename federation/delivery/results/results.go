@@ -4,6 +4,7 @@ import (
 	"maps"
 	"sync"
 
+	"github.com/hanse-federation/hanse/api/printable"
 	"github.com/hanse-federation/hanse/api/v1alpha1"
 	"github.com/hanse-federation/hanse/federation/member"
 	"github.com/hanse-federation/hanse/federation/template"
@@ -75,6 +76,9 @@ func (e Entry) Settled() bool { return e.Verdict != "" && e.Verdict != v1alpha1.
 // Listener hears that a template's entries changed.
 type Listener func(template.Ref)
 
+// maxMessage is how much of what a member says of one object is kept.
+const maxMessage = 1200
+
 // Store holds the entries. The zero value is an empty store.
 type Store struct {
 	mu        sync.RWMutex
@@ -128,6 +132,7 @@ func (s *Store) Of(ref template.Ref) map[member.Name]Entry {
 
 // Record enters what an apply did.
 func (s *Store) Record(ref template.Ref, name member.Name, entry Entry) {
+	entry.Message = printable.Line(entry.Message, maxMessage)
 	s.mu.Lock()
 	old, known := s.entries[ref][name]
 	if known && old == entry {

@@ -15,6 +15,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
+	"github.com/hanse-federation/hanse/api/printable"
 	"github.com/hanse-federation/hanse/api/v1alpha1"
 )
 
@@ -77,6 +78,7 @@ func (r *Reporter) status(rule *v1alpha1.KindRule) v1alpha1.KindRuleStatus {
 	if _, err := Compile(&rule.Spec); err != nil {
 		c.Status, c.Reason, c.Message = metav1.ConditionFalse, "DoesNotCompile", err.Error()
 	}
+	c.Message = printable.Text(c.Message)
 	meta.SetStatusCondition(&status.Conditions, c)
 	return status
 }

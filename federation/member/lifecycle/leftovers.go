@@ -15,6 +15,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
+	"github.com/hanse-federation/hanse/api/printable"
 	"github.com/hanse-federation/hanse/api/v1alpha1"
 	"github.com/hanse-federation/hanse/federation/delivery/apply"
 	"github.com/hanse-federation/hanse/federation/member"
@@ -256,6 +257,7 @@ func (l *Leftovers) report(ctx context.Context, cluster *v1alpha1.Cluster, k *lo
 		if k.isRefused {
 			message += "; the last request was about another list, and nothing was done"
 		}
+		message = printable.Line(message, 2<<10)
 		meta.SetStatusCondition(&status.Conditions, metav1.Condition{
 			Type: v1alpha1.ClusterConditionLeftovers, Status: metav1.ConditionTrue, Reason: "Forgotten", Message: message,
 			ObservedGeneration: cluster.Generation, LastTransitionTime: metav1.NewTime(l.Now().Truncate(time.Second)),

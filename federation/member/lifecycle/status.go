@@ -10,6 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/hanse-federation/hanse/api/printable"
 	"github.com/hanse-federation/hanse/api/v1alpha1"
 	"github.com/hanse-federation/hanse/federation/member"
 )
@@ -56,6 +57,7 @@ func statusOf(cluster *v1alpha1.Cluster, m *member.Member, problem error, now ti
 	if cluster.Spec.Connection.InsecureSkipTLSVerify {
 		ready.Message = fmt.Sprintf("%s (INSECURE: the member's certificate is not checked)", ready.Message)
 	}
+	ready.Message = printable.Text(ready.Message)
 	meta.SetStatusCondition(&status.Conditions, ready)
 	return status
 }

@@ -114,7 +114,8 @@ func isOutOfReach(err error) bool {
 // objectOf reads the marks of an object; false if it is no copy of a template.
 func objectOf(obj *metav1.PartialObjectMetadata, r member.Resource) (Object, bool) {
 	made := types.UID(obj.Annotations[apply.AnnotationTemplate])
-	isCopy := made != "" && obj.DeletionTimestamp == nil && metav1.GetControllerOfNoCopy(obj) == nil
+	isCopy := made != "" && obj.DeletionTimestamp == nil && metav1.GetControllerOfNoCopy(obj) == nil &&
+		member.IsName(obj.Namespace) && member.IsName(obj.Name)
 	return Object{
 		Ref: apply.Ref{
 			GVK:       schema.GroupVersionKind{Group: r.Group, Version: r.Version, Kind: r.Kind},

@@ -12,6 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/hanse-federation/hanse/api/printable"
 	"github.com/hanse-federation/hanse/api/v1alpha1"
 	"github.com/hanse-federation/hanse/dns/sign"
 	"github.com/hanse-federation/hanse/dns/wire"
@@ -61,7 +62,7 @@ func serviceStatus(w world, e exposure, serial uint32) v1alpha1.GlobalServiceSta
 	}
 	status.Summary = strings.Join(parts, ",")
 	set := func(kind string, isTrue bool, reason, message string) {
-		c := metav1.Condition{Type: kind, Status: metav1.ConditionFalse, Reason: reason, Message: message,
+		c := metav1.Condition{Type: kind, Status: metav1.ConditionFalse, Reason: reason, Message: printable.Text(message),
 			ObservedGeneration: gs.Generation, LastTransitionTime: metav1.NewTime(now.Truncate(time.Second))}
 		if isTrue {
 			c.Status = metav1.ConditionTrue
@@ -151,6 +152,7 @@ func zoneStatus(z *v1alpha1.Zone, p plan, i int, serial uint32, now time.Time) v
 		c.Status, c.Reason = metav1.ConditionFalse, "NotServed"
 		c.Message = problem.Error() + "; what was served before stays"
 	}
+	c.Message = printable.Text(c.Message)
 	meta.SetStatusCondition(&status.Conditions, c)
 	meta.RemoveStatusCondition(&status.Conditions, v1alpha1.ConditionUnsigning)
 	if p.signing[z.Name].isLeaving {

@@ -12,6 +12,7 @@ import (
 	"k8s.io/client-go/tools/record"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 
+	"github.com/hanse-federation/hanse/api/printable"
 	"github.com/hanse-federation/hanse/api/v1alpha1"
 	"github.com/hanse-federation/hanse/federation/template"
 )
@@ -77,6 +78,7 @@ func referenceTo(t v1alpha1.TemplateReference) *corev1.ObjectReference {
 }
 
 func cut(message string) string {
+	message = printable.Text(message)
 	if len(message) <= maxMessage {
 		return message
 	}
