@@ -45,21 +45,24 @@ func serviceAccountRefs(obj map[string]any, namespace string) []Ref {
 	return refs
 }
 
-// bindingRefs are the role and the accounts. Cluster roles are optional: the built-in ones are everywhere.
+// bindingRefs are the role, and the accounts of the binding's own namespace. An account of another namespace is that
+// namespace's business, and brings its pull secrets along: it goes where its owner places it. Cluster roles are
+// optional: the built-in ones are everywhere.
 func bindingRefs(obj map[string]any, namespace string) []Ref {
 	var refs []Ref
 	switch name := stringAt(obj, "roleRef", "name"); stringAt(obj, "roleRef", "kind") {
 	case "Role":
-		refs = append(refs, Ref{GroupKind: schema.GroupKind{Group: rbacGroup, Kind: "Role"},
-			Namespace: namespace, Name: name})
+		if namespace != "" {
+			refs = append(refs, Ref{GroupKind: schema.GroupKind{Group: rbacGroup, Kind: "Role"},
+				Namespace: namespace, Name: name})
+		}
 	case "ClusterRole":
 		refs = append(refs, Ref{GroupKind: schema.GroupKind{Group: rbacGroup, Kind: "ClusterRole"},
 			Name: name, Optional: true})
 	}
 	for _, subject := range mapsAt(obj, "subjects") {
-		if stringAt(subject, "kind") == account.Kind && stringAt(subject, "namespace") != "" {
-			refs = append(refs, Ref{GroupKind: account, Namespace: stringAt(subject, "namespace"),
-				Name: stringAt(subject, "name"), Optional: true})
+		if namespace != "" && stringAt(subject, "kind") == account.Kind && stringAt(subject, "namespace") == namespace {
+			refs = append(refs, Ref{GroupKind: account, Namespace: namespace, Name: stringAt(subject, "name"), Optional: true})
 		}
 	}
 	return refs

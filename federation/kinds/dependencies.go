@@ -3,6 +3,7 @@ package kinds
 import (
 	"cmp"
 	"slices"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -21,6 +22,9 @@ var (
 
 // Dependencies are the objects that this one needs in the same member, each once, sorted. What every cluster has by
 // itself is left out: the default service account and the kube-root-ca.crt ConfigMap.
+//
+// They are in the object's own namespace, or in none. Only those of the Gateway API may be in another one, and whether
+// they are followed there is up to MayFollow.
 func (r Rule) Dependencies(obj *unstructured.Unstructured) []Ref {
 	namespace := obj.GetNamespace()
 	var refs []Ref
@@ -31,7 +35,18 @@ func (r Rule) Dependencies(obj *unstructured.Unstructured) []Ref {
 	for _, spec := range specs {
 		refs = append(refs, podRefs(spec, namespace)...)
 	}
-	return distinct(refs)
+	from := obj.GroupVersionKind().GroupKind()
+	return distinct(slices.DeleteFunc(refs, func(to Ref) bool {
+		return to.Name == "" || strings.Contains(to.Name, "/") || to.Namespace != "" && to.Namespace != namespace && !isGrantable(from, to.GroupKind)
+	}))
+}
+
+// Unfollowed says which references in an object do not follow it, since they name a kind that their field is not for.
+func (r Rule) Unfollowed(obj *unstructured.Unstructured) []string {
+	if r.unfollowed == nil {
+		return nil
+	}
+	return r.unfollowed(obj.Object)
 }
 
 // podSpecOf finds the pod specification. A custom resource is taken to have one where every workload has it: at

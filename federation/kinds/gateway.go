@@ -1,7 +1,9 @@
 package kinds
 
 import (
+	"cmp"
 	"encoding/json"
+	"fmt"
 	"slices"
 
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -11,61 +13,96 @@ const gatewayGroup = "gateway.networking.k8s.io"
 
 // gateway is the Gateway of the Gateway API.
 var gateway = Rule{
-	step:      routes,
-	refs:      gatewayRefs,
-	status:    []string{"addresses", "conditions", "listeners"},
-	aggregate: aggregateGateway,
+	step:       routes,
+	refs:       gatewayRefs,
+	unfollowed: func(obj map[string]any) []string { return unfollowed(gatewayReferences(obj)) },
+	status:     []string{"addresses", "conditions", "listeners"},
+	aggregate:  aggregateGateway,
 }
 
 // route serves HTTPRoute, GRPCRoute, TLSRoute, TCPRoute and UDPRoute.
 var route = Rule{
-	step:      routes,
-	refs:      routeRefs,
-	status:    []string{"parents"},
-	health:    routeHealth,
-	aggregate: aggregateRoute,
+	step:       routes,
+	refs:       routeRefs,
+	unfollowed: func(obj map[string]any) []string { return unfollowed(routeReferences(obj)) },
+	status:     []string{"parents"},
+	health:     routeHealth,
+	aggregate:  aggregateRoute,
 }
 
-func gatewayRefs(obj map[string]any, namespace string) []Ref {
-	var refs []Ref
+var gatewayKind = schema.GroupKind{Group: gatewayGroup, Kind: "Gateway"}
+
+// reference is one of the Gateway API's, as it stands in an object, and the one kind that its field is for.
+type reference struct {
+	field string
+	ref   map[string]any
+	kind  schema.GroupKind
+}
+
+func gatewayReferences(obj map[string]any) []reference {
+	var all []reference
 	for _, listener := range mapsAt(obj, "spec", "listeners") {
 		for _, certificate := range mapsAt(listener, "tls", "certificateRefs") {
-			refs = append(refs, objectRef(certificate, namespace, secret)...)
+			all = append(all, reference{"certificateRefs", certificate, secret})
 		}
 	}
-	return refs
+	return all
 }
 
-func routeRefs(obj map[string]any, namespace string) []Ref {
-	var refs []Ref
+func routeReferences(obj map[string]any) []reference {
+	var all []reference
 	for _, parent := range mapsAt(obj, "spec", "parentRefs") {
-		refs = append(refs, objectRef(parent, namespace, schema.GroupKind{Group: gatewayGroup, Kind: "Gateway"})...)
+		all = append(all, reference{"parentRefs", parent, gatewayKind})
 	}
 	for _, rule := range mapsAt(obj, "spec", "rules") {
 		for _, backend := range mapsAt(rule, "backendRefs") {
-			refs = append(refs, objectRef(backend, namespace, service)...)
+			all = append(all, reference{"backendRefs", backend, service})
+		}
+	}
+	return all
+}
+
+func gatewayRefs(obj map[string]any, namespace string) []Ref {
+	return grantable(gatewayReferences(obj), namespace)
+}
+
+func routeRefs(obj map[string]any, namespace string) []Ref {
+	return grantable(routeReferences(obj), namespace)
+}
+
+// grantable reads references, which may name their group, kind and namespace. Only the one kind that a field is for is
+// a dependency: an object never chooses the kind of what follows it. A reference into another namespace needs a grant
+// there, see MayFollow. All of them are optional: a gateway or a certificate may be made in the member by its own
+// platform.
+func grantable(all []reference, namespace string) []Ref {
+	var refs []Ref
+	for _, r := range all {
+		if name := stringAt(r.ref, "name"); name != "" && r.isOfKind() {
+			refs = append(refs, Ref{GroupKind: r.kind, Namespace: cmp.Or(stringAt(r.ref, "namespace"), namespace),
+				Name: name, Optional: true})
 		}
 	}
 	return refs
 }
 
-// objectRef reads a reference whose group, kind and namespace have defaults. All of them are optional to us: a
-// gateway or certificate may be made in the member by its own platform.
-func objectRef(ref map[string]any, namespace string, kind schema.GroupKind) []Ref {
-	name := stringAt(ref, "name")
-	if name == "" {
-		return nil
+// isOfKind reports whether a reference is to the kind that its field is for, which it need not say.
+func (r reference) isOfKind() bool {
+	kind, hasKind := r.ref["kind"]
+	group, hasGroup := r.ref["group"]
+	return (!hasKind || kind == r.kind.Kind) && (!hasGroup || group == r.kind.Group)
+}
+
+// unfollowed says which references are to other kinds than those that follow.
+func unfollowed(all []reference) []string {
+	var texts []string
+	for _, r := range all {
+		if !r.isOfKind() {
+			texts = append(texts, fmt.Sprintf("the reference to %s %s in %s is not followed: only a %s is",
+				cmp.Or(stringAt(r.ref, "kind"), "an object"), stringAt(r.ref, "name"), r.field, r.kind.Kind))
+		}
 	}
-	if given := stringAt(ref, "kind"); given != "" {
-		kind.Kind = given
-	}
-	if given, set := ref["group"].(string); set {
-		kind.Group = given
-	}
-	if given := stringAt(ref, "namespace"); given != "" {
-		namespace = given
-	}
-	return []Ref{{GroupKind: kind, Namespace: namespace, Name: name, Optional: true}}
+	slices.Sort(texts)
+	return slices.Compact(texts)
 }
 
 func routeHealth(obj map[string]any) (Health, string) {

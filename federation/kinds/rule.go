@@ -144,8 +144,10 @@ type Rule struct {
 	// fit mends an object after its shares are set, where numbers limit one another.
 	fit func(obj map[string]any, share Share) error
 
-	refs    func(obj map[string]any, namespace string) []Ref
-	follows func(obj map[string]any, namespace string) (Target, bool)
+	refs func(obj map[string]any, namespace string) []Ref
+	// unfollowed says which references in an object are of kinds that do not follow it.
+	unfollowed func(obj map[string]any) []string
+	follows    func(obj map[string]any, namespace string) (Target, bool)
 
 	// status are the fields of .status that are reflected; nil means the generic choice.
 	status []string

@@ -250,6 +250,36 @@ kind: HTTPRoute
 metadata: {name: r, namespace: shop}
 spec: {parentRefs: [{name: g, namespace: infra}], rules: [{backendRefs: [{name: web, port: 80}]}]}`,
 			[]string{"Service shop/web?", "Gateway infra/g?"}},
+		{"an HTTPRoute that names kinds of its own", `
+apiVersion: gateway.networking.k8s.io/v1
+kind: HTTPRoute
+metadata: {name: r, namespace: shop}
+spec:
+  parentRefs: [{kind: Service, group: "", name: mesh}, {kind: Gateway, group: example.org, name: g}]
+  rules:
+  - backendRefs: [{kind: Secret, group: "", namespace: bank, name: password}, {kind: Deployment, group: apps, name: web}]
+  - backendRefs: [{kind: Service, group: "", name: web}, {kind: 7, name: x}, {namespace: bank, name: api}]`,
+			[]string{"Service bank/api?", "Service shop/web?"}},
+		{"a RoleBinding with accounts of others", `
+apiVersion: rbac.authorization.k8s.io/v1
+kind: RoleBinding
+metadata: {name: b, namespace: shop}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: reader}
+subjects: [{kind: ServiceAccount, name: builder, namespace: bank}, {kind: ServiceAccount, name: none}]`,
+			[]string{"ClusterRole /reader?"}},
+		{"a ClusterRoleBinding", `
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRoleBinding
+metadata: {name: b}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: reader}
+subjects: [{kind: ServiceAccount, name: builder, namespace: bank}]`,
+			[]string{"ClusterRole /reader?"}},
+		{"a Pod with names that are paths", `
+apiVersion: v1
+kind: Pod
+metadata: {namespace: shop}
+spec: {containers: [{name: a, envFrom: [{secretRef: {name: ../bank/password}}]}], volumes: [{name: a, secret: {secretName: bank/password}}]}`,
+			nil},
 		{"a ConfigMap", "{apiVersion: v1, kind: ConfigMap, metadata: {name: a}}", nil},
 	}
 	for _, test := range tests {

@@ -3,7 +3,6 @@ package template
 import (
 	"strings"
 
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
@@ -50,35 +49,73 @@ func IsLocal(kind schema.GroupKind) (reason string, local bool) {
 }
 
 // IsHubOwn tells that an object of a kind that may travel is made by the hub for itself, so that a placement that
-// selects by labels or takes a whole namespace leaves it out. That is everything in a system namespace, whatever its
-// kind: the Secrets there are the keys to all members.
+// selects by labels or takes a whole namespace leaves it out. That is all that StaysOnHub, and what a placement must
+// name to take it: each namespace has its own.
 func IsHubOwn(obj *unstructured.Unstructured) bool {
-	if isSystem(obj.GetNamespace()) || obj.GetLabels()["kubernetes.io/bootstrapping"] != "" {
+	if _, stays := StaysOnHub(obj); stays {
 		return true
 	}
 	switch obj.GetKind() {
-	case "ConfigMap":
-		return obj.GetName() == "kube-root-ca.crt"
 	case "ServiceAccount":
 		return obj.GetName() == "default"
 	case "Secret":
 		kind, _, _ := unstructured.NestedString(obj.Object, "type")
-		return kind == "helm.sh/release.v1" || kind == "kubernetes.io/service-account-token"
-	case "Namespace":
-		return isSystem(obj.GetName())
-	case "CustomResourceDefinition":
-		return strings.HasSuffix(obj.GetName(), "."+v1alpha1.GroupVersion.Group)
-	case "PriorityClass":
-		return strings.HasPrefix(obj.GetName(), "system-") // reserved: every cluster makes its own
+		return kind == "kubernetes.io/service-account-token"
 	}
 	return false
 }
 
-// isSystem names the namespaces whose content is the hub's own.
-func isSystem(namespace string) bool {
-	switch namespace {
-	case metav1.NamespaceSystem, metav1.NamespacePublic, "kube-node-lease", v1alpha1.SystemNamespace, "hanse-dns":
-		return true
+// StaysOnHub reports whether an object is the hub's own and never goes to a member, whatever claims it, names it or
+// refers to it, and why. That is everything in a system namespace, whatever its kind: the Secrets there are the keys to
+// all members and to the hub itself.
+func StaysOnHub(obj *unstructured.Unstructured) (reason string, stays bool) {
+	ref := RefOf(obj)
+	if reason, stays = ref.StaysOnHub(); stays {
+		return reason, true
 	}
-	return false
+	if obj.GetLabels()["kubernetes.io/bootstrapping"] != "" {
+		return "every API server makes its own", true
+	}
+	switch ref.Kind {
+	case "Secret":
+		if kind, _, _ := unstructured.NestedString(obj.Object, "type"); kind == "helm.sh/release.v1" {
+			return "it is Helm's record of what was installed on the hub", true
+		}
+	case definitionKind.Kind:
+		if group, _, _ := unstructured.NestedString(obj.Object, "spec", "group"); group == v1alpha1.GroupVersion.Group {
+			return "it defines a kind of the hub", true
+		}
+	}
+	return "", false
 }
+
+// StaysOnHub is what the name of an object says about the function of that name.
+func (r Ref) StaysOnHub() (reason string, stays bool) {
+	if reason, stays = IsLocal(r.GroupKind()); stays {
+		return "an object of its kind " + reason, true
+	}
+	if IsSystem(r.Namespace) {
+		return "namespace " + r.Namespace + " is the hub's own", true
+	}
+	_, group, _ := strings.Cut(r.Name, ".") // a definition is called RESOURCE.GROUP
+	switch {
+	case r.Kind == "Namespace" && IsSystem(r.Name):
+		return "the namespace is the hub's own", true
+	case r.Kind == "ConfigMap" && r.Name == "kube-root-ca.crt":
+		return "every namespace of every cluster has its own", true
+	case r.Kind == "PriorityClass" && strings.HasPrefix(r.Name, "system-"):
+		return "every cluster makes its own", true
+	case r.Kind == definitionKind.Kind && group == v1alpha1.GroupVersion.Group:
+		return "it defines a kind of the hub", true
+	}
+	return "", false
+}
+
+// IsSystem reports whether a namespace of the hub holds what is the hub's own. The prefix kube- is reserved by
+// Kubernetes for this.
+func IsSystem(namespace string) bool {
+	return namespace == v1alpha1.SystemNamespace || namespace == dnsNamespace || strings.HasPrefix(namespace, "kube-")
+}
+
+// dnsNamespace is where nameservers say what they have.
+const dnsNamespace = "hanse-dns"

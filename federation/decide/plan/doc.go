@@ -10,8 +10,9 @@
 //
 // Nothing is written, on the hub or in a member. A caller learns nothing of objects that they could not read or
 // write: what is asked about needs the permission to apply it, and what is concerned as well (because a placement in
-// the plan claims it) is told only to those who may get it. Values are shown of objects that are the hub's own;
-// those of Secrets never.
+// the plan claims it, or since it goes where an object of the plan goes) is read in the name of the caller, and what they
+// may not read is not shown. Values are shown of objects that are the hub's own and that the caller may read; those of
+// Secrets never.
 //
 // A member that cannot be asked spoils only its own line.
 //

@@ -122,6 +122,9 @@ func (p *Planner) askApply(ctx context.Context, w piece, m *member.Member, clust
 	if result.Verdict == apply.Created {
 		return // the manifest says it all
 	}
+	if s.isHidden {
+		return // the member's copy is the object that the caller may not read
+	}
 	for _, c := range changes {
 		w.into.Changes = append(w.into.Changes, v1alpha1.PlannedChange{
 			Op: string(c.Op), Path: c.Path, From: c.From, To: c.To,

@@ -54,7 +54,7 @@ func (p *Planner) Answer(ctx context.Context, caller user.Info, plan *v1alpha1.P
 	w := newWorld(p.Facts)
 	subjects := p.read(ctx, hub, w, plan)
 	subjects = append(subjects, p.concerned(ctx, hub, w, subjects)...)
-	subjects, err = p.decide(ctx, w, subjects)
+	subjects, err = p.decide(ctx, hub, w, subjects)
 	if err != nil {
 		return err
 	}
@@ -74,6 +74,7 @@ func (p *Planner) Answer(ctx context.Context, caller user.Info, plan *v1alpha1.P
 		plan.Status.Notes = append(plan.Status.Notes,
 			fmt.Sprintf("more than %d objects are concerned; not all of them are shown", v1alpha1.MaxPlanned))
 	}
+	plan.Status.Notes = append(plan.Status.Notes, hidden(w)...)
 	plan.Spec.Objects = nil // who asked has them, and they may hold secrets
 	return nil
 }
@@ -128,6 +129,8 @@ type subject struct {
 	notes  []string
 	kind   template.Kind
 	object *unstructured.Unstructured
+	// isHidden tells that the caller may write the object and not read it.
+	isHidden bool
 
 	decision schedule.Decision
 }
@@ -154,7 +157,7 @@ const maxRounds = 8
 
 // decide takes all decisions, and again those that depend on what changed, until nothing changes. It returns the
 // subjects with those that follow them.
-func (p *Planner) decide(ctx context.Context, w *world, subjects []*subject) ([]*subject, error) {
+func (p *Planner) decide(ctx context.Context, hub dynamic.Interface, w *world, subjects []*subject) ([]*subject, error) {
 	now := p.Now()
 	known := map[template.Ref]bool{}
 	for _, s := range subjects {
@@ -185,7 +188,7 @@ func (p *Planner) decide(ctx context.Context, w *world, subjects []*subject) ([]
 					continue
 				}
 				known[ref] = true
-				if follower := w.subject(ref); follower != nil {
+				if follower := p.follower(ctx, hub, w, s, ref); follower != nil {
 					subjects = append(subjects, follower)
 				}
 			}

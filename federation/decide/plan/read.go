@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 
 	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -110,6 +111,7 @@ func (p *Planner) apply(ctx context.Context, hub dynamic.Interface, w *world, s 
 	}
 	after.SetManagedFields(nil)
 	s.object, s.onHub = after, v1alpha1.VerdictConfigured
+	s.isHidden = !p.mayRead(ctx, hub, s)
 	switch {
 	case s.ref.Group == v1alpha1.GroupVersion.Group:
 		s.onHub = ""
@@ -140,6 +142,9 @@ func (p *Planner) find(s *subject, obj *unstructured.Unstructured) bool {
 	}
 	s.kind.Version = obj.GroupVersionKind().Version
 	s.ref.Namespace, s.named.Namespace = obj.GetNamespace(), obj.GetNamespace()
+	if why, stays := template.StaysOnHub(obj); stays && s.stays == "" {
+		s.stays = "it never goes to a member: " + why
+	}
 	return true
 }
 
@@ -164,6 +169,39 @@ func (p *Planner) get(ctx context.Context, hub dynamic.Interface, s *subject) {
 	}
 	found.SetManagedFields(nil)
 	s.object = found
+}
+
+// mayRead reports whether the caller may read an object that they may write. An object that is not there yet counts as
+// one that they may read if they may ask for it.
+func (p *Planner) mayRead(ctx context.Context, hub dynamic.Interface, s *subject) bool {
+	_, err := hub.Resource(s.kind.GroupVersion().WithResource(s.kind.Resource)).Namespace(s.ref.Namespace).
+		Get(ctx, s.ref.Name, metav1.GetOptions{})
+	return err == nil || apierrors.IsNotFound(err)
+}
+
+// follower is a template that goes where one of the plan does, as the caller reads it; nil if there is none, or if they
+// may not read it. The hub does not say which of the two it is.
+func (p *Planner) follower(ctx context.Context, hub dynamic.Interface, w *world, by *subject, ref template.Ref) *subject {
+	s := &subject{ref: ref}
+	p.get(ctx, hub, s)
+	isNamed := by.decision.Spec != nil && slices.Contains(by.decision.Spec.FollowedBy, ref.String())
+	if apierrors.IsForbidden(s.err) && isNamed {
+		w.hidden = append(w.hidden, ref)
+	}
+	if s.err != nil {
+		return nil
+	}
+	return s
+}
+
+// hidden says what else goes along that the caller does not see, if it is there.
+func hidden(w *world) []string {
+	var notes []string
+	for _, ref := range w.hidden {
+		notes = append(notes, fmt.Sprintf("%s is not shown, whether it is on the hub or not: you may not read it", ref))
+	}
+	slices.Sort(notes)
+	return notes
 }
 
 // concerned are the templates on the hub that a placement of the plan claims, or claimed before.

@@ -27,6 +27,8 @@ type world struct {
 	claimed map[template.Ref]*match.Claim
 	// decided are the decisions of the plan; nil: there would be none.
 	decided map[template.Ref]*v1alpha1.Distribution
+	// hidden are what follows objects of the plan, by their own references, and is not for the caller's eyes.
+	hidden []template.Ref
 	// overflow: more is concerned than is planned.
 	overflow bool
 }
@@ -121,19 +123,6 @@ func (w *world) followers(d schedule.Decision) []template.Ref {
 	return refs
 }
 
-// subject is a template that follows; nil if there is none.
-func (w *world) subject(ref template.Ref) *subject {
-	obj, ok := w.template(ref)
-	if !ok {
-		return nil
-	}
-	kind, ok := w.Facts.Kind(ref.GroupKind())
-	if !ok {
-		return nil
-	}
-	return &subject{ref: ref, kind: kind, named: named(ref, kind.Version), object: obj}
-}
-
 // autoscaler finds what, on the hub or in the plan, has the template as its target.
 func (w *world) autoscaler(ref template.Ref) (*unstructured.Unstructured, bool) {
 	for _, obj := range w.objects {
@@ -163,6 +152,20 @@ func (v *view) Template(ref template.Ref) (*unstructured.Unstructured, bool) { r
 
 // Kind implements schedule.View.
 func (v *view) Kind(gk schema.GroupKind) (template.Kind, bool) { return v.Facts.Kind(gk) }
+
+// Grants implements schedule.View.
+func (v *view) Grants(namespace string) []*unstructured.Unstructured {
+	grants := slices.DeleteFunc(v.Facts.Grants(namespace), func(grant *unstructured.Unstructured) bool {
+		_, isPlanned := v.objects[template.RefOf(grant)]
+		return isPlanned
+	})
+	for ref, obj := range v.objects {
+		if ref.GroupKind() == kinds.ReferenceGrant && ref.Namespace == namespace {
+			grants = append(grants, obj)
+		}
+	}
+	return grants
+}
 
 // Rule implements schedule.View.
 func (v *view) Rule(gk schema.GroupKind) kinds.Rule { return v.Facts.Rule(gk) }

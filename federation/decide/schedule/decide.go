@@ -31,6 +31,10 @@ type facts struct {
 	scaled *bounds
 	// joined names every Cluster there is, those that are being removed included.
 	joined map[string]bool
+	// stays: the template is the hub's own.
+	stays bool
+	// grants are the ReferenceGrants of other namespaces that the template refers to.
+	grants []*unstructured.Unstructured
 	// brings is the template's own CustomResourceDefinition, which goes ahead of it.
 	brings   *template.Ref
 	previous *v1alpha1.Distribution // nil: none
@@ -51,7 +55,7 @@ type outcome struct {
 
 // decide is pure: facts in, outcome out.
 func decide(f facts) outcome {
-	wanted := f.template != nil && f.template.GetDeletionTimestamp() == nil
+	wanted := f.template != nil && f.template.GetDeletionTimestamp() == nil && !f.stays
 	switch {
 	case wanted && f.trouble != nil:
 		return refuse(f)
@@ -141,7 +145,9 @@ func place(f facts) outcome {
 			f.claim.Source.Kind, f.claim.Source.Name))
 	}
 	if f.claim.Follow {
-		spec.FollowedBy = needs(f)
+		var refused []string
+		spec.FollowedBy, refused = needs(f)
+		spec.Notes = append(spec.Notes, refused...)
 	}
 	union(spec, f.followed)
 	divideNumbers(f, spec, decision.Mode)
@@ -222,8 +228,8 @@ func follow(f facts) outcome {
 		Placement:  v1alpha1.PlacementReference{Kind: "Dependency", Name: first.Template.Kind + "/" + first.Template.Name},
 		OnConflict: v1alpha1.ConflictFail,
 		OnDelete:   v1alpha1.DeleteCopies,
-		FollowedBy: needs(f),
 	}
+	spec.FollowedBy, spec.Notes = needs(f)
 	// A dependency is held back with all that need it.
 	spec.Paused, spec.ReportOnly = true, true
 	for _, d := range f.followed {
@@ -322,20 +328,4 @@ func reference(f facts) v1alpha1.TemplateReference {
 		Name:       f.ref.Name,
 		UID:        f.template.GetUID(),
 	}
-}
-
-// needs lists what goes where the template goes, as template.Ref prints it.
-func needs(f facts) []string {
-	var all []string
-	if f.brings != nil {
-		all = append(all, f.brings.String())
-	}
-	for _, dependency := range f.rule.Dependencies(f.template) {
-		ref := template.Ref{
-			Group: dependency.Group, Kind: dependency.Kind, Namespace: dependency.Namespace, Name: dependency.Name,
-		}
-		all = append(all, ref.String())
-	}
-	slices.Sort(all)
-	return slices.Compact(all)
 }

@@ -87,6 +87,10 @@ func (s *Source) HandleTemplate(e template.Event) {
 		return
 	}
 	s.add(e.Ref)
+	if e.Ref.GroupKind() == kinds.ReferenceGrant {
+		s.grant(e.Old)
+		s.grant(e.New)
+	}
 	for _, obj := range []*unstructured.Unstructured{e.Old, e.New} { // its bounds decide how many its target has
 		if obj == nil || !s.Facts.Rules.Of(obj).Scales() {
 			continue
@@ -94,6 +98,24 @@ func (s *Source) HandleTemplate(e template.Event) {
 		if target, ok := s.Facts.Rules.Of(obj).Follows(obj); ok && target.Ref != nil {
 			s.add(template.Ref{Group: target.Ref.Group, Kind: target.Ref.Kind,
 				Namespace: target.Ref.Namespace, Name: target.Ref.Name})
+		}
+	}
+}
+
+// grant looks again at the templates whose references a ReferenceGrant may allow.
+func (s *Source) grant(grant *unstructured.Unstructured) {
+	if grant == nil {
+		return
+	}
+	for _, namespace := range kinds.GrantedTo(grant) {
+		if namespace == "" {
+			continue
+		}
+		for _, gk := range kinds.Grantees() {
+			s.Templates.Each(gk, namespace, func(obj *unstructured.Unstructured) bool {
+				s.add(template.RefOf(obj))
+				return true
+			})
 		}
 	}
 }

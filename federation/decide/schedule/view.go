@@ -40,6 +40,8 @@ type View interface {
 	Needing(context.Context, template.Ref) ([]*v1alpha1.Distribution, error)
 	// InNamespace are the decisions of a namespace.
 	InNamespace(ctx context.Context, namespace string) ([]*v1alpha1.Distribution, error)
+	// Grants are the ReferenceGrants of a namespace.
+	Grants(namespace string) []*unstructured.Unstructured
 	// Rule is what is known of a kind.
 	Rule(schema.GroupKind) kinds.Rule
 	// Autoscaler finds what owns the replica count of a template in each member; false if nothing does.
@@ -84,6 +86,7 @@ func gather(ctx context.Context, view View, ref template.Ref, now time.Time) (fa
 	f := facts{ref: ref, now: now, rule: view.Rule(ref.GroupKind())}
 	if obj, ok := view.Template(ref); ok {
 		f.template = obj
+		_, f.stays = template.StaysOnHub(obj)
 		f.claim, f.trouble = view.Claim(obj)
 		if err := f.rule.Check(obj); f.trouble == nil && err != nil {
 			f.trouble = fmt.Errorf("the KindRule of %s does not fit the object: %w", ref.GroupKind(), err)
@@ -117,6 +120,7 @@ func gather(ctx context.Context, view View, ref template.Ref, now time.Time) (fa
 		f.scaled = &bounds{}
 		f.scaled.least, f.scaled.most = rule.Bounds(scaler)
 	}
+	f.grants = grantsFor(view, f)
 	f.followed, err = followed(ctx, view, f)
 	return f, err
 }
@@ -149,10 +153,11 @@ func definitionOf(view View, gk schema.GroupKind) *template.Ref {
 
 // followed finds what the template follows: its own target, and all that refer to it.
 func followed(ctx context.Context, view View, f facts) ([]*v1alpha1.Distribution, error) {
-	all, err := view.Needing(ctx, f.ref)
+	needing, err := view.Needing(ctx, f.ref)
 	if err != nil {
 		return nil, err
 	}
+	all := reaching(view, needing, f.ref)
 	if target, ok := f.rule.Follows(f.template); ok {
 		targets, err := targets(ctx, view, f.ref.Namespace, target)
 		if err != nil {
@@ -170,6 +175,9 @@ func followed(ctx context.Context, view View, f facts) ([]*v1alpha1.Distribution
 
 // targets finds the Distributions of what an autoscaler or a budget is for.
 func targets(ctx context.Context, view View, namespace string, t kinds.Target) ([]*v1alpha1.Distribution, error) {
+	if t.Ref != nil && t.Ref.Namespace != namespace {
+		return nil, nil
+	}
 	if t.Ref != nil {
 		ref := template.Ref{Group: t.Ref.Group, Kind: t.Ref.Kind, Namespace: t.Ref.Namespace, Name: t.Ref.Name}
 		d, err := view.Distribution(ctx, ref)
@@ -232,6 +240,16 @@ func (c *Caches) Template(ref template.Ref) (*unstructured.Unstructured, bool) {
 
 // Kind implements View.
 func (c *Caches) Kind(gk schema.GroupKind) (template.Kind, bool) { return c.Templates.Kind(gk) }
+
+// Grants implements View.
+func (c *Caches) Grants(namespace string) []*unstructured.Unstructured {
+	var grants []*unstructured.Unstructured
+	c.Templates.Each(kinds.ReferenceGrant, namespace, func(grant *unstructured.Unstructured) bool {
+		grants = append(grants, grant)
+		return true
+	})
+	return grants
+}
 
 // Rule implements View.
 func (c *Caches) Rule(gk schema.GroupKind) kinds.Rule { return c.Rules.For(gk) }

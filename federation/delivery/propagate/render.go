@@ -36,7 +36,16 @@ type Piece struct {
 
 // Render makes the member's object: the template with the member's share, then the placement's overrides. It is what
 // an apply sends and what a plan shows.
+//
+// It refuses what is the hub's own. No decision names that, so this matters only if a decision is forged or a fault
+// lets one through.
 func Render(p Piece) (*unstructured.Unstructured, error) {
+	if reason, stays := template.StaysOnHub(p.Template); stays {
+		return nil, fmt.Errorf("%s never goes to a member: %s", p.Ref, reason)
+	}
+	if of := template.RefOf(p.Template); of != p.Ref {
+		return nil, fmt.Errorf("the decision is about %s, and the template is %s", p.Ref, of)
+	}
 	share := kinds.Share{
 		Cluster:      p.Share.Name,
 		Replicas:     p.Share.Replicas,

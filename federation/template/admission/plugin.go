@@ -79,6 +79,9 @@ func (p *Plugin) Validate(_ context.Context, a admission.Attributes, _ admission
 		return nil
 	}
 	kind := a.GetKind().GroupKind()
+	if err := inBounds(a, object); err != nil {
+		return refuse(kind, object, err)
+	}
 	if kind.Group == v1alpha1.GroupVersion.Group {
 		return refuse(kind, object, validateOwn(kind, a.GetObject()))
 	}

@@ -149,6 +149,22 @@ func TestValidate(t *testing.T) {
 			"[{when: object.status.phase = 'Healthy', is: Healthy}]}"), ours("KindRule"),
 			"KindRule rollout.argoproj.io is invalid: spec.health[0].when: at character 21: " +
 				"Syntax error: token recognition error at: '= '", "spec.health[0].when"},
+		{"the annotation on what is the hub's own", deployment("hanse-system", map[string]string{"hanse.io/clusters": "east"}),
+			deployments, `Deployment web is invalid: annotation hanse.io/clusters: it cannot be placed in a cluster: ` +
+				`namespace hanse-system is the hub's own`, "metadata.annotations[hanse.io/clusters]"},
+		{"a system namespace of Kubernetes", deployment("kube-flannel", map[string]string{"hanse.io/clusters": "east"}),
+			deployments, `Deployment web is invalid: annotation hanse.io/clusters: it cannot be placed in a cluster: ` +
+				`namespace kube-flannel is the hub's own`, "metadata.annotations[hanse.io/clusters]"},
+		{"what is the hub's own without the annotation", deployment("hanse-system", nil), deployments, "", ""},
+		{"a placement in a system namespace",
+			custom(t, "kind: Placement\nmetadata: {namespace: hanse-dns, name: web}\nspec: {resources: [{kind: Secret}]}"), ours("Placement"),
+			"Placement web is invalid: metadata.namespace: nothing in it can be placed in a cluster: namespace hanse-dns is the hub's own",
+			"metadata.namespace"},
+		{"a ClusterPlacement of a system namespace",
+			custom(t, "kind: ClusterPlacement\nmetadata: {name: web}\nspec: {resources: [{kind: Namespace}, {kind: Namespace, name: hanse-system}]}"),
+			ours("ClusterPlacement"),
+			"ClusterPlacement web is invalid: spec.resources[1]: Namespace hanse-system cannot be placed in a cluster: the namespace is the hub's own",
+			"spec.resources[1]"},
 		{"another kind of ours", custom(t, "kind: Cluster\nmetadata: {name: east}\nspec: {}"), ours("Cluster"), "", ""},
 	} {
 		t.Run(c.what, func(t *testing.T) {
@@ -182,6 +198,30 @@ func TestHandles(t *testing.T) {
 	} {
 		if got := plugin(t).Handles(operation); got != want {
 			t.Errorf("%s: %t, want %t", operation, got, want)
+		}
+	}
+}
+
+// What was stored before the rule is refused only where it asks for it anew.
+func TestStoredBeforeTheRule(t *testing.T) {
+	own := func(clusters, image string) *appsv1.Deployment {
+		d := deployment("kube-system", map[string]string{"hanse.io/clusters": clusters})
+		d.Spec.Template.Spec.Containers = []corev1.Container{{Image: image}}
+		return d
+	}
+	for _, c := range []struct {
+		what string
+		old  *appsv1.Deployment
+		now  *appsv1.Deployment
+		ok   bool
+	}{
+		{"another image", own("east", "web:1"), own("east", "web:2"), true},
+		{"another cluster", own("east", "web:1"), own("west", "web:1"), false},
+	} {
+		a := admission.NewAttributesRecord(c.now, c.old, deployments, "kube-system", "web",
+			schema.GroupVersionResource{}, "", admission.Update, nil, false, nil)
+		if err := plugin(t).Validate(t.Context(), a, nil); (err == nil) != c.ok {
+			t.Errorf("%s: %v, want it taken: %t", c.what, err, c.ok)
 		}
 	}
 }

@@ -10,6 +10,8 @@
 //
 // # Guarantees
 //
+// Nothing claims what is the hub's own (template.StaysOnHub), by whatever name.
+//
 // An Index holds placements in compiled form (selectors, CEL programs) and is safe for concurrent use. What it
 // returns is shared and must not be changed. A placement that cannot be compiled claims nothing and says why.
 //

@@ -206,8 +206,12 @@ func (ix *Index) Get(key Key) (Claim, bool) {
 	return r.claim, true
 }
 
-// For finds the claim of a template; nil if nothing claims it. An error is an annotation that cannot be read.
+// For finds the claim of a template; nil if nothing claims it, and for what is the hub's own, whatever claims it. An
+// error is an annotation that cannot be read.
 func (ix *Index) For(obj *unstructured.Unstructured) (*Claim, error) {
+	if _, stays := template.StaysOnHub(obj); stays {
+		return nil, nil
+	}
 	if claim, err := FromAnnotations(obj.GetAnnotations()); claim != nil || err != nil {
 		return claim, err
 	}
@@ -289,6 +293,9 @@ func (ix *Index) rank(r *rule, obj *unstructured.Unstructured) int {
 }
 
 func (ix *Index) rankOf(r *rule, selector resource, obj *unstructured.Unstructured) int {
+	if _, stays := template.StaysOnHub(obj); stays {
+		return 0
+	}
 	isClusterWide := r.key.Namespace == ""
 	if isClusterWide && obj.GetNamespace() != "" {
 		if template.IsHubOwn(obj) || !selector.selectsNamespaces() || !ix.takesNamespace(selector, obj.GetNamespace()) {

@@ -68,7 +68,10 @@ func twinRank(key Key, r v1alpha1.ResourceSelector, obj *unstructured.Unstructur
 		}
 	}
 	isNamed, isOurs := r.Name != "", template.IsHubOwn(obj)
+	_, stays := template.StaysOnHub(obj)
 	switch {
+	case stays:
+		return 0
 	case key.Namespace != "" && key.Namespace == namespace && hits && isNamed:
 		return 1
 	case key.Namespace != "" && key.Namespace == namespace && hits && !isOurs:
