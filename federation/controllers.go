@@ -1,6 +1,7 @@
 package federation
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -9,7 +10,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/go-logr/logr"
 	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
@@ -107,7 +107,6 @@ func New(ctx context.Context, c Config) (*Federation, error) {
 	}
 	mgr, err := manager.New(c.Hub, manager.Options{
 		Scheme:                        scheme,
-		Logger:                        logr.FromSlogHandler(c.Logger.Handler()),
 		Metrics:                       metricsserver.Options{BindAddress: "0"}, // the hub serves the registry itself
 		LeaderElection:                c.Elect,
 		LeaderElectionNamespace:       v1alpha1.SystemNamespace,
@@ -324,6 +323,8 @@ func (f *Federation) lead(ctx context.Context, p *parts) error {
 			return fmt.Errorf("adding a part: %w", err)
 		}
 	}
+	f.config.Logger.Info("this hub acts: it decides and writes to the members",
+		"identity", cmp.Or(f.config.Identity, "the only hub"))
 	return nil
 }
 

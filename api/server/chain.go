@@ -216,7 +216,7 @@ func (s *Server) runFairness(ctx context.Context) error {
 	}
 	factory := informers.NewSharedInformerFactory(client, 0)
 	fairness := utilflowcontrol.New(factory, flows, concurrency)
-	factory.Start(s.background.Done())
+	s.startInformers(factory)
 	s.goRun(func(ctx context.Context) { _ = fairness.Run(ctx.Done()) })
 	s.chain.FlowControl = fairness
 	return nil

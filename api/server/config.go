@@ -83,6 +83,9 @@ type Access struct {
 	Escalates func(ctx context.Context, obj, old runtime.Object) error
 	// Tokens answers the token subresource of ServiceAccounts. nil answers that there is none (405).
 	Tokens TokenIssuer
+	// Stop ends what reads through Loopback to know who may do what. Close calls it last, while Loopback still works.
+	// nil ends nothing.
+	Stop func()
 }
 
 // Route is a path that another part of the hub answers.

@@ -212,7 +212,7 @@ func (s *Server) runCustoms(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("watch CRDs: %w", err)
 	}
-	s.customs.informers.Start(s.background.Done())
+	s.startInformers(s.customs.informers)
 	if !cache.WaitFor(ctx, "", registration.HasSyncedChecker()) {
 		return fmt.Errorf("wait for CRDs: %w", context.Cause(ctx))
 	}

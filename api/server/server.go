@@ -237,10 +237,22 @@ func serve(server *http.Server, listener net.Listener) error {
 func (s *Server) Close() {
 	s.stop()
 	s.running.Wait() // they are clients of Loopback
+	if s.access.Stop != nil {
+		s.access.Stop()
+	}
 	s.loopback.close()
 	if s.cfg.Listener != nil {
 		_ = s.cfg.Listener.Close()
 	}
+}
+
+// startInformers runs a factory's informers until the server closes; Close waits for them.
+func (s *Server) startInformers(factory interface {
+	Start(stop <-chan struct{})
+	Shutdown()
+}) {
+	factory.Start(s.background.Done())
+	s.goRun(func(ctx context.Context) { <-ctx.Done(); factory.Shutdown() })
 }
 
 // goRun runs f in the background until the server closes.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"slices"
+	"strings"
 
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
@@ -21,6 +22,8 @@ var expected = []string{
 	"Running http and grpc server on single port. This is not recommended for production.",
 	"simple token is not cryptographically signed",
 	"setting up serving from embedded etcd failed.",
+	"stopping insecure grpc server due to error",
+	"stopped insecure grpc server due to error",
 }
 
 // zapCore hands zap entries to slog.
@@ -40,7 +43,17 @@ func (c zapCore) Check(entry zapcore.Entry, checked *zapcore.CheckedEntry) *zapc
 	return checked.AddCore(entry, c)
 }
 
+// beforeFirstTerm ends the error with which a new database has no storage version yet; etcd looks again by itself.
+const beforeFirstTerm = "missing term information"
+
 func (c zapCore) Write(entry zapcore.Entry, fields []zapcore.Field) error {
+	isExpected := func(field zapcore.Field) bool {
+		err, ok := field.Interface.(error)
+		return ok && strings.HasSuffix(err.Error(), beforeFirstTerm)
+	}
+	if slices.ContainsFunc(fields, isExpected) {
+		return nil
+	}
 	level := slog.LevelWarn
 	if entry.Level >= zapcore.ErrorLevel {
 		level = slog.LevelError

@@ -40,7 +40,7 @@ func newDoors(ctx context.Context, config Config, pki *access.PKI) *doors {
 const rolesPatience = 10 * time.Second
 
 // open is server.Config.Access.
-func (d *doors) open(loopback *rest.Config) (server.Access, error) {
+func (d *doors) open(loopback *rest.Config) (opened server.Access, err error) {
 	ctx, cancel := context.WithTimeout(d.ctx, rolesPatience)
 	defer cancel()
 	kube, err := kubernetes.NewForConfig(loopback)
@@ -61,7 +61,14 @@ func (d *doors) open(loopback *rest.Config) (server.Access, error) {
 
 	factory := informers.NewSharedInformerFactory(kube, 0)
 	rbac := native.NewRBAC(factory.Rbac().V1())
-	factory.Start(d.ctx.Done())
+	life, end := context.WithCancel(d.ctx)
+	stop := func() { end(); factory.Shutdown() }
+	defer func() {
+		if err != nil {
+			stop()
+		}
+	}()
+	factory.Start(life.Done())
 	if err := rbac.WaitForSync(ctx); err != nil {
 		return server.Access{}, err
 	}
@@ -86,6 +93,7 @@ func (d *doors) open(loopback *rest.Config) (server.Access, error) {
 		Escalates: func(ctx context.Context, obj, old runtime.Object) error {
 			return rbac.CheckEscalation(ctx, authorizer, obj, old)
 		},
+		Stop: stop,
 	}, nil
 }
 

@@ -15,7 +15,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/go-logr/logr"
 	"golang.org/x/sync/errgroup"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
@@ -24,8 +23,6 @@ import (
 	"k8s.io/apiserver/pkg/server/healthz"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/cache"
-	"k8s.io/klog/v2"
-	ctrl "sigs.k8s.io/controller-runtime"
 	ctrlmetrics "sigs.k8s.io/controller-runtime/pkg/metrics"
 
 	"github.com/hanse-federation/hanse/api/access"
@@ -66,6 +63,9 @@ type Hub struct {
 	claims        atomic.Pointer[match.Index]
 	endFederation context.CancelFunc
 
+	// isStopping is set as soon as Run is told to end; see libraryHandler.
+	isStopping atomic.Bool
+
 	ctx     context.Context // of parts that New starts
 	closers []func() error
 }
@@ -83,17 +83,11 @@ func New(ctx context.Context, c Config) (*Hub, error) {
 	life, end := context.WithCancel(context.WithoutCancel(ctx))
 	h.ctx = life
 	h.closers = append(h.closers, func() error { end(); return nil })
-	speakThrough(c.Logger)
+	h.speakThrough(c.Logger)
 	if err := h.build(ctx); err != nil {
 		return nil, errors.Join(err, h.Close())
 	}
 	return h, nil
-}
-
-// speakThrough gives the libraries' logs to the hub's logger; they have one logger a process.
-func speakThrough(logger *slog.Logger) {
-	klog.SetSlogLogger(logger)
-	ctrl.SetLogger(logr.FromSlogHandler(logger.Handler()))
 }
 
 // build makes all parts. Each needs those above it.
@@ -334,9 +328,11 @@ func (h *Hub) keepFederation(ctx context.Context) error {
 // Run serves until the context ends, or until a part that the hub cannot do without has ended. The reconcilers stop
 // first: they give back the Lease and end their last writes through the API, which drains after them.
 func (h *Hub) Run(ctx context.Context) error {
-	h.log.Info("hub is running", "url", h.url, "dns", h.DNSAddr(), "kubeconfig", h.config.KubeconfigOut)
+	h.log.Info("hub is running", "url", h.url, "dns", h.DNSAddr(), "data", h.config.DataDir,
+		"kubeconfig", h.config.KubeconfigOut)
 	ctx, end := context.WithCancel(ctx)
 	defer end()
+	defer context.AfterFunc(ctx, func() { h.isStopping.Store(true) })()
 	serving, endServing := context.WithCancel(context.WithoutCancel(ctx))
 	defer endServing()
 	var group errgroup.Group

@@ -10,7 +10,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/go-logr/logr"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	toolscache "k8s.io/client-go/tools/cache"
@@ -19,6 +18,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/controller/priorityqueue"
+	"sigs.k8s.io/controller-runtime/pkg/log"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 	"sigs.k8s.io/controller-runtime/pkg/source"
 
@@ -84,7 +84,7 @@ func (p *Propagator) Join(ctx context.Context, m *member.Member) {
 		SkipNameValidation:      ptr.To(true),
 		MaxConcurrentReconciles: cmp.Or(p.Workers, defaultWorkers),
 		Reconciler:              mw,
-		Logger:                  logr.FromSlogHandler(p.Logger.Handler()),
+		Logger:                  log.Log, // of the process; see cmd/hub
 		NewQueue: func(string, workqueue.TypedRateLimiter[work]) workqueue.TypedRateLimitingInterface[work] {
 			return mw.queue
 		},
