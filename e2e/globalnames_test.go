@@ -13,9 +13,9 @@ import (
 )
 
 // hubForNames is a hub without members, and a function that applies manifests to it.
-func hubForNames(t *testing.T) (*harness.Hub, func(manifest string)) {
+func hubForNames(t *testing.T, flags ...string) (*harness.Hub, func(manifest string)) {
 	t.Helper()
-	hub, err := harness.StartHub(t.Context(), harness.HubOptions{})
+	hub, err := harness.StartHub(t.Context(), harness.HubOptions{Flags: flags})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -182,7 +182,7 @@ ports: [{name: sql, port: 5432}]`)
 // Who is near is answered what is near; what the hub cannot reach is not answered.
 func TestNearestAndProbed(t *testing.T) {
 	t.Parallel()
-	hub, apply := hubForNames(t)
+	hub, apply := hubForNames(t, "--probe-networks", "127.0.0.0/8")
 	alive, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

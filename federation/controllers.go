@@ -50,6 +50,7 @@ import (
 	"github.com/hanse-federation/hanse/federation/member/proxy"
 	"github.com/hanse-federation/hanse/federation/names/acks"
 	"github.com/hanse-federation/hanse/federation/names/expose"
+	"github.com/hanse-federation/hanse/federation/names/probescope"
 	"github.com/hanse-federation/hanse/federation/template"
 	"github.com/hanse-federation/hanse/federation/template/events"
 	"github.com/hanse-federation/hanse/federation/template/match"
@@ -70,6 +71,8 @@ type Config struct {
 	DNSSeed    uint64
 	DNSSecret  []byte
 	DNSServers []string
+	// Scope is what the hub answers and probes for others, at present.
+	Scope func() probescope.Scope
 	// Elect tells that other replicas of the hub may exist, so that the reconcilers run where a Lease is held.
 	Elect bool
 	// Identity of this replica in the Lease.
@@ -254,7 +257,7 @@ func (f *Federation) makeParts() *parts {
 		leftovers:       &lifecycle.Leftovers{Client: hub, Fleet: f.fleet, Hub: id, Logger: c.Logger, Now: now},
 		exposer: expose.New(expose.Config{
 			Client: hub, Cache: cached, Templates: f.templates, Store: c.Zones, Seed: c.DNSSeed, Secret: c.DNSSecret,
-			Servers: c.DNSServers, Leads: f.leads.Load, Logger: c.Logger, Now: now,
+			Servers: c.DNSServers, Scope: c.Scope, Leads: f.leads.Load, Logger: c.Logger, Now: now,
 		}),
 		publisher: &events.Publisher{Cache: cached, Templates: f.templates, Events: f.core},
 		reporter:  &rules.Reporter{Client: hub, Book: f.rules, Now: now},

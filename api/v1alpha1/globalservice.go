@@ -115,10 +115,12 @@ type ClusterAddresses struct {
 	// Cluster is the member's name.
 	// +kubebuilder:validation:MinLength=1
 	Cluster string `json:"cluster"`
-	// IPs of the member's load balancer.
+	// IPs of the member's load balancer. Loopback, link-local, multicast, unspecified and broadcast addresses are refused. With
+	// a probe they must be public, or in a network that the administrator of the hub names (hanse hub --probe-networks).
 	// +kubebuilder:validation:MaxItems=64
 	IPs []string `json:"ips,omitempty"`
-	// Hostname of the member's load balancer.
+	// Hostname of the member's load balancer; no address and not localhost. What it stands for is probed, and answered at
+	// the apex of a Zone, under the same rules as ips.
 	// +kubebuilder:validation:MaxLength=253
 	Hostname string `json:"hostname,omitempty"`
 }
@@ -143,7 +145,9 @@ type ClusterTier struct {
 	Tier int32 `json:"tier"`
 }
 
-// Probe asks each address from the hub.
+// Probe asks each address from the hub. Addresses that members report of their own Services, Ingresses and Gateways are
+// probed in private networks too; those in spec.addresses only where hanse hub --probe-networks allows it. What is not
+// probed counts as healthy, and status.clusters[].probe says why.
 //
 // +kubebuilder:validation:XValidation:rule="has(self.http) != has(self.tcp)",message="set exactly one of http and tcp"
 type Probe struct {
@@ -258,7 +262,8 @@ type GlobalServiceCluster struct {
 type ProbeStatus struct {
 	// Healthy as the probes say, after so many failures or successes in a row.
 	Healthy bool `json:"healthy"`
-	// Message of the last failure.
+	// Message of the last failure: refused, timed out, no route, no answer, TLS fails, the name does not resolve, or
+	// the class of the HTTP status; or why the member is not probed.
 	Message string `json:"message,omitempty"`
 	// Since when.
 	Since metav1.Time `json:"since"`

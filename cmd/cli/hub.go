@@ -56,6 +56,9 @@ func hubFlags(f *pflag.FlagSet, cfg *hub.Config, quota *string) {
 	f.BoolVar(&cfg.PublicDNS, "public-dns", false, "answer DNS over HTTPS at /dns-query without credentials")
 	f.StringVar(&cfg.GeoDatabase, "dns-geo-database", "",
 		"file in the MaxMind format (MMDB) that places clients, for the policy Nearest (default: none)")
+	f.StringSliceVar(&cfg.ProbeNetworks, "probe-networks", nil, "networks (CIDR) in which addresses that users give by hand "+
+		"in a GlobalService may be probed, beside public ones; loopback and link-local networks must be named to be answered, too "+
+		"(default: none; what members report of their own Services is probed in private networks as well)")
 	f.StringVar(&cfg.AdvertiseURL, "advertise-url", "", "URL of the API in kubeconfigs (default: https:// and --listen)")
 	f.StringSliceVar(&cfg.SANs, "san", nil, "further names and addresses in the serving certificate")
 	f.StringVar(&cfg.KubeconfigOut, "kubeconfig-out", "", "where the administrator's kubeconfig is written (default: "+

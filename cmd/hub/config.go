@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
@@ -51,6 +52,9 @@ type Config struct {
 	AuditLogFile, AuditPolicyFile string
 	// PublicHealth and PublicMetrics serve those paths to anybody.
 	PublicHealth, PublicMetrics bool
+	// ProbeNetworks are networks (CIDR) in which the hub probes addresses that users give by hand, beside public ones.
+	ProbeNetworks []string
+	probeNetworks []netip.Prefix
 	// AllowExec permits credentials of members that run a command on this machine.
 	AllowExec bool
 
@@ -86,6 +90,13 @@ func (c Config) complete() (Config, error) {
 	}
 	if len(c.Etcd.Endpoints) == 0 && (c.Etcd.CAFile != "" || c.Etcd.CertFile != "" || c.Etcd.KeyFile != "") {
 		return c, errors.New("certificates for etcd are given, but no endpoints")
+	}
+	for _, text := range c.ProbeNetworks {
+		network, err := netip.ParsePrefix(text)
+		if err != nil {
+			return c, fmt.Errorf("--probe-networks: %q is no network such as 10.20.0.0/16", text)
+		}
+		c.probeNetworks = append(c.probeNetworks, network.Masked())
 	}
 	if c.Logger == nil {
 		logger, err := NewLogger(c.LogFormat, c.LogLevel)

@@ -43,7 +43,9 @@ import (
 type Hub struct {
 	config Config
 	url    string
-	log    *slog.Logger
+	// apiAddr is where the API listens.
+	apiAddr net.Addr
+	log     *slog.Logger
 
 	etcd  *storage.Etcd
 	pki   *access.PKI
@@ -174,6 +176,7 @@ func (h *Hub) listen(ctx context.Context) (net.Listener, error) {
 		return nil, fmt.Errorf("listening for the API on %s: %w", h.config.Listen, err)
 	}
 	h.closers = append(h.closers, func() error { _ = listener.Close(); return nil })
+	h.apiAddr = listener.Addr()
 	h.url = h.config.AdvertiseURL
 	if h.url == "" {
 		h.url = "https://" + reachable(listener.Addr())
@@ -232,7 +235,7 @@ func (h *Hub) buildAPI(listener net.Listener) error {
 		Namespaces:      []string{v1alpha1.SystemNamespace, acks.Namespace},
 		Public:          h.publicRoutes(),
 		Protected:       h.protectedRoutes(),
-		Admission:       &admission.Plugin{Claims: h.claims.Load, Templates: h.templates},
+		Admission:       h.admission(),
 		Clusters:        h.clusters,
 		Members:         h.members,
 		Reviews:         reviews,
@@ -281,6 +284,7 @@ func (h *Hub) buildFederation(ctx context.Context) error {
 		DNSSeed:    seed.Sum64(),
 		DNSSecret:  secret,
 		DNSServers: dnsServers(h.dns.Addr().Addr()),
+		Scope:      h.probeScope,
 		Elect:      !h.etcd.Embedded(),
 		AllowExec:  h.config.AllowExec,
 		Leading:    nativeControllers(loopback, followed),

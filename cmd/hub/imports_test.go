@@ -39,7 +39,7 @@ type rule struct {
 
 var (
 	purePackages = []string{"./placement", "./federation/kinds", "./federation/kinds/override",
-		"./dns/zone", "./dns/wire", "./dns/answer", "./dns/balance", "./dns/sign"}
+		"./dns/zone", "./dns/wire", "./dns/answer", "./dns/balance", "./dns/sign", "./api/printable", "./federation/names/probescope"}
 	reconcilers = []string{"./federation/template/admission", "./federation/template/events", "./federation/delivery/collect",
 		"./federation/names/expose", "./federation/member/lifecycle", "./federation/delivery/propagate",
 		"./federation/decide/schedule"}

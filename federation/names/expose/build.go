@@ -19,6 +19,7 @@ import (
 	"github.com/hanse-federation/hanse/api/v1alpha1"
 	"github.com/hanse-federation/hanse/dns/zone"
 	"github.com/hanse-federation/hanse/federation/names/acks"
+	"github.com/hanse-federation/hanse/federation/names/probescope"
 	"github.com/hanse-federation/hanse/federation/template"
 )
 
@@ -52,7 +53,9 @@ type world struct {
 	resolved map[string][]netip.Addr
 	// probed are the verdicts of the hub's probes, by probeKey; nil where this replica does not probe.
 	probed map[string]v1alpha1.ProbeStatus
-	now    time.Time
+	// scope is what the hub answers and probes for others.
+	scope probescope.Scope
+	now   time.Time
 }
 
 // exposure is what is to be served of one GlobalService.
@@ -121,7 +124,7 @@ func build(w world) plan {
 					service := e.service
 					service.Name = hostname
 					if hostname == z.Origin {
-						service.Targets = p.flatten(w, service.Targets)
+						service.Targets = p.flatten(w, service.Targets, originOf(e.object))
 					}
 					z.Services = append(z.Services, service)
 				}

@@ -26,6 +26,7 @@ import (
 	"github.com/hanse-federation/hanse/api/v1alpha1"
 	"github.com/hanse-federation/hanse/dns/zone"
 	"github.com/hanse-federation/hanse/federation/names/acks"
+	"github.com/hanse-federation/hanse/federation/names/probescope"
 	"github.com/hanse-federation/hanse/federation/template"
 )
 
@@ -44,6 +45,8 @@ type Config struct {
 	Secret []byte
 	// Servers are the addresses that the hub serves DNS on.
 	Servers []string
+	// Scope is what the hub answers and probes for others, at present.
+	Scope func() probescope.Scope
 	// Leads tells whether this replica writes status.
 	Leads  func() bool
 	Logger *slog.Logger
@@ -72,7 +75,7 @@ type Exposer struct {
 // New prepares an Exposer.
 func New(c Config) *Exposer {
 	x := &Exposer{Config: c, kick: make(chan struct{}, 1)}
-	x.prober, x.resolver = newProber(x.Again, c.Now), newResolver(x.Again)
+	x.prober, x.resolver = newProber(c.Scope, x.Again, c.Now), newResolver(x.Again)
 	return x
 }
 
@@ -340,7 +343,7 @@ func later(a, b uint32) uint32 {
 
 // gather reads everything from memory.
 func (x *Exposer) gather(ctx context.Context) (world, error) {
-	w := world{clusters: map[string]*v1alpha1.Cluster{}, servers: x.Servers, now: x.Now()}
+	w := world{clusters: map[string]*v1alpha1.Cluster{}, servers: x.Servers, scope: x.Scope(), now: x.Now()}
 	var zones v1alpha1.ZoneList
 	var services v1alpha1.GlobalServiceList
 	var clusters v1alpha1.ClusterList

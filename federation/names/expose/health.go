@@ -3,6 +3,7 @@ package expose
 import (
 	"cmp"
 	"fmt"
+	"strings"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -37,12 +38,15 @@ func examine(w world, gs *v1alpha1.GlobalService, l load, e *endpoint, recheck *
 	contact, again := contactOf(w, gs, e.cluster)
 	recheck.in(again)
 	f := finding{probe: probeOf(w, gs, e, before)}
-	for _, a := range w.resolved[e.hostname] {
+	for _, a := range w.standsFor(e.hostname, originOf(gs)) {
 		f.resolved = append(f.resolved, a.String())
 	}
 	f.weight, f.state, f.reason = judge(gs, l, *e, contact)
 	if f.state == zone.Healthy && f.probe != nil && !f.probe.Healthy {
 		f.state, f.reason = zone.Unhealthy, "the hub's probes fail: "+cmp.Or(f.probe.Message, "no reason was given")
+	}
+	if f.probe != nil && f.probe.Healthy && strings.HasPrefix(f.probe.Message, notProbed) {
+		f.reason += "; " + f.probe.Message
 	}
 	f.isLeft = contact != gone && f.state != zone.Draining &&
 		(e.isLeft || l.isKnown && !l.stays[e.cluster] || isDrained(w.clusters[e.cluster]))

@@ -8,6 +8,7 @@ import (
 
 	"github.com/hanse-federation/hanse/dns/wire"
 	"github.com/hanse-federation/hanse/dns/zone"
+	"github.com/hanse-federation/hanse/federation/names/probescope"
 )
 
 // laddersOf are the names that stand for one cluster or region of a GlobalService, by zone:
@@ -50,7 +51,7 @@ func isLabel(text string) bool {
 
 // flatten gives addresses to targets that only have a name, for the apex of a zone, where no CNAME can be (RFC 1034
 // section 3.6.2): those that the name stands for, as the hub has found out.
-func (p *plan) flatten(w world, targets []zone.Target) []zone.Target {
+func (p *plan) flatten(w world, targets []zone.Target, from probescope.Origin) []zone.Target {
 	flat := slices.Clone(targets)
 	for i := range flat {
 		t := &flat[i]
@@ -60,7 +61,7 @@ func (p *plan) flatten(w world, targets []zone.Target) []zone.Target {
 		if !slices.Contains(p.hosts, t.Hostname) {
 			p.hosts = append(p.hosts, t.Hostname)
 		}
-		t.Addresses, t.Hostname = w.resolved[t.Hostname], ""
+		t.Addresses, t.Hostname = w.standsFor(t.Hostname, from), ""
 	}
 	return flat
 }

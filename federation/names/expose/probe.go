@@ -13,12 +13,14 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"k8s.io/apimachinery/pkg/util/intstr"
 
 	"github.com/hanse-federation/hanse/api/v1alpha1"
 	"github.com/hanse-federation/hanse/dns/zone"
+	"github.com/hanse-federation/hanse/federation/names/probescope"
 )
 
 const (
@@ -59,6 +61,7 @@ type probeTask struct {
 	addresses           []string // host:port
 	http                *v1alpha1.HTTPProbe
 	host                string
+	from                probescope.Origin
 	interval            time.Duration
 	failures, successes int
 	before              *v1alpha1.ProbeStatus
@@ -68,7 +71,7 @@ type probeTask struct {
 func (t probeTask) same(o probeTask) bool {
 	sameHTTP := t.http == nil && o.http == nil || t.http != nil && o.http != nil && t.http.Path == o.http.Path &&
 		t.http.Scheme == o.http.Scheme && slices.Equal(t.http.Expect, o.http.Expect)
-	return slices.Equal(t.addresses, o.addresses) && t.host == o.host && t.interval == o.interval && sameHTTP &&
+	return slices.Equal(t.addresses, o.addresses) && t.host == o.host && t.from == o.from && t.interval == o.interval && sameHTTP &&
 		t.failures == o.failures && t.successes == o.successes
 }
 
@@ -82,6 +85,7 @@ func tasksOf(p plan) []probeTask {
 		}
 		for _, t := range e.service.Targets {
 			task := probeTask{key: probeKey(e.object, t.Cluster), http: probe.HTTP, interval: defaultInterval,
+				from:     originOf(e.object),
 				failures: int(max(1, probe.Failures)), successes: int(max(1, probe.Successes)),
 				before: e.findings[t.Cluster].probe}
 			if probe.Interval != nil {
@@ -109,6 +113,14 @@ func tasksOf(p plan) []probeTask {
 		}
 	}
 	return tasks
+}
+
+// originOf says who names the addresses of a GlobalService.
+func originOf(gs *v1alpha1.GlobalService) probescope.Origin {
+	if len(gs.Spec.Addresses) > 0 {
+		return probescope.ByHand
+	}
+	return probescope.ByMember
 }
 
 // portOf is the port to probe: a number, or the name of one of the exposed Service's.
@@ -148,8 +160,9 @@ type probe struct {
 	isBusy  bool
 }
 
-func newProber(changed func(), now func() time.Time) *prober {
-	return &prober{changed: changed, now: now, ask: askMember, probes: map[string]*probe{}}
+func newProber(scope func() probescope.Scope, changed func(), now func() time.Time) *prober {
+	ask := func(ctx context.Context, t probeTask) error { return askMember(ctx, scope(), t) }
+	return &prober{changed: changed, now: now, ask: ask, probes: map[string]*probe{}}
 }
 
 // want says what is to be probed from now on. What was probed before keeps its verdict; a new one counts as healthy
@@ -236,6 +249,20 @@ func (p *prober) settle(one *probe, err error) {
 
 // judge counts outcomes that contradict the verdict. It is true when the verdict turned.
 func (o *probe) judge(err error, now time.Time) bool {
+	var forbidden *notProbedError
+	if errors.As(err, &forbidden) { // that says nothing of the member
+		verdict := v1alpha1.ProbeStatus{Healthy: true, Message: notProbed + forbidden.why, Since: *stamp(now)}
+		isNews := !o.verdict.Healthy || o.verdict.Message != verdict.Message
+		if isNews {
+			o.verdict = verdict
+		}
+		o.inARow = 0
+		return isNews
+	}
+	if err == nil && o.verdict.Healthy && o.verdict.Message != "" { // it may be probed now
+		o.inARow, o.verdict.Message = 0, ""
+		return true
+	}
 	if (err == nil) == o.verdict.Healthy {
 		o.inARow = 0
 		return false
@@ -253,35 +280,92 @@ func (o *probe) judge(err error, now time.Time) bool {
 }
 
 // askMember probes every address of a member.
-func askMember(ctx context.Context, t probeTask) error {
+func askMember(ctx context.Context, scope probescope.Scope, t probeTask) error {
+	dialer := &net.Dialer{Control: func(_, address string, _ syscall.RawConn) error { // after names are resolved
+		to, err := netip.ParseAddrPort(address)
+		if err != nil {
+			return &notProbedError{why: "its address cannot be read"}
+		}
+		if why := scope.RefusesProbe(to, t.from); why != "" {
+			return &notProbedError{why: why}
+		}
+		return nil
+	}}
 	for _, address := range t.addresses {
 		var err error
 		if t.http != nil {
-			err = askHTTP(ctx, t, address)
+			err = askHTTP(ctx, dialer, t, address)
 		} else {
-			var dialer net.Dialer
 			var conn net.Conn
 			if conn, err = dialer.DialContext(ctx, "tcp", address); err == nil {
 				conn.Close()
 			}
 		}
 		if err != nil {
-			return fmt.Errorf("%s: %w", address, err)
+			return fmt.Errorf("%s: %w", address, inOurWords(err))
 		}
 	}
 	return nil
 }
 
-// probeClient follows no redirect, keeps no connection and, as kubelets do, believes any certificate: what answers is
-// asked for its health, not for secrets.
-var probeClient = &http.Client{
-	Transport: &http.Transport{DisableKeepAlives: true, TLSClientConfig: &tls.Config{InsecureSkipVerify: true}},
-	CheckRedirect: func(*http.Request, []*http.Request) error {
-		return http.ErrUseLastResponse
-	},
+// notProbed begins the message about a member that the hub does not probe.
+const notProbed = "not probed: "
+
+// notProbedError is a probe that was not made.
+type notProbedError struct{ why string }
+
+// Error implements error.
+func (e *notProbedError) Error() string { return e.why }
+
+// What became of a probe, for people. It is all that is told: what a peer says, and how exactly it fails, is for those who
+// may connect to it themselves.
+var (
+	errRefused    = errors.New("refused")
+	errTimedOut   = errors.New("timed out")
+	errUnresolved = errors.New("the name does not resolve")
+	errNoRoute    = errors.New("no route")
+	errTLS        = errors.New("TLS fails")
+	errClosed     = errors.New("no answer")
+)
+
+// inOurWords is what an error of a probe comes to.
+func inOurWords(err error) error {
+	var (
+		forbidden *notProbedError
+		class     statusClass
+		dns       *net.DNSError
+		timeout   interface{ Timeout() bool }
+		alert     tls.AlertError
+		record    tls.RecordHeaderError
+	)
+	switch {
+	case errors.As(err, &forbidden):
+		return forbidden
+	case errors.As(err, &class):
+		return class
+	case errors.As(err, &dns):
+		return errUnresolved
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return errRefused
+	case errors.Is(err, syscall.EHOSTUNREACH), errors.Is(err, syscall.ENETUNREACH), errors.Is(err, syscall.EADDRNOTAVAIL):
+		return errNoRoute
+	case errors.As(err, &timeout) && timeout.Timeout(), errors.Is(err, context.DeadlineExceeded):
+		return errTimedOut
+	case errors.As(err, &alert), errors.As(err, &record), errors.Is(err, http.ErrSchemeMismatch):
+		return errTLS
+	}
+	return errClosed
 }
 
-func askHTTP(ctx context.Context, t probeTask, address string) error {
+// statusClass is an answer that is not the one that is wanted, such as 5 for any code from 500 to 599.
+type statusClass int
+
+// Error implements error.
+func (c statusClass) Error() string { return fmt.Sprintf("answers %dxx", int(c)) }
+
+// askHTTP makes one request. It follows no redirect, keeps no connection, goes through no proxy and, as kubelets do,
+// believes any certificate: what answers is asked for its health, not for secrets.
+func askHTTP(ctx context.Context, dialer *net.Dialer, t probeTask, address string) error {
 	url := strings.ToLower(cmp.Or(t.http.Scheme, "HTTP")) + "://" + address + "/" + strings.TrimPrefix(t.http.Path, "/")
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
@@ -291,22 +375,17 @@ func askHTTP(ctx context.Context, t probeTask, address string) error {
 		req.Host = t.host
 	}
 	req.Header.Set("User-Agent", "hanse-probe")
-	response, err := probeClient.Do(req)
+	response, err := (&http.Transport{
+		DisableKeepAlives: true, DialContext: dialer.DialContext, MaxResponseHeaderBytes: 64 << 10,
+		TLSClientConfig: &tls.Config{InsecureSkipVerify: true},
+	}).RoundTrip(req)
 	if err != nil {
-		return unwrapped(err)
+		return err
 	}
 	response.Body.Close()
 	code := int32(response.StatusCode)
 	if slices.Contains(t.http.Expect, code) || len(t.http.Expect) == 0 && code >= 200 && code < 400 {
 		return nil
 	}
-	return fmt.Errorf("answers %s", response.Status)
-}
-
-// unwrapped is the error without the URL, which is named already.
-func unwrapped(err error) error {
-	if inner := errors.Unwrap(err); inner != nil {
-		return inner
-	}
-	return err
+	return statusClass(code / 100)
 }

@@ -9,10 +9,12 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/hanse-federation/hanse/api/v1alpha1"
+	"github.com/hanse-federation/hanse/federation/names/probescope"
 )
 
 // So many outcomes in a row turn a verdict, and one that agrees starts the count over.
@@ -41,7 +43,17 @@ func TestProbesCountInARow(t *testing.T) {
 	}
 }
 
+var loopback = probescope.Scope{Networks: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")}}
+
+func portOfText(address string) string {
+	_, port, _ := net.SplitHostPort(address)
+	return port
+}
+
 func TestAskMember(t *testing.T) {
+	plain := httptest.NewServer(http.NotFoundHandler())
+	defer plain.Close()
+	chatty := sayingOnly(t, "SSH-2.0-secret-banner\r\n")
 	server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		switch {
 		case req.Host != "web.example.org":
@@ -72,15 +84,90 @@ func TestAskMember(t *testing.T) {
 		{"a redirect is not followed", probeTask{addresses: []string{here}, host: "web.example.org",
 			http: &v1alpha1.HTTPProbe{Scheme: "HTTPS", Path: "/moved"}}, ""},
 		{"not well", probeTask{addresses: []string{here}, host: "web.example.org",
-			http: &v1alpha1.HTTPProbe{Scheme: "HTTPS", Path: "/"}}, "503"},
+			http: &v1alpha1.HTTPProbe{Scheme: "HTTPS", Path: "/"}}, "answers 5xx"},
 		{"not well, as expected", probeTask{addresses: []string{here}, host: "web.example.org",
 			http: &v1alpha1.HTTPProbe{Scheme: "HTTPS", Path: "/", Expect: []int32{503}}}, ""},
-		{"another host", probeTask{addresses: []string{here}, http: &v1alpha1.HTTPProbe{Scheme: "HTTPS"}}, "421"},
+		{"another host", probeTask{addresses: []string{here}, http: &v1alpha1.HTTPProbe{Scheme: "HTTPS"}}, "answers 4xx"},
+		{"no TLS there", probeTask{addresses: []string{plain.Listener.Addr().String()},
+			http: &v1alpha1.HTTPProbe{Scheme: "HTTPS"}}, "TLS fails"},
+		{"no HTTP there", probeTask{addresses: []string{chatty}, http: &v1alpha1.HTTPProbe{}}, chatty + ": no answer"},
+		{"no such name", probeTask{addresses: []string{"nowhere.invalid:80"}}, "does not resolve"},
+		{"a name of this machine", probeTask{addresses: []string{"localhost:" + portOfText(here)}}, ""},
 	} {
-		err := askMember(t.Context(), row.task)
+		err := askMember(t.Context(), loopback, row.task)
 		if (err == nil) != (row.says == "") || err != nil && !strings.Contains(err.Error(), row.says) {
 			t.Errorf("%s: %v, want %q", row.what, err, row.says)
 		}
+	}
+}
+
+// sayingOnly is the address of something that says one thing to everybody.
+func sayingOnly(t *testing.T, text string) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	go func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			_, _ = conn.Write([]byte(text))
+			conn.Close()
+		}
+	}()
+	return l.Addr().String()
+}
+
+// The hub connects to nothing of its own for somebody else, not even when a name leads there, and not for a member that
+// lies. What it does not probe counts as healthy, and says why.
+func TestWhatIsNotProbed(t *testing.T) {
+	var asked atomic.Int64
+	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { asked.Add(1) }))
+	defer server.Close()
+	port := portOfText(server.Listener.Addr().String())
+	mine := probescope.Scope{Networks: loopback.Networks,
+		Listeners: []netip.AddrPort{netip.MustParseAddrPort("0.0.0.0:" + port)}}
+	for _, scope := range []probescope.Scope{{}, mine} {
+		for _, from := range []probescope.Origin{probescope.ByHand, probescope.ByMember} {
+			for _, host := range []string{"127.0.0.1", "localhost", "[::ffff:127.0.0.1]", "0.0.0.0"} {
+				for _, path := range []*v1alpha1.HTTPProbe{nil, {Path: "/latest/meta-data"}} {
+					err := askMember(t.Context(), scope, probeTask{addresses: []string{host + ":" + port}, http: path, from: from})
+					var forbidden *notProbedError
+					if !errors.As(err, &forbidden) || asked.Load() > 0 {
+						t.Errorf("%s (%v), origin %d: %v, asked %d times", host, path, from, err, asked.Load())
+					}
+					one := &probe{task: probeTask{failures: 1, successes: 1}, verdict: v1alpha1.ProbeStatus{Message: "before"}}
+					if isNews := one.judge(err, time.Now()); !isNews || !one.verdict.Healthy ||
+						!strings.HasPrefix(one.verdict.Message, "not probed: ") || one.judge(err, time.Now()) {
+						t.Errorf("it is judged as %+v", one.verdict)
+					}
+					if isNews := one.judge(nil, time.Now()); !isNews || one.verdict.Message != "" {
+						t.Errorf("when it may be probed it is %+v", one.verdict)
+					}
+				}
+			}
+		}
+	}
+}
+
+// A name that is given by hand does not tell what the hub's resolver knows of private networks, and what was written
+// before addresses were checked is not answered.
+func TestGivenAddresses(t *testing.T) {
+	w := world{resolved: map[string][]netip.Addr{"lb.corp": {
+		netip.MustParseAddr("10.0.0.1"), netip.MustParseAddr("127.0.0.1"), netip.MustParseAddr("203.0.113.1")}}}
+	if got := w.standsFor("lb.corp", probescope.ByHand); len(got) != 1 || got[0].String() != "203.0.113.1" {
+		t.Errorf("given by hand, it stands for %v", got)
+	}
+	if got := w.standsFor("lb.corp", probescope.ByMember); len(got) != 3 {
+		t.Errorf("of a member, it stands for %v", got)
+	}
+	given := addresses([]string{"127.0.0.1", "169.254.169.254", "::1", "224.0.0.1", "10.0.0.1", "203.0.113.1"})
+	if got := w.answerable(given); len(got) != 2 || answerableName("localhost") != "" || answerableName("lb.corp") == "" {
+		t.Errorf("answered are %v", got)
 	}
 }
 

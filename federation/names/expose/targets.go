@@ -15,6 +15,7 @@ import (
 
 	"github.com/hanse-federation/hanse/api/v1alpha1"
 	"github.com/hanse-federation/hanse/dns/zone"
+	"github.com/hanse-federation/hanse/federation/names/probescope"
 	"github.com/hanse-federation/hanse/federation/template"
 )
 
@@ -169,7 +170,8 @@ func endpointsOf(w world, gs *v1alpha1.GlobalService) ([]endpoint, *unstructured
 	if len(gs.Spec.Addresses) > 0 {
 		var given []endpoint
 		for _, a := range gs.Spec.Addresses {
-			given = append(given, endpoint{cluster: a.Cluster, addresses: addresses(a.IPs), hostname: a.Hostname})
+			given = append(given, endpoint{cluster: a.Cluster, addresses: w.answerable(addresses(a.IPs)),
+				hostname: answerableName(a.Hostname)})
 		}
 		sortEndpoints(given)
 		return given, nil, nil
@@ -196,6 +198,27 @@ func endpointsOf(w world, gs *v1alpha1.GlobalService) ([]endpoint, *unstructured
 		return found, obj, nil
 	}
 	return found, obj, portsOf(obj)
+}
+
+// answerable are the addresses given by hand that a name may stand for. What was written before the hub looked at it is
+// left out here.
+func (w world) answerable(given []netip.Addr) []netip.Addr {
+	return slices.DeleteFunc(given, func(a netip.Addr) bool { return w.scope.RefusesAnswer(a) != "" })
+}
+
+func answerableName(host string) string {
+	if probescope.RefusesName(host) != "" {
+		return ""
+	}
+	return host
+}
+
+// standsFor are the addresses of a load balancer's name. One that is given by hand must not tell what the hub's resolver
+// knows of private networks.
+func (w world) standsFor(host string, from probescope.Origin) []netip.Addr {
+	return slices.DeleteFunc(slices.Clone(w.resolved[host]), func(a netip.Addr) bool {
+		return from == probescope.ByHand && w.scope.RefusesProbe(netip.AddrPortFrom(a, 0), from) != ""
+	})
 }
 
 // exposedBy names the template that a GlobalService exposes; the zero Ref if its addresses are given by hand.
