@@ -6,7 +6,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/intstr"
 )
 
-// Placement says where the selected objects of its namespace go, and in which shares.
+// Placement decides which members get the selected objects of its namespace, and how their replicas are shared.
 //
 // +kubebuilder:object:root=true
 // +kubebuilder:subresource:status
@@ -23,14 +23,14 @@ type Placement struct {
 	metav1.TypeMeta   `json:",inline"`
 	metav1.ObjectMeta `json:"metadata,omitempty"`
 
-	// Spec is the wish.
+	// Spec is the desired placement.
 	Spec PlacementSpec `json:"spec,omitempty"`
-	// Status is what became of it.
+	// Status reports the decisions and how far the members have followed them. The hub writes it.
 	Status PlacementStatus `json:"status,omitempty"`
 }
 
-// ClusterPlacement is a Placement for cluster-scoped kinds and for whole namespaces: a selected Namespace carries
-// everything in it that no other placement claims.
+// ClusterPlacement is a Placement for cluster-scoped kinds and for whole namespaces. A selected Namespace includes
+// every object in it that no other placement claims.
 //
 // +kubebuilder:object:root=true
 // +kubebuilder:subresource:status
@@ -46,13 +46,14 @@ type ClusterPlacement struct {
 	metav1.TypeMeta   `json:",inline"`
 	metav1.ObjectMeta `json:"metadata,omitempty"`
 
-	// Spec is the wish.
+	// Spec is the desired placement.
 	Spec PlacementSpec `json:"spec,omitempty"`
-	// Status is what became of it.
+	// Status reports the decisions and how far the members have followed them. The hub writes it.
 	Status PlacementStatus `json:"status,omitempty"`
 }
 
-// ReplicasMode says what is done with a number of replicas.
+// ReplicasMode selects whether replicas are divided over the members or duplicated in each.
+//
 // +kubebuilder:validation:Enum=Divide;Duplicate
 type ReplicasMode string
 
@@ -62,7 +63,8 @@ const (
 	ReplicasDuplicate ReplicasMode = "Duplicate"
 )
 
-// OnConflict says what is done about a foreign object of the same name in a member.
+// OnConflict selects what happens when a member already has an object of the same name that the hub did not create.
+//
 // +kubebuilder:validation:Enum=Fail;Adopt;Overwrite
 type OnConflict string
 
@@ -76,7 +78,8 @@ const (
 	ConflictOverwrite OnConflict = "Overwrite"
 )
 
-// OnDelete says what becomes of the copies when the template goes or a member is no longer chosen.
+// OnDelete selects what happens to the copies when the template is deleted or a member is no longer chosen.
+//
 // +kubebuilder:validation:Enum=Delete;Orphan
 type OnDelete string
 
@@ -88,7 +91,8 @@ const (
 	OrphanCopies OnDelete = "Orphan"
 )
 
-// OnImmutable says what is done when a member refuses a change since the field cannot be changed once it is set.
+// OnImmutable selects what happens when a member refuses a change because the field is immutable.
+//
 // +kubebuilder:validation:Enum=Fail;Recreate
 type OnImmutable string
 
@@ -102,7 +106,8 @@ const (
 	ImmutableRecreate OnImmutable = "Recreate"
 )
 
-// Drift says what is done when somebody changes or deletes in a member what was applied there.
+// Drift selects what happens when somebody changes or deletes a copy in a member.
+//
 // +kubebuilder:validation:Enum=Repair;Report
 type Drift string
 
@@ -115,177 +120,199 @@ const (
 	DriftReport Drift = "Report"
 )
 
-// PlacementSpec says what goes where, in which shares.
+// PlacementSpec is the desired placement: the objects, the members and the shares.
 type PlacementSpec struct {
-	// Resources selects the objects of the placement.
+	// Resources selects the objects. An object that several entries select counts once. At least 1 and at most 256
+	// entries.
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=256
 	Resources []ResourceSelector `json:"resources"`
-	// Clusters says which members, with which weights. Absent: every member, with equal weight.
+	// Clusters lists the members and their weights. When the list is absent, every member gets an equal weight. At
+	// most 256 entries.
 	// +kubebuilder:validation:MaxItems=256
 	// +kubebuilder:validation:XValidation:rule="self.all(a, !has(a.name) || self.exists_one(b, has(b.name) && b.name == a.name))",message="the same cluster is named twice"
 	Clusters []ClusterTerm `json:"clusters,omitempty"`
-	// Replicas: Divide splits the number of replicas over the members, Duplicate gives each the whole number.
-	// Default: Divide for what has replicas, otherwise the rule of the kind.
+	// Replicas selects how the replica count is used. Divide splits it over the members, Duplicate gives the whole
+	// count to each. The default is Divide for kinds with replicas and the rule of the kind for all others.
 	Replicas ReplicasMode `json:"replicas,omitempty"`
-	// By: shares follow the weights, the free capacity of the members, or the product of both.
+	// By selects what the shares follow: the weights (Weight), the free capacity of the members (Capacity), or the
+	// product of both (WeightAndCapacity). The default is Weight.
 	// +kubebuilder:validation:Enum=Weight;Capacity;WeightAndCapacity
 	// +kubebuilder:default=Weight
 	By string `json:"by,omitempty"`
-	// Pack: Spread over all chosen members, or Fill as few as possible.
+	// Pack selects how many members are used: Spread uses all chosen members, Fill uses as few as possible. The
+	// default is Spread.
 	// +kubebuilder:validation:Enum=Spread;Fill
 	// +kubebuilder:default=Spread
 	Pack string `json:"pack,omitempty"`
-	// Spread demands groups of members.
+	// Spread limits the number of groups (clusters, regions, zones, providers or labels) that get replicas. All terms
+	// must hold together. At most 8 terms.
 	// +kubebuilder:validation:MaxItems=8
 	Spread []SpreadTerm `json:"spread,omitempty"`
-	// Tolerations of member taints.
+	// Tolerations lets the placement use members whose taints match. At most 64 entries.
 	// +kubebuilder:validation:MaxItems=64
 	Tolerations []Toleration `json:"tolerations,omitempty"`
-	// Rebalance says when running replicas may move: Never; only as part of a Scale, or of a change of clusters and
-	// weights here; or Always.
+	// Rebalance selects when running replicas may move. Never moves none. Scale moves them only together with a
+	// change of the replica count, the clusters or the weights. Always moves them whenever the shares are out of
+	// balance. The default is Scale.
 	// +kubebuilder:validation:Enum=Never;Scale;Always
 	// +kubebuilder:default=Scale
 	Rebalance string `json:"rebalance,omitempty"`
-	// MaxMoves is how many replicas (number or percentage) may be on the move at once under rebalance: Always.
+	// MaxMoves is the highest number of replicas that may move at once with rebalance Always: a number of at least 1,
+	// or a percentage from 1% to 100% of the replicas. When it is absent, all may move at once.
 	// +kubebuilder:validation:XIntOrString
 	// +kubebuilder:validation:XValidation:rule="type(self) == int ? self >= 1 : self.matches('^([1-9][0-9]?|100)%$')",message="must be a number of at least 1 or a percentage from 1% to 100%"
 	MaxMoves *intstr.IntOrString `json:"maxMoves,omitempty"`
-	// Overflow: what does not fit stays unplaced (None), or is given out by weight all the same (Pending), for
-	// members that grow by autoscaling.
+	// Overflow selects what happens to replicas for which no member has capacity. None leaves them unplaced. Pending
+	// assigns them by weight all the same, for members that add nodes on demand. The default is None.
 	// +kubebuilder:validation:Enum=None;Pending
 	// +kubebuilder:default=None
 	Overflow string `json:"overflow,omitempty"`
-	// Failover says when a lost member's replicas go to the others.
+	// Failover configures when the replicas of an unreachable member move to other members.
 	Failover *Failover `json:"failover,omitempty"`
-	// Overrides change objects per member, applied last, in order.
+	// Overrides change the objects for some members. They are applied in order, after everything else. At most 64
+	// entries.
 	// +kubebuilder:validation:MaxItems=64
 	Overrides []Override `json:"overrides,omitempty"`
-	// OnConflict: what is done about a foreign object of the same name in a member.
+	// OnConflict selects what happens when a member already has an object of the same name that the hub did not
+	// create. Fail leaves it unchanged and reports where it differs. Adopt takes it over unless another manager owns
+	// a differing field. Overwrite takes it over by force. The default is Fail.
 	// +kubebuilder:default=Fail
 	OnConflict OnConflict `json:"onConflict,omitempty"`
-	// OnDelete: what becomes of the copies when the template goes or a member is no longer chosen.
+	// OnDelete selects what happens to the copies when the template is deleted or a member is no longer chosen.
+	// Delete removes them. Orphan leaves them in place without the hub's labels and annotations. The default is
+	// Delete.
 	// +kubebuilder:default=Delete
 	OnDelete OnDelete `json:"onDelete,omitempty"`
-	// Dependencies that a workload refers to (ConfigMaps, Secrets, ServiceAccounts, claims) Follow it, or are
-	// Ignored.
+	// Dependencies selects whether the objects that a workload refers to (ConfigMaps, Secrets, ServiceAccounts,
+	// PersistentVolumeClaims) are placed with it. Follow places them in the same members. Ignore does not. The
+	// default is Follow.
 	// +kubebuilder:validation:Enum=Follow;Ignore
 	// +kubebuilder:default=Follow
 	Dependencies string `json:"dependencies,omitempty"`
-	// OnImmutable: what is done when a member refuses a change since the field cannot be changed once it is set: Fail
-	// says what to do, Recreate deletes the object there and makes it anew where that loses nothing.
+	// OnImmutable selects what happens when a member refuses a change because the field is immutable. Fail leaves the
+	// copy unchanged and reports the field. Recreate deletes the copy and creates it again where no data is lost. The
+	// default is Fail.
 	// +kubebuilder:default=Fail
 	OnImmutable OnImmutable `json:"onImmutable,omitempty"`
-	// Drift: what is done when somebody changes or deletes in a member what was applied there: Repair or Report.
+	// Drift selects what happens when somebody changes or deletes a copy in a member. Repair restores it at once.
+	// Report only reports the difference. The default is Repair.
 	// +kubebuilder:default=Repair
 	Drift Drift `json:"drift,omitempty"`
-	// IgnoreFields are fields that belong to the members once the object is there: it is made with the template's value,
-	// and what anybody sets, changes or removes there afterwards stays. JSON pointers (RFC 6901) of a field or a whole
-	// part; * stands for every key of a map and every element of a list. Example:
-	// /spec/template/spec/containers/*/resources. An object without the field is not concerned.
+	// IgnoreFields lists fields that belong to the members after the copy is created: the hub creates the copy with
+	// the value of the template, and keeps whatever is set, changed or removed in the member later. Each entry is a
+	// JSON pointer (RFC 6901) to a field or a subtree; * matches every key of a map and every element of a list.
+	// Example: /spec/template/spec/containers/*/resources. Objects without the field are unaffected. At most 64
+	// entries.
 	// +listType=set
 	// +kubebuilder:validation:MaxItems=64
 	// +kubebuilder:validation:items:MaxLength=512
 	// +kubebuilder:validation:items:Pattern=`^(/([^/~]|~[01])+)+$`
 	IgnoreFields []string `json:"ignoreFields,omitempty"`
-	// Paused: nothing that this placement selects is changed in the members or removed from them, as long as the
-	// placement is there. The status says what waits.
+	// Paused stops all changes and removals in the members for the selected objects. The status lists what is
+	// waiting. The default is false.
 	Paused bool `json:"paused,omitempty"`
-	// ReportOnly: as Paused, and the members are asked what would be changed (a server-side dry run); the status says it.
+	// ReportOnly works like paused, and also asks the members what would change (a server-side dry run) and reports
+	// the answer in the status. The default is false.
 	ReportOnly bool `json:"reportOnly,omitempty"`
-	// ProgressDeadline is how long what is selected may take without any progress to be applied and ready; then the
-	// condition Progressing is False with the reason DeadlineExceeded and names who is behind. It goes on being tried.
-	// Default 10m.
+	// ProgressDeadline is how long the selected objects may make no progress before the condition Progressing becomes
+	// False with the reason DeadlineExceeded. The hub keeps trying after that. At least 1s. The default is 10m.
 	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('1s')",message="must be at least 1s"
 	ProgressDeadline *metav1.Duration `json:"progressDeadline,omitempty"`
 }
 
-// ResourceSelector selects objects of the hub by kind and name, or by labels.
+// ResourceSelector selects objects on the hub by kind and name, or by labels.
 //
 // +kubebuilder:validation:XValidation:rule="has(self.kind) || has(self.selector)",message="set kind, or selector, or both"
 // +kubebuilder:validation:XValidation:rule="!(has(self.name) && has(self.selector))",message="name and selector exclude each other"
 type ResourceSelector struct {
-	// APIVersion, only needed when the kind alone is ambiguous.
+	// APIVersion of the kind, for example apps/v1. It is only required when several groups have a kind of this name.
 	// +kubebuilder:validation:MaxLength=253
 	APIVersion string `json:"apiVersion,omitempty"`
-	// Kind of the objects; any kind if absent.
+	// Kind of the objects, for example Deployment. When it is absent, every kind matches.
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=63
 	Kind string `json:"kind,omitempty"`
-	// Name of one object; every object of the kind if name and selector are absent.
+	// Name of one object. When both name and selector are absent, every object of the kind matches.
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253
 	Name string `json:"name,omitempty"`
-	// Selector by the objects' labels.
+	// Selector matches the labels of the objects.
 	Selector *metav1.LabelSelector `json:"selector,omitempty"`
 }
 
-// ClusterTerm gives a weight to members.
+// ClusterTerm selects members and gives each the same weight and bounds.
 //
 // +kubebuilder:validation:XValidation:rule="[has(self.name), has(self.selector), has(self.expression)].exists_one(x, x)",message="set exactly one of name, selector and expression"
 // +kubebuilder:validation:XValidation:rule="!has(self.min) || !has(self.max) || self.min <= self.max",message="min must not be greater than max"
 type ClusterTerm struct {
-	// Name of one member. A member that has not joined yet is accepted, and said in the status.
+	// Name of one member. A member that has not joined yet is accepted and listed in the status.
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=63
 	Name string `json:"name,omitempty"`
-	// Selector by the labels of members. One that matches nothing is accepted, and said in the status.
+	// Selector matches the labels of the members. A selector that matches no member is accepted and listed in the
+	// status.
 	Selector *metav1.LabelSelector `json:"selector,omitempty"`
-	// Expression in CEL over the facts of a member, for example cluster.region.startsWith("eu-").
+	// Expression is a CEL expression (bool) over a member, for example cluster.region.startsWith("eu-").
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=4096
 	Expression string `json:"expression,omitempty"`
-	// Weight of each member that the term chooses, against the others. 0: no replicas. Default 1.
+	// Weight of each selected member relative to the others. A member with weight 0 gets no replicas. The default is
+	// 1.
 	// +kubebuilder:validation:Minimum=0
 	// +kubebuilder:validation:Maximum=2147483647
 	Weight *int64 `json:"weight,omitempty"`
-	// Min replicas of each member that the term chooses.
+	// Min is the lowest number of replicas of each selected member. The default is 0.
 	// +kubebuilder:validation:Minimum=0
 	// +kubebuilder:validation:Maximum=2147483647
 	Min *int64 `json:"min,omitempty"`
-	// Max replicas of each member that the term chooses.
+	// Max is the highest number of replicas of each selected member. The default is no limit.
 	// +kubebuilder:validation:Minimum=0
 	// +kubebuilder:validation:Maximum=2147483647
 	Max *int64 `json:"max,omitempty"`
-	// Tier: a tier above 0 is used only when the lower ones cannot hold all.
+	// Tier of the selected members, from 0 to 100. A tier is used only when the lower tiers cannot hold all replicas.
+	// The default is 0.
 	// +kubebuilder:validation:Minimum=0
 	// +kubebuilder:validation:Maximum=100
 	Tier int32 `json:"tier,omitempty"`
 }
 
-// SpreadTerm demands a number of groups.
+// SpreadTerm limits the number of groups that get replicas.
 //
 // +kubebuilder:validation:XValidation:rule="!has(self.min) || !has(self.max) || self.min <= self.max",message="min must not be greater than max"
 type SpreadTerm struct {
-	// By: cluster, region, zone, provider or label:<key>.
+	// By selects how members are grouped: cluster, region, zone, provider, or label:KEY for the value of a label of
+	// the member.
 	// +kubebuilder:validation:Pattern=`^(cluster|region|zone|provider|label:.+)$`
 	By string `json:"by"`
-	// Min number of groups.
+	// Min is the lowest number of groups that must get replicas. The default is 1.
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=10000
 	Min *int32 `json:"min,omitempty"`
-	// Max number of groups; absent = unlimited.
+	// Max is the highest number of groups that may get replicas. The default is no limit.
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=10000
 	Max *int32 `json:"max,omitempty"`
-	// WhenUnsatisfiable: place nothing new (DoNotSchedule), or do as far as possible (ScheduleAnyway). Default DoNotSchedule.
+	// WhenUnsatisfiable selects what happens when the limits cannot hold. DoNotSchedule places no new replicas.
+	// ScheduleAnyway comes as close as possible. The default is DoNotSchedule.
 	// +kubebuilder:validation:Enum=DoNotSchedule;ScheduleAnyway
 	WhenUnsatisfiable string `json:"whenUnsatisfiable,omitempty"`
 }
 
-// Toleration lets a placement use a tainted member.
+// Toleration lets a placement use members with a matching taint.
 type Toleration struct {
-	// Key of the taint; absent with operator Exists = every taint.
+	// Key of the taint. An empty key with the operator Exists matches every taint.
 	Key string `json:"key,omitempty"`
-	// Operator: Equal or Exists. Default Equal.
+	// Operator compares the value of the taint: Equal or Exists. The default is Equal.
 	// +kubebuilder:validation:Enum=Equal;Exists
 	Operator string `json:"operator,omitempty"`
-	// Value of the taint, for Equal.
+	// Value of the taint for the operator Equal.
 	Value string `json:"value,omitempty"`
-	// Effect; absent = all.
+	// Effect of the taint: NoSchedule or NoExecute. When it is absent, both match.
 	// +kubebuilder:validation:Enum=NoSchedule;NoExecute
 	Effect string `json:"effect,omitempty"`
-	// TolerationSeconds a NoExecute taint is borne; absent = for ever.
+	// TolerationSeconds is how long a NoExecute taint is tolerated, in seconds. When it is absent, the taint is
+	// tolerated forever.
 	// +kubebuilder:validation:Minimum=0
 	TolerationSeconds *int64 `json:"tolerationSeconds,omitempty"`
 }
@@ -300,94 +327,96 @@ type Failover struct {
 	Disabled bool `json:"disabled,omitempty"`
 }
 
-// Override changes objects in some members.
+// Override changes the copies in some members.
 type Override struct {
-	// Clusters that the override is for; absent = all.
+	// Clusters selects the members. When the list is absent, the override applies to all. At most 256 entries.
 	// +kubebuilder:validation:MaxItems=256
 	Clusters []ClusterMatch `json:"clusters,omitempty"`
-	// Resources limits the override to some of the selected objects; absent = all.
+	// Resources limits the override to some of the selected objects. When the list is absent, it applies to all. At
+	// most 256 entries.
 	// +kubebuilder:validation:MaxItems=256
 	Resources []ResourceSelector `json:"resources,omitempty"`
-	// Patch is a JSON patch (RFC 6902).
+	// Patch is a JSON patch (RFC 6902). At most 256 operations.
 	// +kubebuilder:validation:MaxItems=256
 	Patch []PatchOperation `json:"patch,omitempty"`
-	// Merge is a strategic merge patch for native kinds, a JSON merge patch (RFC 7386) for others.
+	// Merge is a strategic merge patch for native kinds and a JSON merge patch (RFC 7386) for all others.
 	// +kubebuilder:pruning:PreserveUnknownFields
 	// +kubebuilder:validation:Type=object
 	Merge *apiextensionsv1.JSON `json:"merge,omitempty"`
-	// Image changes parts of container images.
+	// Image changes parts of the container images.
 	Image *ImageOverride `json:"image,omitempty"`
-	// Env sets environment variables of containers.
+	// Env sets or removes environment variables of containers. At most 256 entries.
 	// +kubebuilder:validation:MaxItems=256
 	Env []EnvOverride `json:"env,omitempty"`
-	// Command of the containers.
+	// Command replaces the command of the containers.
 	Command *CommandOverride `json:"command,omitempty"`
-	// Args of the containers.
+	// Args replaces the arguments of the containers.
 	Args *CommandOverride `json:"args,omitempty"`
-	// Labels to set; an empty value removes the label.
+	// Labels sets labels of the copy. An empty value removes the label.
 	Labels map[string]string `json:"labels,omitempty"`
-	// Annotations to set; an empty value removes the annotation.
+	// Annotations sets annotations of the copy. An empty value removes the annotation.
 	Annotations map[string]string `json:"annotations,omitempty"`
 }
 
-// ClusterMatch chooses members by name or labels.
+// ClusterMatch selects members by name or by labels.
 //
 // +kubebuilder:validation:XValidation:rule="has(self.name) != has(self.selector)",message="set exactly one of name and selector"
 type ClusterMatch struct {
 	// Name of one member.
 	// +kubebuilder:validation:MinLength=1
 	Name string `json:"name,omitempty"`
-	// Selector by the labels of members.
+	// Selector matches the labels of the members.
 	Selector *metav1.LabelSelector `json:"selector,omitempty"`
 }
 
 // PatchOperation is one operation of a JSON patch (RFC 6902).
 type PatchOperation struct {
-	// Op: add, remove, replace, move, copy or test.
+	// Op is the operation: add, remove, replace, move, copy or test.
 	// +kubebuilder:validation:Enum=add;remove;replace;move;copy;test
 	Op string `json:"op"`
-	// Path is a JSON pointer (RFC 6901).
+	// Path is a JSON pointer (RFC 6901) to the target, for example /spec/replicas.
 	// +kubebuilder:validation:Pattern=`^(/.*)?$`
 	Path string `json:"path"`
-	// From is the source of move and copy.
+	// From is a JSON pointer to the source of move and copy.
 	From string `json:"from,omitempty"`
-	// Value of add, replace and test.
+	// Value for add, replace and test.
 	// +kubebuilder:pruning:PreserveUnknownFields
 	Value *apiextensionsv1.JSON `json:"value,omitempty"`
 }
 
-// ImageOverride changes parts of images; what is absent stays.
+// ImageOverride changes parts of container images. Absent parts keep their value.
 type ImageOverride struct {
-	// Container the change is for; absent = all, init containers included.
+	// Container that the change applies to. When it is absent, the change applies to all containers, init containers
+	// included.
 	Container string `json:"container,omitempty"`
-	// Registry, for example registry.example.org:5000.
+	// Registry of the image, for example registry.example.org:5000.
 	Registry string `json:"registry,omitempty"`
-	// Repository, for example team/web.
+	// Repository of the image, for example team/web.
 	Repository string `json:"repository,omitempty"`
-	// Tag, for example v2.
+	// Tag of the image, for example v2.
 	Tag string `json:"tag,omitempty"`
-	// Digest, for example sha256:…; replaces a tag.
+	// Digest of the image, for example sha256:0123…. It replaces a tag.
 	Digest string `json:"digest,omitempty"`
 }
 
-// EnvOverride sets one environment variable.
+// EnvOverride sets or removes one environment variable.
 type EnvOverride struct {
-	// Container the change is for; absent = all.
+	// Container that the change applies to. When it is absent, the change applies to all containers.
 	Container string `json:"container,omitempty"`
 	// Name of the variable.
 	// +kubebuilder:validation:MinLength=1
 	Name string `json:"name"`
 	// Value of the variable.
 	Value string `json:"value,omitempty"`
-	// Remove the variable.
+	// Remove removes the variable instead of setting it. The default is false.
 	Remove bool `json:"remove,omitempty"`
 }
 
-// CommandOverride replaces a command or arguments.
+// CommandOverride replaces a command or its arguments.
 type CommandOverride struct {
-	// Container the change is for; absent = all.
+	// Container that the change applies to. When it is absent, the change applies to all containers.
 	Container string `json:"container,omitempty"`
-	// Value is the new list.
+	// Value is the new list of words.
 	Value []string `json:"value,omitempty"`
 }
 
@@ -408,39 +437,39 @@ const (
 	ConditionSummed = "Summed"
 )
 
-// PlacementStatus is what became of a placement.
+// PlacementStatus reports the decisions of a placement and how far the members have followed them.
 type PlacementStatus struct {
-	// ObservedGeneration is the generation of the spec that this status speaks of.
+	// ObservedGeneration is the generation of the spec that this status describes.
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
-	// Conditions: Scheduled, Applied, Ready, Progressing.
+	// Conditions are Scheduled, Applied, Ready and Progressing.
 	// +listType=map
 	// +listMapKey=type
 	Conditions []metav1.Condition `json:"conditions,omitempty"`
-	// Objects that the placement selects.
+	// Objects is the number of objects that the placement selects.
 	Objects int32 `json:"objects,omitempty"`
-	// Clusters: what each chosen member has of the selected objects.
+	// Clusters lists what each chosen member has of the selected objects.
 	// +listType=map
 	// +listMapKey=name
 	Clusters []PlacementCluster `json:"clusters,omitempty"`
-	// Decisions is the duck type that GitOps generators read.
+	// Decisions lists the chosen members in the form that GitOps generators read.
 	Decisions []ClusterDecision `json:"decisions,omitempty"`
-	// Unplaced replicas of all selected objects.
+	// Unplaced is the number of replicas of all selected objects that no member got.
 	Unplaced int64 `json:"unplaced,omitempty"`
 }
 
-// PlacementCluster sums what one member has of a placement's objects.
+// PlacementCluster sums up the selected objects of one member.
 type PlacementCluster struct {
 	// Name of the member.
 	Name string `json:"name"`
-	// Replicas given to the member.
+	// Replicas is the number of replicas assigned to the member.
 	Replicas int64 `json:"replicas"`
-	// Ready replicas in the member.
+	// Ready is the number of ready replicas in the member.
 	Ready int64 `json:"ready"`
-	// State: Applied, Pending, Failed or Unknown.
+	// State is Applied, Pending, Failed or Unknown.
 	State string `json:"state,omitempty"`
-	// Reason of the state.
+	// Reason is a CamelCase word that explains the state.
 	Reason string `json:"reason,omitempty"`
-	// Message of the state.
+	// Message explains the state to people.
 	Message string `json:"message,omitempty"`
 }
 
@@ -448,7 +477,7 @@ type PlacementCluster struct {
 type ClusterDecision struct {
 	// ClusterName is the name of the member.
 	ClusterName string `json:"clusterName"`
-	// Reason of the choice.
+	// Reason is a CamelCase word that explains the choice.
 	Reason string `json:"reason"`
 }
 
