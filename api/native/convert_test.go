@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	appsv1 "k8s.io/api/apps/v1"
 	autoscalingv1 "k8s.io/api/autoscaling/v1"
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	batchv1 "k8s.io/api/batch/v1"
@@ -144,12 +143,6 @@ func TestObjectsAreNotDefaulted(t *testing.T) {
 			continue
 		}
 		want := obj.DeepCopyObject()
-		switch o := want.(type) { // kubectl rollout status looks at the type
-		case *appsv1.StatefulSet:
-			o.Spec.UpdateStrategy.Type = appsv1.RollingUpdateStatefulSetStrategyType
-		case *appsv1.DaemonSet:
-			o.Spec.UpdateStrategy.Type = appsv1.RollingUpdateDaemonSetStrategyType
-		}
 		if Scheme().Default(obj); !reflect.DeepEqual(want, obj) {
 			t.Errorf("%s is defaulted to %+v", gvk, obj)
 		}

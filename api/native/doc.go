@@ -14,10 +14,17 @@
 //
 // # Considerations
 //
-// A hub object is a template: it is stored as its user sent it. Validation therefore looks at a copy that upstream
-// has defaulted and prepared, never at the bare object, and the copy is thrown away. What is stored is changed in two
-// places only: Secret.stringData, which the API defines as write-only, and the type of the update strategy of
-// StatefulSets and DaemonSets, without which `kubectl rollout status` refuses to look at them.
+// A hub object is a template: it is stored as its user sent it, and served as a cluster of the release in go.mod would
+// serve it ([Default]). A member's defaults stay the member's: another release may have others, and what the hub does not
+// set its users can leave to the autoscalers and controllers there. Validation therefore looks at a copy that upstream has
+// defaulted and prepared, never at the bare object. What is stored is changed in one place only: Secret.stringData, which
+// the API defines as write-only.
+//
+// Clients write back what they read, defaults included. [Undefaulted] finds what of it somebody set: what was stored
+// before, what differs from what was served, and what server-side apply says somebody owns. The other way, to store the
+// defaults and to send members only what metadata.managedFields names, was not taken: these fields know defaults from
+// values only for server-side apply (a create owns all it sent), clients may clear them, and every rendering would read
+// them.
 //
 // Values that only a running cluster hands out (clusterIP, the selector of a Job, node ports) are absent in a
 // template; that never fails, because upstream's preparation step completes the copy first.

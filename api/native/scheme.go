@@ -4,7 +4,6 @@ import (
 	"reflect"
 	"sync"
 
-	appsv1 "k8s.io/api/apps/v1"
 	autoscalingv1 "k8s.io/api/autoscaling/v1"
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	corev1 "k8s.io/api/core/v1"
@@ -24,7 +23,7 @@ var buildScheme = sync.OnceValue(newScheme)
 // Scheme returns the hub's own scheme: every versioned k8s.io/api type, CustomResourceDefinition v1 and the meta/v1
 // types. It is built once and shared; callers must not add to it.
 //
-// Objects are not defaulted by it, with two exceptions: Secret.stringData is merged into data, and
+// Objects are not defaulted by it (see Default), with two exceptions: Secret.stringData is merged into data, and
 // CustomResourceDefinitions get their upstream defaults, which their handler relies on.
 //
 // Two kinds are served in two versions over one storage; the scheme converts between them with upstream's
@@ -41,16 +40,6 @@ func newScheme() *runtime.Scheme {
 	forgetDefaults(s)
 	utilruntime.Must(apiextensionsv1.AddToScheme(s))
 	s.AddTypeDefaultingFunc(&corev1.Secret{}, func(obj any) { mergeStringData(obj.(*corev1.Secret)) })
-	s.AddTypeDefaultingFunc(&appsv1.StatefulSet{}, func(obj any) {
-		if strategy := &obj.(*appsv1.StatefulSet).Spec.UpdateStrategy; strategy.Type == "" {
-			strategy.Type = appsv1.RollingUpdateStatefulSetStrategyType
-		}
-	})
-	s.AddTypeDefaultingFunc(&appsv1.DaemonSet{}, func(obj any) {
-		if strategy := &obj.(*appsv1.DaemonSet).Spec.UpdateStrategy; strategy.Type == "" {
-			strategy.Type = appsv1.RollingUpdateDaemonSetStrategyType
-		}
-	})
 	utilruntime.Must(addAutoscalerConversions(s))
 	utilruntime.Must(addEventConversions(s))
 	utilruntime.Must(addFieldLabels(s))

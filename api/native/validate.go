@@ -31,6 +31,7 @@ func Validate(ctx context.Context, obj runtime.Object) field.ErrorList {
 		return nil
 	}
 	completeService(c)
+	completePod(c)
 	c.rules.PrepareForCreate(c.ctx, c.object)
 	return rest.ValidateCreate(c.ctx, c.object, c.rules)
 }
@@ -114,6 +115,7 @@ func newChange(ctx context.Context, obj, old runtime.Object) (next, before *cand
 	for _, c := range []*candidate{next, before} {
 		completeJob(c)
 		completeService(c)
+		completePod(c)
 	}
 	keepAddress(next, before)
 	return next, before, nil
@@ -179,6 +181,13 @@ func completeService(c *candidate) {
 		return
 	}
 	service.Spec.ClusterIPs = []string{service.Spec.ClusterIP}
+}
+
+// completePod names the account that a member gives to a pod without one, before it validates.
+func completePod(c *candidate) {
+	if pod, ok := c.object.(*core.Pod); ok && pod.Spec.ServiceAccountName == "" {
+		pod.Spec.ServiceAccountName, pod.Spec.DeprecatedServiceAccount = "default", "default"
+	}
 }
 
 // keepAddress gives a Service that is written without a cluster IP the one that it had, as a member's API server does: who

@@ -26,7 +26,9 @@
 // two versions (HorizontalPodAutoscaler, Event) convert on the way in and out.
 //
 // Objects are stored as their users wrote them, without the defaults a cluster would add: a template must not say more
-// than its user did, or members of another version could not have defaults of their own.
+// than its user did, or members of another version could not have defaults of their own. They are served with them, as
+// kubectl and all other clients expect, and what clients write back is stored without them again (served.go; api/native
+// has the reasons). The watch cache, [Records], [Server.Store] and [Server.StoredLoopback] see them as stored.
 //
 // A new CRD is established in the write that creates it, when etcd is embedded and its names are free; see
 // definitionCreate.

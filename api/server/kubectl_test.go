@@ -40,7 +40,7 @@ func TestKubectl(t *testing.T) {
 	for _, step := range parseSteps(string(raw)) {
 		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 		cmd := exec.CommandContext(ctx, "sh", "-c", "exec 2>&1; "+step.command)
-		cmd.Env = append(os.Environ(), "KUBECONFIG="+config, "HOME="+home, "NS="+ns)
+		cmd.Env = append(os.Environ(), "KUBECONFIG="+config, "HOME="+home, "NS="+ns, "EDITOR=true")
 		cmd.Dir = "testdata"
 		cmd.WaitDelay = time.Second
 		begin := time.Now()

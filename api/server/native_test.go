@@ -68,7 +68,15 @@ func TestStoredAsSent(t *testing.T) {
 				t.Fatal(err)
 			}
 			sent := deployment("d-"+strings.ToLower(contentType[len(contentType)-4:]), 2)
-			got := createDeployment(t, client, ns, sent)
+			createDeployment(t, client, ns, sent)
+			stored, err := kubernetes.NewForConfig(common.server.StoredLoopback())
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, err := stored.AppsV1().Deployments(ns).Get(t.Context(), sent.Name, metav1.GetOptions{})
+			if err != nil {
+				t.Fatal(err)
+			}
 			if diff := cmp.Diff(sent.Spec, got.Spec); diff != "" {
 				t.Errorf("spec (-sent,+stored):\n%s", diff)
 			}

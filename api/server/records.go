@@ -137,17 +137,17 @@ func (r Records) watch(
 	if err != nil {
 		return nil, err
 	}
-	return watch.Filter(events, func(e watch.Event) (watch.Event, bool) {
+	return mapEvents(events, func(e watch.Event) watch.Event {
 		if e.Type == watch.Error {
-			return e, true
+			return e
 		}
 		obj, err := looseOf(e.Object, gvk)
 		if err != nil {
 			failure := metav1.Status{Status: metav1.StatusFailure, Message: err.Error(), Code: 500}
-			return watch.Event{Type: watch.Error, Object: &failure}, true
+			return watch.Event{Type: watch.Error, Object: &failure}
 		}
 		e.Object = obj
-		return e, true
+		return e
 	}), nil
 }
 

@@ -11,6 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/watch"
+	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/tools/cache"
 	"sigs.k8s.io/yaml"
 )
@@ -76,7 +77,8 @@ var richKinds = map[string]schema.GroupVersionResource{
 	"NetworkPolicy":           {Group: "networking.k8s.io", Version: "v1", Resource: "networkpolicies"},
 }
 
-// What Records reads is what a client of the API reads, to the last field: lists and watches alike.
+// What Records reads is what a client of the API reads that asks for objects as they are stored, to the last field: lists
+// and watches alike.
 func TestRecordsReadWhatTheAPIReads(t *testing.T) {
 	ns := common.namespace(t)
 	for _, text := range strings.Split(rich, "---\n") {
@@ -98,7 +100,11 @@ func TestRecordsReadWhatTheAPIReads(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer events.Stop()
-		want, err := common.dynamic(t).Resource(gvr).Namespace(ns).Create(t.Context(), obj, metav1.CreateOptions{})
+		api, err := dynamic.NewForConfig(common.server.StoredLoopback())
+		if err != nil {
+			t.Fatal(err)
+		}
+		want, err := api.Resource(gvr).Namespace(ns).Create(t.Context(), obj, metav1.CreateOptions{})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -221,6 +221,9 @@ func (b *nativeBuilder) addStored(gvr schema.GroupVersionResource, r apidiscover
 	if parts.namespaces != nil {
 		main = parts.namespaces
 	}
+	if native.HasDefaults(gvk.GroupKind()) {
+		main = served{main}
+	}
 	b.out.endpoints[base.target] = measured(base.target, namespaced, storedHandlers(main, scope, b.server.admit))
 	return nil
 }
@@ -265,6 +268,9 @@ func (b *nativeBuilder) parts(store *storage.Store, base scopeOf, r apidiscovery
 		switch sub.Subresource {
 		case "status":
 			part = partOf{store.Status}
+			if native.HasDefaults(base.kind.GroupKind()) {
+				part = servedPart{part}
+			}
 		case "approval":
 			part = partOf{store.Status}
 		case "finalize":

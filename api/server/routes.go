@@ -47,9 +47,11 @@ func (s *Server) buildRoutes(context.Context) error {
 	return nil
 }
 
-// buildLoopback makes what Loopback serves.
+// buildLoopback makes what Loopback and StoredLoopback serve.
 func (s *Server) buildLoopback(context.Context) error {
-	s.loopback.serve(s.loopbackChain(s.inner()))
+	chain := s.loopbackChain(s.inner())
+	s.loopback.serve(chain)
+	s.stored.serve(storedView(chain))
 	return nil
 }
 

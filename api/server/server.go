@@ -43,6 +43,7 @@ type Server struct {
 	discovery  *catalogue
 	openapi    *openapi
 	loopback   *inProcess
+	stored     *inProcess
 	outer      *gin.Engine
 
 	background context.Context // of informers and controllers
@@ -58,7 +59,7 @@ func New(cfg Config) (*Server, error) {
 		return nil, err
 	}
 	registerMetrics()
-	s := &Server{cfg: cfg, loopback: &inProcess{}, discovery: newCatalogue(), openapi: newOpenAPI()}
+	s := &Server{cfg: cfg, loopback: &inProcess{}, stored: &inProcess{}, discovery: newCatalogue(), openapi: newOpenAPI()}
 	s.background, s.stop = context.WithCancel(context.Background())
 	if err := s.build(); err != nil {
 		s.Close()
@@ -156,8 +157,16 @@ func (s *Server) waitForCaches(ctx context.Context) error {
 // may do everything. Watches and all verbs work; upgrades (exec, port-forward) do not.
 // It works from New on and ends with Close.
 func (s *Server) Loopback() *rest.Config {
+	return loopbackConfig(s.loopback)
+}
+
+// StoredLoopback is Loopback for who deals in templates: native objects are read and written as they are stored, without
+// the values that a cluster adds.
+func (s *Server) StoredLoopback() *rest.Config { return loopbackConfig(s.stored) }
+
+func loopbackConfig(transport *inProcess) *rest.Config {
 	return &rest.Config{
-		Host: "http://hub", Transport: s.loopback, UserAgent: rest.DefaultKubernetesUserAgent(), QPS: -1,
+		Host: "http://hub", Transport: transport, UserAgent: rest.DefaultKubernetesUserAgent(), QPS: -1,
 	}
 }
 
@@ -241,6 +250,7 @@ func (s *Server) Close() {
 		s.access.Stop()
 	}
 	s.loopback.close()
+	s.stored.close()
 	if s.cfg.Listener != nil {
 		_ = s.cfg.Listener.Close()
 	}

@@ -276,7 +276,7 @@ func (h *Hub) buildFederation(ctx context.Context) error {
 	var built *federation.Federation
 	followed := func(r schema.GroupVersionResource) cache.SharedIndexInformer { return built.Informer(r) }
 	built, err = federation.New(life, federation.Config{
-		Hub:        loopback,
+		Hub:        h.api.StoredLoopback(),
 		Records:    h.api.Records(),
 		HubUID:     string(system.UID),
 		Claims:     claims,
