@@ -230,7 +230,7 @@ func TestRecreate(t *testing.T) {
 		}
 		return err
 	})
-	s.awaitEvent("Deployment", "web", "Recreated", "deleted and made anew")
+	s.awaitEvent("Deployment", "web", "Recreated", "deleted and recreated")
 }
 
 // Overrides make another object for each member; one that cannot be read is refused, one that does not fit is told for

@@ -206,7 +206,7 @@ func (p *PKI) openServing() error {
 	path := filepath.Join(p.dir, servingFile)
 	serving, err := readIdentity(path)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("open the hub's serving certificate (remove the file to have it made anew): %w", err)
+		return fmt.Errorf("open the hub's serving certificate (remove the file to have it created again): %w", err)
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()

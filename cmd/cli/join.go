@@ -57,7 +57,7 @@ A join that fails leaves nothing behind. "hanse unjoin NAME" undoes it.`, enroll
 	f.StringSliceVar(&req.Impersonate, "impersonate", nil,
 		"let the hub act as these in the cluster, for kubectl, hanse logs and hanse exec through the hub: user:NAME, "+
 			"group:NAME, or all (includes system:masters); may be repeated")
-	f.BoolVar(&req.Renew, "renew", false, "make account, rights and token of a present member anew")
+	f.BoolVar(&req.Renew, "renew", false, "recreate the account, its permissions and the token of a member that joined before")
 	f.DurationVar(&timeout, "timeout", time.Minute, "how long to wait until the hub sees it Ready; 0: not at all")
 	_ = c.MarkFlagFilename("cluster-kubeconfig")
 	return c

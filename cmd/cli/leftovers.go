@@ -20,9 +20,9 @@ func newLeftovers(hub *access) *cobra.Command {
 	var timeout time.Duration
 	c := &cobra.Command{
 		Use:   "leftovers [CLUSTER]",
-		Short: "What carries the hub's mark in the members and the hub knows nothing of",
-		Long: `What carries the hub's mark in the members and the hub knows nothing of: copies that are newer than the backup
-from which the hub was restored, or whose bookkeeping somebody removed by hand. They run on until you say what becomes of
+		Short: "List objects in members that carry the hub's labels and that no decision accounts for",
+		Long: `Objects in members that carry the hub's labels and that no decision accounts for: copies that are newer than the backup
+from which the hub was restored, or whose bookkeeping somebody removed by hand. They keep running until you decide about
 them:
 
   take over   apply their manifests to the hub again, placed with onConflict: Adopt (annotation hanse.io/on-conflict)

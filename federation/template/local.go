@@ -11,8 +11,8 @@ import (
 
 // localKinds belong to one API server; a copy of one in a member would be wrong or useless.
 var localKinds = map[schema.GroupKind]string{
-	{Kind: "Event"}:                                       "tells what happened in one cluster",
-	{Group: "events.k8s.io", Kind: "Event"}:               "tells what happened in one cluster",
+	{Kind: "Event"}:                                       "describes what happened in one cluster",
+	{Group: "events.k8s.io", Kind: "Event"}:               "describes what happened in one cluster",
 	{Kind: "Node"}:                                        "is a machine of one cluster",
 	{Kind: "Endpoints"}:                                   "holds addresses of one cluster's pods",
 	{Kind: "ComponentStatus"}:                             "is a view on one control plane",

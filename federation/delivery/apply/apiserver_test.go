@@ -852,7 +852,7 @@ func storyRecreate(t *testing.T, s *server) {
 	}
 	recreate := live.with(func(o *Options) { o.Recreate = true })
 	_, foreseen := Diff(ctx, s, changed, recreate)
-	expect(t, foreseen, Configured, ReasonDryRun, "would be deleted and made anew")
+	expect(t, foreseen, Configured, ReasonDryRun, "would be deleted and recreated")
 	again := Apply(ctx, s, changed, recreate)
 	expect(t, again, Created, ReasonRecreated, "field is immutable")
 	if got := s.get(t, deployments, "fixed"); got.GetUID() == first.UID || got.GetUID() != again.UID {

@@ -61,7 +61,7 @@ func makeWay(
 		return result
 	case o.DryRun:
 		return Result{Verdict: Configured, Reason: ReasonDryRun,
-			Message: fmt.Sprintf("%s would be deleted and made anew: %s", ref, limited(words(ref, refused)))}
+			Message: fmt.Sprintf("%s would be deleted and recreated: %s", ref, limited(words(ref, refused)))}
 	}
 	err = client.Delete(ctx, ref.Name, metav1.DeleteOptions{
 		PropagationPolicy: new(metav1.DeletePropagationBackground),

@@ -90,7 +90,7 @@ type Result struct {
 // afterRecreation adds why the object had to be made anew; nothing if it had not.
 func (r Result) afterRecreation(why string) Result {
 	if why != "" && r.Verdict == Created {
-		r.Reason, r.Message = ReasonRecreated, "deleted and made anew, since "+why
+		r.Reason, r.Message = ReasonRecreated, "deleted and recreated because "+why
 	}
 	return r
 }

@@ -44,7 +44,7 @@ func isDrainingFor(gs *v1alpha1.GlobalService, ref, member string) (why string, 
 		switch {
 		case c.Name != member || c.Drain != nil && c.Drain.Done:
 		case c.Drain != nil:
-			return "GlobalService " + gs.Name + " is led away from here; " + c.Drain.Message, true
+			return "GlobalService " + gs.Name + " is drained from here; " + c.Drain.Message, true
 		case c.Health == "Healthy":
 			return "GlobalService " + gs.Name + " leads clients here; " + c.Reason, true
 		}

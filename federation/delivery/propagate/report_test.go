@@ -22,8 +22,8 @@ func TestWouldBe(t *testing.T) {
 			"would be changed: ~ .spec.replicas: 3 -> 5"},
 		{nil, apply.Result{Verdict: apply.Configured, Reason: apply.ReasonDryRun}, "would be left as it is"},
 		{nil, apply.Result{Verdict: apply.Unchanged, Reason: apply.ReasonDryRun}, "would be left as it is"},
-		{nil, apply.Result{Verdict: apply.Configured, Message: "Deployment shop/web would be deleted and made anew: no"},
-			"Deployment shop/web would be deleted and made anew: no"},
+		{nil, apply.Result{Verdict: apply.Configured, Message: "Deployment shop/web would be deleted and recreated: no"},
+			"Deployment shop/web would be deleted and recreated: no"},
 		{nil, apply.Result{Verdict: apply.Conflict, Reason: apply.ReasonForeign, Message: "it is not ours"},
 			"would not be applied: Conflict (ForeignObject): it is not ours"},
 	} {

@@ -153,7 +153,7 @@ func waitGone(ctx context.Context, hub *party, cluster *v1alpha1.Cluster, poll t
 // whyThere says why a deleted Cluster still is there.
 func whyThere(cluster *v1alpha1.Cluster) string {
 	if c := meta.FindStatusCondition(cluster.Status.Conditions, v1alpha1.ClusterConditionLeftovers); c != nil {
-		return "it is not left before somebody says what becomes of what is left over there: " + c.Message
+		return "the member stays until somebody decides about the leftovers there: " + c.Message
 	}
 	c := meta.FindStatusCondition(cluster.Status.Conditions, v1alpha1.ClusterConditionReady)
 	if c != nil && c.Status != metav1.ConditionTrue {
