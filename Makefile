@@ -17,7 +17,7 @@ STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 CHECKS = all,-ST1000,-ST1005,-ST1020,-ST1021,-ST1022,-QF*
 
 .DEFAULT_GOAL = help
-.PHONY: help build test race demo e2e e2e-kind bench bench-dns lint generate clean
+.PHONY: help build test race mutate demo e2e e2e-kind bench bench-dns lint generate clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -30,6 +30,14 @@ test: ## unit tests; no cluster is needed
 
 race: ## unit tests of what has goroutines, with the race detector (needs gcc)
 	CGO_ENABLED=1 go test -race $(RACE)
+
+# Gremlins changes one operator or number after the other and runs the package's tests: a mutant that lives is a line
+# that no test defends.
+GREMLINS = github.com/go-gremlins/gremlins/cmd/gremlins@v0.6.0
+
+mutate: ## mutation testing of one package, such as: make mutate PKG=placement
+	@test -n "$(PKG)" || { echo "mutate: which package? For example: make mutate PKG=placement"; exit 1; }
+	go run $(GREMLINS) unleash --workers 1 --timeout-coefficient 10 ./$(PKG)
 
 demo: ## a hub and three members on this machine, an application over all of them
 	@echo "demo: building; the first time this takes minutes, most of them for the members' control plane"
