@@ -35,13 +35,14 @@ const (
 // ServiceAccountTokens issues tokens for the hub's ServiceAccounts (TokenRequest, `kubectl create token`) and
 // recognises them. A token ends at its time, or when its ServiceAccount, or the Secret it was bound to, is deleted.
 //
-// Every replica of a hub must hold the same key. There is no long-lived token in a Secret, and the keys are not
-// published for others to verify tokens with.
+// Every replica of a hub must hold the same key. There is no long-lived token in a Secret. Others verify tokens by a
+// TokenReview, or with the keys that KeySet publishes.
 type ServiceAccountTokens struct {
 	authenticator.Token
 
 	client    kubernetes.Interface
 	generator serviceaccount.TokenGenerator
+	published *published
 }
 
 // NewServiceAccountTokens signs with key, an RSA or ECDSA private key, and looks accounts up through client.
@@ -54,11 +55,16 @@ func NewServiceAccountTokens(key crypto.Signer, client kubernetes.Interface) (*S
 	if err != nil {
 		return nil, fmt.Errorf("use the key for ServiceAccount tokens: %w", err)
 	}
+	published, err := newPublished(keys)
+	if err != nil {
+		return nil, err
+	}
 	return &ServiceAccountTokens{
 		Token: serviceaccount.JWTTokenAuthenticator([]string{TokenIssuer}, keys, authenticator.Audiences{TokenIssuer},
 			serviceaccount.NewValidator(hubObjects{client})),
 		client:    client,
 		generator: generator,
+		published: published,
 	}, nil
 }
 

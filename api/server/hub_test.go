@@ -16,6 +16,8 @@ import (
 	"testing"
 	"time"
 
+	jose "gopkg.in/go-jose/go-jose.v2"
+	"gopkg.in/go-jose/go-jose.v2/jwt"
 	authenticationv1 "k8s.io/api/authentication/v1"
 	authorizationv1 "k8s.io/api/authorization/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -160,10 +162,63 @@ func TestServiceAccountToken(t *testing.T) {
 	if err != nil || request.Status.Token == "" {
 		t.Fatalf("token: %v", err)
 	}
+	for token, want := range map[string]string{request.Status.Token: "system:serviceaccount:" + ns + ":robot",
+		"wrong": "", "user:eve": "eve"} {
+		review, err := client.AuthenticationV1().TokenReviews().Create(t.Context(),
+			&authenticationv1.TokenReview{Spec: authenticationv1.TokenReviewSpec{Token: token}}, metav1.CreateOptions{})
+		if err != nil || review.Status.User.Username != want || review.Status.Authenticated != (want != "") {
+			t.Errorf("review of %.8s: %+v, %v, want %q", token, review, err, want)
+		}
+	}
+	review, err := client.AuthenticationV1().TokenReviews().Create(t.Context(), &authenticationv1.TokenReview{
+		Spec: authenticationv1.TokenReviewSpec{Token: request.Status.Token, Audiences: []string{"others"}}}, metav1.CreateOptions{})
+	if err != nil || review.Status.Authenticated {
+		t.Errorf("review for an audience that the token is not for: %+v, %v", review, err)
+	}
+	if _, err := common.client(t, "user:eve").AuthenticationV1().TokenReviews().Create(t.Context(),
+		&authenticationv1.TokenReview{Spec: authenticationv1.TokenReviewSpec{Token: admin}}, metav1.CreateOptions{}); !apierrors.IsForbidden(err) {
+		t.Errorf("a stranger asks whose a token is: %v, want forbidden", err)
+	}
 	self, err := common.client(t, request.Status.Token).AuthenticationV1().SelfSubjectReviews().Create(t.Context(),
 		&authenticationv1.SelfSubjectReview{}, metav1.CreateOptions{})
 	if want := "system:serviceaccount:" + ns + ":robot"; err != nil || self.Status.UserInfo.Username != want {
 		t.Errorf("the token says %+v, %v, want %s", self, err, want)
+	}
+}
+
+// TestTokensCanBeVerified: the key that the hub publishes is the one that its tokens are signed with.
+func TestTokensCanBeVerified(t *testing.T) {
+	ns, client := common.namespace(t), common.client(t, admin)
+	if _, err := client.CoreV1().ServiceAccounts(ns).Create(t.Context(), &corev1.ServiceAccount{
+		ObjectMeta: metav1.ObjectMeta{Name: "robot"}}, metav1.CreateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	request, err := client.CoreV1().ServiceAccounts(ns).CreateToken(t.Context(), "robot",
+		&authenticationv1.TokenRequest{}, metav1.CreateOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var configuration struct {
+		Issuer string
+		Keys   string   `json:"jwks_uri"`
+		Algs   []string `json:"id_token_signing_alg_values_supported"`
+	}
+	get(t, "/.well-known/openid-configuration", &configuration)
+	if configuration.Keys != common.url+"/openid/v1/jwks" || len(configuration.Algs) != 1 {
+		t.Errorf("the configuration is %+v", configuration)
+	}
+	var keys jose.JSONWebKeySet
+	get(t, "/openid/v1/jwks", &keys)
+	token, err := jwt.ParseSigned(request.Status.Token)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var claims jwt.Claims
+	if err := token.Claims(&keys, &claims); err != nil {
+		t.Fatalf("the published keys do not verify the token: %v", err)
+	}
+	if claims.Issuer != configuration.Issuer || claims.Subject != "system:serviceaccount:"+ns+":robot" {
+		t.Errorf("the token says %+v", claims)
 	}
 }
 

@@ -11,7 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 )
 
-//go:generate go run ./internal/kindtable
+//go:generate go run -tags generate ./internal/kindtable
 
 // nativeKinds is what discovery says of every native kind the hub serves.
 //

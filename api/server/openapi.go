@@ -296,11 +296,11 @@ func (o *openapi) buildV2() ([]byte, error) {
 			if !v.Served {
 				continue
 			}
-			part, err := builder.BuildOpenAPIV2(crd, v.Name, builder.Options{V2: true, StripValueValidation: true,
-				StripNullable: true, AllowNonStructural: false})
+			part, err := builder.BuildOpenAPIV2(crd, v.Name, builder.Options{V2: true, IncludeSelectableFields: true})
 			if err != nil {
 				continue // as in Kubernetes, such a kind has no schema
 			}
+			part.Definitions = handler.PruneDefaults(part.Definitions) // as those of native kinds are
 			if part.Paths != nil && !o.questions[crd.Name] {
 				err = addMissing(paths, part.Paths.Paths)
 			}

@@ -57,6 +57,7 @@ func (b *nativeBuilder) addReview(gvr schema.GroupVersionResource, r apidiscover
 		"LocalSubjectAccessReview": b.server.answerAccess,
 		"SelfSubjectAccessReview":  b.server.answerAccess,
 		"SelfSubjectRulesReview":   b.server.answerRules,
+		"TokenReview":              b.server.answerToken,
 	}
 	answer, ok := answers[gvk.Kind]
 	if !ok {
@@ -112,14 +113,7 @@ func answerSelf(ctx context.Context, obj runtime.Object) error {
 	if !ok {
 		return apierrors.NewBadRequest("no user is known for this request")
 	}
-	info := &obj.(*authenticationv1.SelfSubjectReview).Status.UserInfo
-	info.Username, info.UID, info.Groups = caller.GetName(), caller.GetUID(), caller.GetGroups()
-	for key, values := range caller.GetExtra() {
-		if info.Extra == nil {
-			info.Extra = map[string]authenticationv1.ExtraValue{}
-		}
-		info.Extra[key] = values
-	}
+	obj.(*authenticationv1.SelfSubjectReview).Status.UserInfo = userInfo(caller)
 	return nil
 }
 

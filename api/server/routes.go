@@ -63,6 +63,9 @@ func (s *Server) inner() http.Handler {
 		"/apis":       s.discovery.serveGroups,
 		"/openapi/v2": s.openapi.serveV2,
 		"/version":    s.serveVersion,
+
+		"/openid/v1/jwks":                   s.serveKeySet,
+		"/.well-known/openid-configuration": s.serveDiscovery,
 	} {
 		inner.GET(path, gin.WrapF(handler))
 		inner.GET(path+"/", gin.WrapF(handler))
