@@ -125,3 +125,30 @@ func BenchmarkExpression(b *testing.B) {
 		}
 	}
 }
+
+// BenchmarkSpread has two spreads, first with the usual bounds, then with a maximum of clusters, which is the hard one.
+func BenchmarkSpread(b *testing.B) {
+	two, three, ten := 2, 3, 10
+	spreads := map[string][]Spread{
+		"regions": {{By: "region", Min: &two, Max: &three}, {By: "provider", Min: &two}},
+		"nested":  {{By: "cluster", Min: &ten}, {By: "region", Max: &three}},
+		"count":   {{By: "cluster", Max: &ten}, {By: "region", Min: &three}},
+		"both":    {{By: "cluster", Min: &ten, Max: &ten}, {By: "region", Max: &two}},
+	}
+	for _, n := range []int{12, 100} {
+		for name, spread := range spreads {
+			clusters := fleet(n)
+			in := Input{Object: web(1000), Policy: weighted(clusters), Clusters: clusters}
+			in.Policy.Spread = spread
+			for i := range clusters {
+				clusters[i].Free = []Room{{Resources{Pods: 150}, 1}}
+			}
+			b.Run(fmt.Sprintf("%s/%d", name, n), func(b *testing.B) {
+				b.ReportAllocs()
+				for b.Loop() {
+					Decide(in)
+				}
+			})
+		}
+	}
+}

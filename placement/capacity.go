@@ -58,7 +58,9 @@ func (d *deciding) vote() {
 		if !d.byCapacity || c.vote == 0 {
 			continue
 		}
-		room := min(c.fit, maxVote)
+		// What it holds counts in full, ready or not: a replica that was just started must not lower the vote that
+		// called for it.
+		room := min(c.most, maxVote)
 		if c.cluster.Free == nil { // what it holds is all that is known to fit
 			room = min(c.replicas, maxVote)
 		}

@@ -17,5 +17,6 @@ func Decide(in Input) Decision {
 	default:
 		d.copies()
 	}
+	d.judgeSpread()
 	return d.finish()
 }

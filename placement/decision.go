@@ -39,6 +39,8 @@ type Decision struct {
 type Share struct {
 	Name     string
 	Replicas int64
+	// Moving is how many replicas are still to come, or below zero to leave, before the move under way is done.
+	Moving int64
 	// Ideal is its share by votes alone, before bounds and stability; zero where nothing is divided.
 	Ideal  Fraction
 	Clamps Clamps
@@ -115,7 +117,7 @@ type Change struct {
 func (d Decision) Assignments() *Previous {
 	p := &Previous{Clusters: make([]Assignment, len(d.Clusters)), Surge: d.Surge, Away: d.Away}
 	for i, s := range d.Clusters {
-		p.Clusters[i] = Assignment{Name: s.Name, Replicas: s.Replicas}
+		p.Clusters[i] = Assignment{Name: s.Name, Replicas: s.Replicas, Moving: s.Moving}
 	}
 	return p
 }

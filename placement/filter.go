@@ -100,9 +100,12 @@ func notPaused(c *candidate) (standing, Reason) {
 	return welcome, Reason{}
 }
 
+// draining is the message of CodeDraining.
+const draining = "it is being drained"
+
 func notDraining(c *candidate) (standing, Reason) {
 	if c.cluster.Draining {
-		return leaves, Reason{CodeDraining, "it is being drained"}
+		return leaves, Reason{CodeDraining, draining}
 	}
 	return welcome, Reason{}
 }
@@ -123,13 +126,20 @@ func servesAPI(d *deciding, c *candidate) (standing, Reason) {
 	if api.Group != "" {
 		name = api.Group + "/" + api.Version
 	}
+	c.mustGo = true
 	return leaves, Reason{CodeNoAPI, "it does not serve " + api.Kind + " in " + name}
 }
 
 func toleratesTaints(d *deciding, c *candidate) (standing, Reason) {
 	worst, why := welcome, Reason{}
 	for i := range c.cluster.Taints {
-		if s, r := d.judgeTaint(&c.cluster.Taints[i]); s > worst {
+		t := &c.cluster.Taints[i]
+		s, r := d.judgeTaint(t)
+		if s == leaves && t.Key == DrainTaint {
+			r = Reason{CodeDraining, draining}
+		}
+		c.mustGo = c.mustGo || s == leaves && t.Key != DrainTaint
+		if s > worst {
 			worst, why = s, r
 		}
 	}
@@ -237,6 +247,7 @@ func roomForOne(d *deciding, c *candidate) (standing, Reason) {
 	}
 	// Replicas that are not ready may not have taken their room yet: counting it twice would overcommit the member.
 	c.fit = max(c.replicas-c.stuck, addUpTo(c.ready, room))
+	c.most = max(c.fit, addUpTo(c.replicas-c.stuck, room))
 	switch {
 	case d.in.Policy.Overflow == OverflowPending:
 		return welcome, Reason{}

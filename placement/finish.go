@@ -100,7 +100,7 @@ func greatestCommonDivisor(a, b uint64) uint64 {
 
 // shareOf says what the candidate gets and what held it.
 func (d *deciding) shareOf(c *candidate) Share {
-	s := Share{Name: c.cluster.Name, Replicas: c.now, Ideal: d.idealOf(c)}
+	s := Share{Name: c.cluster.Name, Replicas: c.now, Moving: d.movingOf(c), Ideal: d.idealOf(c)}
 	if d.mode != ModeDivide {
 		s.Reason = d.wholeReason(c)
 		return s
@@ -111,6 +111,14 @@ func (d *deciding) shareOf(c *candidate) Share {
 		s.Reason = Reason{CodeKept, "keeps what it has until the next scaling"}
 	}
 	return s
+}
+
+// movingOf is what is still to come or to leave.
+func (d *deciding) movingOf(c *candidate) int64 {
+	if d.mode != ModeDivide {
+		return 0
+	}
+	return c.goal - c.now
 }
 
 func (d *deciding) clampsOf(c *candidate, ideal Fraction) Clamps {

@@ -18,23 +18,31 @@ type candidate struct {
 	// What was there: replicas assigned, of them ready and unschedulable; held says that it has the object
 	// (heldBefore: had it before this decision).
 	replicas, ready, stuck int64
+	// aim is how many replicas there are when the move under way is done.
+	aim int64
 	held, heldBefore       bool
+	// mustGo says that what is there cannot or must not run there, so it goes even if nobody else can take it.
+	mustGo bool
 
 	// standing and reasons are the filters' verdict.
 	standing standing
 	// spreadFloor says that must comes from a spread; clamps are what held the division. They stand here, and not with
 	// the division, because small fields side by side share a word, of which there are thousands.
 	spreadFloor bool
+	// pinned says that nothing is decided about it before what starts there is ready.
+	pinned bool
 	clamps      Clamps
 
 	why  Reason
 	more []Reason
 
 	// weight, min, max and tier come from the term, fit is how many replicas it can hold in all, vote its claim.
-	weight, min, max, fit, vote int64
+	// most is the same if all that it has is in its room already, ready or not: what it can hold once it has settled.
+	weight, min, max, fit, most, vote int64
 
-	// must is the floor that a spread needs, floor and ceiling are the bounds of the division, seats its result.
-	must, floor, ceiling, seats int64
+	// must is the floor that a spread needs, floor and ceiling are the bounds of the division, seats its result; wants is
+	// the floor before stability lowered it.
+	must, floor, ceiling, seats, wants int64
 	// goal is where the replicas are going; now is the step towards it that this decision takes.
 	goal, now int64
 	// leaving is how many replicas may be taken away in this step.
@@ -60,9 +68,12 @@ type deciding struct {
 	list []candidate
 	// replicas is the wanted number, after the mode: copies for the modes that do not divide.
 	replicas int64
+	// underWay says that the previous decision began moves that are not done.
+	underWay bool
 	// byCapacity says that capacity is a vote.
 	byCapacity bool
-	// unmet is the spread that blocks, lowest the lowest tier in use, votes the sum of votes of the ideal.
+	// dims are the spread constraints, unmet is the one that blocks, lowest the lowest tier in use, votes the sum of votes of the ideal.
+	dims   []*dimension
 	unmet  Reason
 	lowest int
 	votes  uint64
@@ -132,7 +143,7 @@ func (d *deciding) gatherClusters() {
 	for i := range d.list {
 		c := &d.list[i]
 		c.tie = seededTie(seed, c.cluster.Name)
-		c.max, c.fit = Unlimited, Unlimited
+		c.max, c.fit, c.most = Unlimited, Unlimited, Unlimited
 		c.weight = 1
 		term, failure := index.match(c.cluster)
 		if failure != nil {
@@ -174,6 +185,11 @@ func (d *deciding) gatherPrevious() {
 		c.replicas = max(p.Replicas, 0)
 		c.ready = min(max(p.Ready, 0), c.replicas)
 		c.stuck = min(max(p.Unschedulable, 0), c.replicas)
+		c.aim = c.replicas
+		if p.Moving != 0 {
+			c.aim = max(addUpTo(c.replicas, max(p.Moving, 0))+max(min(p.Moving, 0), -math.MaxInt64), 0)
+			d.underWay = true
+		}
 		if d.in.Object.ReadyAtOnce {
 			c.ready = c.replicas
 		}

@@ -137,7 +137,7 @@ type Spread struct {
 type WhenUnsatisfiable string
 
 const (
-	// SpreadBlocks places nothing new; what runs stays.
+	// SpreadBlocks places nothing new, fails nothing over and moves nothing; what runs stays.
 	SpreadBlocks WhenUnsatisfiable = "DoNotSchedule"
 	// SpreadBestEffort comes as near to Min as it can.
 	SpreadBestEffort WhenUnsatisfiable = "ScheduleAnyway"
@@ -189,6 +189,10 @@ const (
 	// NoExecute also moves away what is there, after the toleration's seconds.
 	NoExecute Effect = "NoExecute"
 )
+
+// DrainTaint is the key of the NoExecute taint that an operator's drain puts on a cluster. Who does not tolerate it is
+// moved away as from a cluster that is Draining: what nobody else can take stays.
+const DrainTaint = "hanse.io/drained"
 
 // Taint keeps replicas off a cluster.
 type Taint struct {
@@ -248,6 +252,9 @@ type Previous struct {
 type Assignment struct {
 	Name     string
 	Replicas int64
+	// Moving is that of the last decision's share. A move under way is finished before the shares are judged again; who
+	// changes the placement leaves it out.
+	Moving int64
 	// Ready is how many of them are ready, as last seen.
 	Ready int64
 	// Unschedulable is how many of them the member has not been able to run for a while.

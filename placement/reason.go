@@ -46,6 +46,7 @@ const (
 	CodeNoSuchCluster   Code = "NoSuchCluster"
 	CodeNothingSelected Code = "NothingSelected"
 	CodeSpreadUnmet     Code = "SpreadUnsatisfied"
+	CodeSpreadUndecided Code = "SpreadUndecided" // the search met its limit before it found or excluded a way
 	CodeNoClusters      Code = "NoClusters"
 	CodeFull            Code = "Full"
 	CodeAtMax           Code = "AtMax"

@@ -14,31 +14,49 @@ func (d *deciding) share() {
 	case d.replicas == 0:
 		d.holdEmpty()
 		return
-	case d.blocked():
+	case d.finishesMoves():
 		for i := range d.list {
+			d.list[i].goal = d.list[i].aim
+		}
+		return
+	case d.blocked():
+		for i := range d.list { // nothing new; what runs stays as it is, so no minimum moves it either
 			c := &d.list[i]
-			c.floor, c.ceiling = 0, min(c.ceiling, c.replicas)
+			c.ceiling = min(c.ceiling, c.replicas)
+			c.floor = min(c.floor, c.ceiling)
 		}
 	case d.in.Policy.Failover.ComeBack:
 		d.pullBack()
 	}
+	for i := range d.list {
+		d.list[i].wants = d.list[i].floor
+	}
 	rest := d.shareFrozen(d.replicas)
 	d.settle(rest)
 	rest -= d.shareTiers(rest)
-	if rest > 0 && d.in.Policy.Overflow == OverflowPending {
+	if rest > 0 {
+		rest -= d.standIn(rest, (*candidate).waiting)
+	}
+	if rest > 0 && d.in.Policy.Overflow == OverflowPending && !d.blocked() {
 		rest -= d.overflow(rest)
 	}
 	if rest > 0 {
-		rest -= d.standIn(rest)
+		rest -= d.standIn(rest, (*candidate).standInMost)
 	}
 	for i := range d.list {
 		d.list[i].goal = d.list[i].seats
+	}
+	if d.isAtRest() && !d.improves() {
+		for i := range d.list {
+			d.list[i].goal = d.list[i].replicas
+		}
 	}
 }
 
 // bound sets what each candidate may have at most and, from its minimum and the spread, should have at least.
 func (d *deciding) bound() {
-	growing := d.replicas > d.heldReplicas()
+	held := d.heldReplicas()
+	growing := d.replicas > held
 	for i := range d.list {
 		c := &d.list[i]
 		running := c.replicas - c.stuck
@@ -61,14 +79,22 @@ func (d *deciding) bound() {
 		if d.in.Policy.Rebalance == RebalanceNever && c.standing <= keeps {
 			c.ceiling = max(c.ceiling, running)
 		}
-		if c.standing == welcome {
+		if c.standing <= keeps { // who is full or closed keeps its minimum and its part in the spread
 			c.floor = min(max(c.must, c.min), c.ceiling)
+		}
+		if held == d.replicas && c.isStarting() && d.in.Policy.Rebalance == RebalanceAlways {
+			c.pinned = c.replicas <= c.ceiling
 		}
 		returned := c.standing == welcome && len(d.away) > 0 && d.isAway(c)
 		if returned && !d.in.Policy.Failover.ComeBack && !growing {
 			c.ceiling = min(c.ceiling, max(c.replicas, c.floor))
 		}
 	}
+}
+
+// isStarting reports whether it is not known yet how much room is left in the candidate, since replicas start there.
+func (c *candidate) isStarting() bool {
+	return c.standing <= keeps && c.cluster.Free != nil && c.stuck == 0 && c.ready < c.replicas
 }
 
 func (d *deciding) heldReplicas() int64 {
@@ -95,12 +121,15 @@ func (d *deciding) holdEmpty() {
 	}
 }
 
+// isSetAside reports whether the candidate takes no part in the division: it keeps what it has.
+func (c *candidate) isSetAside() bool { return c.pinned || c.standing == frozen && c.replicas > 0 }
+
 // shareFrozen sets aside what cannot be changed and returns how many replicas are left for the others.
 func (d *deciding) shareFrozen(total int64) int64 {
 	var sum int64
 	var parties []Party
 	for i := range d.list {
-		if c := &d.list[i]; c.standing == frozen && c.replicas > 0 {
+		if c := &d.list[i]; c.isSetAside() {
 			sum = addUpTo(sum, c.replicas)
 			c.seats = c.replicas
 			parties = append(parties, Party{Weight: c.replicas, Max: c.replicas, Tie: c.tie})
@@ -111,7 +140,7 @@ func (d *deciding) shareFrozen(total int64) int64 {
 	}
 	seats := Apportion(total, parties)
 	for i := range d.list {
-		if c := &d.list[i]; c.standing == frozen && c.replicas > 0 {
+		if c := &d.list[i]; c.isSetAside() {
 			c.seats, seats = seats[0], seats[1:]
 		}
 	}
@@ -187,8 +216,9 @@ func (d *deciding) lowestTier() int {
 	lowest, found := 0, false
 	for i := range d.list {
 		c := &d.list[i]
-		if c.standing == welcome && (!found || c.term.Tier < lowest) {
-			lowest, found = c.term.Tier, true
+		runs := c.standing == keeps && c.replicas > 0 || d.mode != ModeDivide && c.standsStill()
+		if (c.standing == welcome || runs) && (!found || tierOf(c) < lowest) {
+			lowest, found = tierOf(c), true
 		}
 	}
 	return lowest
@@ -228,7 +258,7 @@ func (d *deciding) byTier(list []*candidate) []*candidate {
 	sorted := true
 	list = slices.Grow(list, len(d.list))
 	for i := range d.list {
-		if c := &d.list[i]; c.standing <= keeps && c.ceiling > 0 {
+		if c := &d.list[i]; c.standing <= keeps && c.ceiling > 0 && !c.pinned {
 			sorted = sorted && (len(list) == 0 || tierOf(list[len(list)-1]) <= tierOf(c))
 			list = append(list, c)
 		}
@@ -297,33 +327,43 @@ func (d *deciding) overflow(rest int64) int64 {
 	return placed
 }
 
-// standIn leaves with lost and drained clusters what nobody else can take: taking it away would help nobody, and a
-// hub that lost sight of its members must not empty them.
-func (d *deciding) standIn(rest int64) int64 {
-	var parties []Party
+// standIn leaves where it is what nobody else can take: in lost and drained clusters, in those that a spread's maximum
+// keeps out, and what waits for room in its cluster. Taking it away would help nobody, and a hub that lost sight of its
+// members must not empty them.
+func (d *deciding) standIn(rest int64, most func(*candidate) int64) int64 {
+	parties := make([]Party, 0, len(d.list))
 	for i := range d.list {
-		if c := &d.list[i]; c.mayStandIn() {
-			parties = append(parties, Party{Weight: c.replicas, Max: c.replicas, Tie: c.tie})
-		}
+		c := &d.list[i]
+		n := most(c)
+		parties = append(parties, Party{Weight: n, Max: n, Tie: c.tie})
 	}
-	seats := Apportion(rest, parties)
 	placed := int64(0)
-	for i := range d.list {
-		if c := &d.list[i]; c.mayStandIn() {
-			c.seats, seats = seats[0], seats[1:]
-			placed += c.seats
-		}
+	for i, seats := range Apportion(rest, parties) {
+		d.list[i].seats += seats
+		placed += seats
 	}
 	return placed
 }
 
-// mayStandIn is not for taints and missing APIs: there the replicas must go, or cannot be.
-func (c *candidate) mayStandIn() bool {
-	if c.replicas == 0 {
-		return false
+// standInMost is how many replicas may stay in the candidate if nobody else can take them, beyond its share. It is none
+// for taints and missing APIs, where the replicas must go or cannot be.
+func (c *candidate) standInMost() int64 {
+	if c.standing == lost || c.standing == leaves && !c.mustGo {
+		return c.replicas
 	}
-	return c.standing == lost || c.standing == leaves && c.why.Code == CodeDraining
+	return 0
 }
+
+// waiting is how many replicas wait in the candidate for room that no other cluster has.
+func (c *candidate) waiting() int64 {
+	if c.standing > keeps || c.stuck == 0 || c.term == nil {
+		return 0
+	}
+	return max(min(c.replicas, c.max)-c.seats, 0)
+}
+
+// mayStandIn reports whether the candidate keeps what nobody else can take.
+func (c *candidate) mayStandIn() bool { return c.standInMost() > 0 && c.standing > keeps }
 
 // pullBack raises the floors of clusters that returned from a failover to their ideal number.
 func (d *deciding) pullBack() {

@@ -1,8 +1,6 @@
 package placement
 
 import (
-	"cmp"
-	"slices"
 	"strconv"
 	"strings"
 )
@@ -16,28 +14,68 @@ type dimension struct {
 	names  []string
 	// min is the fewest groups that can be asked for, never more than there are replicas.
 	min int
+	// met says that the choice of clusters reaches the minimum.
+	met bool
 }
 
-// spread chooses the groups in use: candidates beyond a maximum are left, and floors of one replica make sure of the
-// minima.
+// blocks reports whether nothing new is placed while the minimum is not reached.
+func (dim *dimension) blocks() bool { return dim.WhenUnsatisfiable != SpreadBestEffort }
+
+// spread chooses the clusters that may be used: those beyond a maximum are left, and floors of one replica make sure
+// of the minima. When a spread that must hold cannot, it chooses nothing, so what runs stays.
 func (d *deciding) spread() {
-	if len(d.in.Policy.Spread) == 0 {
+	if len(d.in.Policy.Spread) == 0 || d.mode == ModeDivide && d.replicas == 0 {
 		return
 	}
-	dims := make([]*dimension, 0, len(d.in.Policy.Spread))
+	d.dims = make([]*dimension, 0, len(d.in.Policy.Spread))
 	for i := range d.in.Policy.Spread {
 		dim := d.newDimension(&d.in.Policy.Spread[i])
-		if len(dim.names) == 0 && dim.WhenUnsatisfiable == SpreadBestEffort {
+		if len(dim.names) == 0 && !dim.blocks() {
 			d.note(CodeSpreadUnmet, "no cluster tells its "+dim.noun+", so nothing is spread by it")
 			continue
 		}
 		d.passOverUntold(dim)
-		dims = append(dims, dim)
+		d.dims = append(d.dims, dim)
 	}
-	for _, dim := range dims {
-		d.keepWithinMax(dim, dims)
+	if d.mode == ModeOne {
+		d.spreadOne()
+		return
 	}
-	d.reachMinima(dims)
+	chosen := d.chooseClusters()
+	for k := range d.dims {
+		d.judgeReach(k, &chosen)
+	}
+	if d.blocked() {
+		return
+	}
+	for i := range d.list {
+		c := &d.list[i]
+		if c.standing <= keeps && chosen.out[i] {
+			d.reject(c, leaves, CodeSpreadMax, d.maxMessage(i, &chosen))
+		}
+		if chosen.floors[i] {
+			c.spreadFloor = true
+			c.must = 1
+		}
+	}
+}
+
+// spreadOne is for an object that lives in one cluster: any that tells its groups keeps every minimum, and one that is
+// in more groups than a maximum allows cannot be used.
+func (d *deciding) spreadOne() {
+	for _, dim := range d.dims {
+		anyone := false
+		for i := range d.list {
+			c := &d.list[i]
+			if dim.Max != nil && len(dim.groups[i]) > max(*dim.Max, 0) && c.standing <= keeps {
+				d.reject(c, leaves, CodeSpreadMax, dim.maxMessage())
+			}
+			anyone = anyone || len(dim.groups[i]) > 0 && (c.standing == welcome || c.standsStill())
+		}
+		if !anyone && dim.min > 0 {
+			d.unmetBy(dim, CodeSpreadUnmet, "the spread wants "+groups(dim.min, dim.noun)+", and no cluster tells its "+dim.noun)
+		}
+	}
 }
 
 func (d *deciding) newDimension(s *Spread) *dimension {
@@ -59,7 +97,7 @@ func (d *deciding) newDimension(s *Spread) *dimension {
 		}
 	}
 	if s.Min != nil {
-		dim.min = *s.Min
+		dim.min = max(*s.Min, 0)
 	}
 	switch d.mode {
 	case ModeDivide:
@@ -105,293 +143,104 @@ func (d *deciding) passOverUntold(dim *dimension) {
 	}
 }
 
-// standsStill says that the candidate has replicas there whatever the spread wants.
+// standsStill reports whether the candidate has something there that the spread need not start.
 func (c *candidate) standsStill() bool {
 	return c.held && (c.standing == keeps || c.standing == frozen)
 }
 
-// keepWithinMax leaves the groups beyond the maximum: those in use and heavy are preferred, as far as the minima of
-// all constraints and the capacity stay in reach.
-func (d *deciding) keepWithinMax(dim *dimension, dims []*dimension) {
-	if dim.Max == nil || len(dim.names) <= *dim.Max {
-		return
-	}
-	order := d.rankGroups(dim)
-	limit := max(*dim.Max, 0)
-	in := make([]bool, len(dim.names))
-	for _, g := range order[:limit] {
-		in[g] = true
-	}
-	d.improve(dim, dims, order, in)
-	message := "the spread allows " + count(int64(limit), dim.noun, dim.noun+"s")
-	for i := range d.list {
-		c := &d.list[i]
-		if c.standing > keeps || len(dim.groups[i]) == 0 || allIn(dim.groups[i], in) {
-			continue
-		}
-		d.reject(c, leaves, CodeSpreadMax, message+" and others are preferred")
-	}
-}
-
-func allIn(groups []int, in []bool) bool {
-	for _, g := range groups {
-		if !in[g] {
-			return false
-		}
-	}
-	return true
-}
-
-// rankGroups orders the groups by preference.
-func (d *deciding) rankGroups(dim *dimension) []int {
-	type rank struct {
-		still          bool
-		replicas, vote int64
-		tier           int
-		tie            uint64
-	}
-	ranks := make([]rank, len(dim.names))
-	for g := range ranks {
-		ranks[g].tier = int(^uint(0) >> 1)
-		ranks[g].tie = TieHash(d.in.Object.Key, dim.names[g])
-	}
-	for i := range d.list {
-		c := &d.list[i]
+// maxMessage names the first maximum that keeps the candidate out.
+func (d *deciding) maxMessage(i int, chosen *choice) string {
+	for k, dim := range d.dims {
 		for _, g := range dim.groups[i] {
-			r := &ranks[g]
-			r.still = r.still || c.standsStill()
-			if c.standing > frozen {
-				continue
-			}
-			r.replicas = addUpTo(r.replicas, c.replicas)
-			if c.standing == welcome {
-				r.vote = addUpTo(r.vote, c.vote)
-				r.tier = min(r.tier, tierOf(c))
+			if dim.Max != nil && !chosen.used[k][g] {
+				return dim.maxMessage()
 			}
 		}
 	}
-	order := make([]int, len(ranks))
-	for g := range order {
-		order[g] = g
-	}
-	slices.SortFunc(order, func(a, b int) int {
-		x, y := ranks[a], ranks[b]
-		switch {
-		case x.still != y.still && x.still:
-			return -1
-		case x.still != y.still:
-			return 1
-		}
-		return cmp.Or(cmp.Compare(y.replicas, x.replicas), cmp.Compare(x.tier, y.tier),
-			cmp.Compare(y.vote, x.vote), cmp.Compare(x.tie, y.tie), cmp.Compare(dim.names[a], dim.names[b]))
-	})
-	return order
+	return "the spread allows no more clusters and others are preferred"
 }
 
-// reach is how far a choice of groups can serve the placement; the more the better, minima before capacity.
-type reach struct {
-	minima int
-	fit    int64
+func (dim *dimension) maxMessage() string {
+	return "the spread allows " + groups(max(*dim.Max, 0), dim.noun) + " and others are preferred"
 }
 
-func (a reach) better(b reach) bool {
-	return a.minima > b.minima || a.minima == b.minima && a.fit > b.fit
-}
-
-// reachOf evaluates the clusters whose groups in dim are all chosen.
-func (d *deciding) reachOf(dim *dimension, dims []*dimension, in []bool) reach {
-	var r reach
-	for _, other := range dims {
-		seen := make([]bool, len(other.names))
-		found := 0
-		for i := range d.list {
-			if c := &d.list[i]; (c.standing != welcome || !allIn(dim.groups[i], in)) && !c.standsStill() {
-				continue
-			}
-			for _, g := range other.groups[i] {
-				if !seen[g] {
-					seen[g] = true
-					found++
-				}
-			}
-		}
-		r.minima += min(found, other.min)
-	}
-	if d.mode != ModeDivide || d.in.Policy.Overflow == OverflowPending {
-		return r
-	}
-	for i := range d.list {
-		if c := &d.list[i]; c.standing == welcome && allIn(dim.groups[i], in) {
-			r.fit = addUpTo(r.fit, min(c.max, c.fit))
-		}
-	}
-	r.fit = min(r.fit, d.replicas)
-	return r
-}
-
-// fewSwaps bounds the search: so many of the poorest chosen groups are tried against so many of the richest others.
-const fewSwaps = 8
-
-// improve swaps chosen groups against others while that brings a minimum or the wanted number nearer.
-func (d *deciding) improve(dim *dimension, dims []*dimension, order []int, in []bool) {
-	wanted := reach{fit: d.replicas}
-	for _, other := range dims {
-		wanted.minima += other.min
-	}
-	now := d.reachOf(dim, dims, in)
-	for now != wanted && now.fit <= wanted.fit {
-		poor, rich := d.swapCandidates(dim, dims, order, in)
-		best, from, to := now, -1, -1
-		for _, out := range poor {
-			for _, other := range rich {
-				in[out], in[other] = false, true
-				if r := d.reachOf(dim, dims, in); r.better(best) {
-					best, from, to = r, out, other
-				}
-				in[out], in[other] = true, false
-			}
-		}
-		if from < 0 {
-			return
-		}
-		in[from], in[to] = false, true
-		now = best
-	}
-}
-
-// swapCandidates are the chosen groups that offer least and the others that offer most, by clusters and by capacity.
-func (d *deciding) swapCandidates(dim *dimension, dims []*dimension, order []int, in []bool) (poor, rich []int) {
-	clusters, fits := d.offers(dim, dims)
-	for _, offer := range [][]int64{clusters, fits} {
-		var chosen, others []int
-		for _, g := range order {
-			if in[g] {
-				chosen = append(chosen, g)
-			} else {
-				others = append(others, g)
-			}
-		}
-		slices.Reverse(chosen) // of equal offers the least preferred goes
-		slices.SortStableFunc(chosen, func(a, b int) int { return cmp.Compare(offer[a], offer[b]) })
-		slices.SortStableFunc(others, func(a, b int) int { return cmp.Compare(offer[b], offer[a]) })
-		poor = append(poor, chosen[:min(len(chosen), fewSwaps)]...)
-		rich = append(rich, others[:min(len(others), fewSwaps)]...)
-	}
-	return poor, rich
-}
-
-// offers counts for each group the groups of the other dimensions it opens, and the replicas it can hold.
-func (d *deciding) offers(dim *dimension, dims []*dimension) (opens, fits []int64) {
-	opens, fits = make([]int64, len(dim.names)), make([]int64, len(dim.names))
-	type pair struct{ other, group, opened int }
-	seen := map[pair]bool{}
-	for i := range d.list {
-		c := &d.list[i]
-		if c.standing != welcome {
-			continue
-		}
-		for _, g := range dim.groups[i] {
-			fits[g] = addUpTo(fits[g], min(c.max, c.fit))
-			for o, other := range dims {
-				for _, opened := range other.groups[i] {
-					if p := (pair{o, g, opened}); other.min > 0 && !seen[p] {
-						seen[p] = true
-						opens[g]++
-					}
-				}
-			}
-		}
-	}
-	return opens, fits
-}
-
-// reachMinima gives a floor of one replica to as few candidates as bring every constraint to its minimum, and says
-// which minimum cannot be reached.
-func (d *deciding) reachMinima(dims []*dimension) {
-	covered := make([][]bool, len(dims))
-	missing := make([]int, len(dims))
-	for k, dim := range dims {
-		covered[k] = make([]bool, len(dim.names))
-		missing[k] = dim.min
-	}
-	cover := func(i int) {
-		for k, dim := range dims {
-			for _, g := range dim.groups[i] {
-				if !covered[k][g] {
-					covered[k][g] = true
-					missing[k]--
-				}
-			}
-		}
-	}
-	for i := range d.list {
-		if c := &d.list[i]; c.standsStill() {
-			cover(i)
-		}
-	}
-	for {
-		best, gain := -1, 0
-		for i := range d.list {
-			c := &d.list[i]
-			if c.standing != welcome || c.spreadFloor {
-				continue
-			}
-			opens := 0
-			for k, dim := range dims {
-				opens += opened(dim.groups[i], covered[k], missing[k])
-			}
-			if opens > gain || opens == gain && opens > 0 && d.compareForFloor(c, &d.list[best]) < 0 {
-				best, gain = i, opens
-			}
-		}
-		if best < 0 {
-			break
-		}
-		d.list[best].spreadFloor = true
-		d.list[best].must = 1
-		cover(best)
-	}
-	for k, dim := range dims {
-		d.judgeSpread(dim, missing[k])
-	}
-}
-
-// opened counts the groups not covered yet, as far as they are missing.
-func opened(groups []int, covered []bool, missing int) int {
-	n := 0
-	for _, g := range groups {
-		if !covered[g] {
-			n++
-		}
-	}
-	return max(min(n, missing), 0)
-}
-
-// compareForFloor prefers who has replicas already, then the lower tier, then who has a minimum anyway, the larger
-// vote, the seeded hash.
-func (d *deciding) compareForFloor(a, b *candidate) int {
-	return cmp.Or(cmp.Compare(min(b.replicas, 1), min(a.replicas, 1)), cmp.Compare(tierOf(a), tierOf(b)),
-		cmp.Compare(min(b.min, 1), min(a.min, 1)),
-		cmp.Compare(b.vote, a.vote), cmp.Compare(a.tie, b.tie), cmp.Compare(a.cluster.Name, b.cluster.Name))
-}
-
-func (d *deciding) judgeSpread(dim *dimension, missing int) {
-	if missing <= 0 {
-		if dim.Min != nil && dim.min < *dim.Min && d.mode == ModeDivide && d.replicas > 0 {
+// judgeReach says whether the choice of clusters reaches the minimum of a dimension.
+func (d *deciding) judgeReach(k int, chosen *choice) {
+	dim := d.dims[k]
+	dim.met = chosen.met[k]
+	if dim.met {
+		if dim.Min != nil && dim.min < *dim.Min && d.mode == ModeDivide {
 			d.note(CodeSpreadUnmet, "the spread wants "+groups(*dim.Min, dim.noun)+", but there are only "+
 				count(d.replicas, "replica", "replicas"))
 		}
 		return
 	}
-	message := "the spread wants " + groups(dim.min, dim.noun) + ", and only " +
-		strconv.Itoa(dim.min-missing) + " can be had"
-	d.note(CodeSpreadUnmet, message)
-	if dim.WhenUnsatisfiable != SpreadBestEffort {
+	code, message := CodeSpreadUnmet, "the spread wants "+groups(dim.min, dim.noun)
+	switch alone := chosen.alone[k]; {
+	case alone < dim.min:
+		message += ", and only " + strconv.Itoa(alone) + " can be had"
+	case chosen.cut:
+		code = CodeSpreadUndecided
+		message += ", and no clusters that have them and keep the other bounds were found within the limit of the search"
+	default:
+		message += ", and with the other bounds of the spread and " + count(d.replicas, "replica", "replicas") +
+			" no clusters have them"
+	}
+	d.unmetBy(dim, code, message)
+}
+
+// unmetBy notes that a minimum is not reached, and blocks if it must be.
+func (d *deciding) unmetBy(dim *dimension, code Code, message string) {
+	d.note(code, message)
+	if dim.blocks() && !d.blocked() {
 		d.unmet = Reason{CodeBlocked, message}
 	}
 }
 
+// judgeSpread compares the groups in use after the division with the constraints: bounds, stability and what nobody
+// else can take may hold the replicas away from what the spread chose, and that is said.
+func (d *deciding) judgeSpread() {
+	has := func(c *candidate) int64 { return c.goal }
+	if d.mode != ModeDivide {
+		has = func(c *candidate) int64 {
+			if c.held {
+				return 1
+			}
+			return 0
+		}
+	}
+	for _, dim := range d.dims {
+		n := dim.inUse(d.list, has)
+		switch {
+		case dim.Max != nil && n > max(*dim.Max, 0):
+			d.note(CodeSpreadUnmet, "the spread allows "+groups(max(*dim.Max, 0), dim.noun)+", and "+
+				strconv.Itoa(n)+" are in use: what runs there cannot be elsewhere")
+		case dim.met && n < dim.min:
+			d.note(CodeSpreadUnmet, "the spread wants "+groups(dim.min, dim.noun)+", and only "+
+				strconv.Itoa(n)+" can be used now")
+		}
+	}
+}
+
+// inUse counts the groups with anything in them.
+func (dim *dimension) inUse(list []candidate, has func(*candidate) int64) int {
+	used := make([]bool, len(dim.names))
+	n := 0
+	for i := range list {
+		if has(&list[i]) <= 0 {
+			continue
+		}
+		for _, g := range dim.groups[i] {
+			if !used[g] {
+				used[g] = true
+				n++
+			}
+		}
+	}
+	return n
+}
+
 func groups(n int, noun string) string { return count(int64(n), noun, noun+"s") }
 
-// blocked says that a spread which must hold cannot.
+// blocked reports whether a spread that must hold cannot.
 func (d *deciding) blocked() bool { return d.unmet.Code != "" }
