@@ -51,6 +51,7 @@ type search struct {
 	bestScore []int64
 	score     []int64
 	steps     int
+	limit     int
 	cut       bool
 	// perfect is the score of everything together, which no set exceeds.
 	perfect []int64
@@ -224,7 +225,7 @@ func withinMaxima(dims []span, groups []uint64) bool {
 func (d *deciding) newSearch(dims []span, sets [][]uint64, members []int) *search {
 	tiers := d.tiersOf(members)
 	own := *d // the search outlives the call for the compiler, and the state of a decision is to stay on the stack
-	s := &search{d: &own, dims: slices.Clone(dims), sets: sets, tight: d.isTight(dims)}
+	s := &search{d: &own, dims: slices.Clone(dims), sets: sets, tight: d.isTight(dims), limit: searchLimit}
 	byKey := map[string]int{}
 	var key []byte
 	for _, i := range members {
@@ -367,9 +368,10 @@ func (s *search) run() {
 
 // try decides about the bundles from i on, after those that make up so far.
 func (s *search) try(i int, so *bundle) {
-	if s.steps++; s.steps > searchLimit {
-		s.cut = true
-		return
+	if s.steps++; s.steps > s.limit {
+		if s.cut = true; s.bestScore != nil {
+			return
+		}
 	}
 	score := s.scoreOf(so, &s.rest[i])
 	if s.bestScore != nil && slices.Compare(score, s.bestScore) <= 0 {
@@ -393,8 +395,8 @@ func (s *search) try(i int, so *bundle) {
 		s.in[i] = true
 		s.try(i+1, &with)
 		s.in[i] = false
-		if !opens || b.forced {
-			return // without it nothing gets better
+		if !opens || b.forced || s.cut {
+			return // without it nothing gets better, or there is no time to see
 		}
 	}
 	s.try(i+1, so)
@@ -432,7 +434,7 @@ func (s *search) swap() {
 					s.bestScore, s.best, improved = slices.Clone(score), in, true
 					break
 				}
-				if s.steps++; s.steps > 2*searchLimit {
+				if s.steps++; s.steps > 2*s.limit {
 					return
 				}
 			}

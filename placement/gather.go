@@ -19,8 +19,8 @@ type candidate struct {
 	// (heldBefore: had it before this decision).
 	replicas, ready, stuck int64
 	// aim is how many replicas there are when the move under way is done.
-	aim int64
-	held, heldBefore       bool
+	aim              int64
+	held, heldBefore bool
 	// mustGo says that what is there cannot or must not run there, so it goes even if nobody else can take it.
 	mustGo bool
 
@@ -31,7 +31,7 @@ type candidate struct {
 	spreadFloor bool
 	// pinned says that nothing is decided about it before what starts there is ready.
 	pinned bool
-	clamps      Clamps
+	clamps Clamps
 
 	why  Reason
 	more []Reason

@@ -3,6 +3,7 @@ package placement
 import (
 	"cmp"
 	"slices"
+	"strconv"
 )
 
 // share divides the wanted replicas: candidate.goal of everybody.
@@ -31,6 +32,7 @@ func (d *deciding) share() {
 	for i := range d.list {
 		d.list[i].wants = d.list[i].floor
 	}
+	d.noteMinima()
 	rest := d.shareFrozen(d.replicas)
 	d.settle(rest)
 	rest -= d.shareTiers(rest)
@@ -118,6 +120,20 @@ func (d *deciding) holdEmpty() {
 		if c := d.best(); c != nil {
 			c.held = true
 		}
+	}
+}
+
+// noteMinima says so when the minima ask for more replicas than there are.
+func (d *deciding) noteMinima() {
+	sum := int64(0)
+	for i := range d.list {
+		if c := &d.list[i]; c.standing <= keeps && tierOf(c) <= d.lowest {
+			sum = addUpTo(sum, min(c.min, c.floor))
+		}
+	}
+	if sum > d.replicas {
+		d.note(CodeMinimaTooHigh, "the minima of the clusters add up to "+strconv.FormatInt(sum, 10)+", and there are only "+
+			count(d.replicas, "replica", "replicas"))
 	}
 }
 

@@ -183,8 +183,8 @@ func (d *deciding) judgeReach(k int, chosen *choice) {
 		code = CodeSpreadUndecided
 		message += ", and no clusters that have them and keep the other bounds were found within the limit of the search"
 	default:
-		message += ", and with the other bounds of the spread and " + count(d.replicas, "replica", "replicas") +
-			" no clusters have them"
+		message += ", which cannot be had within the other bounds of the spread and " +
+			count(d.replicas, "replica", "replicas")
 	}
 	d.unmetBy(dim, code, message)
 }
@@ -214,7 +214,7 @@ func (d *deciding) judgeSpread() {
 		switch {
 		case dim.Max != nil && n > max(*dim.Max, 0):
 			d.note(CodeSpreadUnmet, "the spread allows "+groups(max(*dim.Max, 0), dim.noun)+", and "+
-				strconv.Itoa(n)+" are in use: what runs there cannot be elsewhere")
+				strconv.Itoa(n)+" are in use until the others can take what runs there")
 		case dim.met && n < dim.min:
 			d.note(CodeSpreadUnmet, "the spread wants "+groups(dim.min, dim.noun)+", and only "+
 				strconv.Itoa(n)+" can be used now")

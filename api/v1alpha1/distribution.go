@@ -153,6 +153,9 @@ type DistributionCluster struct {
 	Name string `json:"name"`
 	// Replicas of the member; absent for kinds without.
 	Replicas *int64 `json:"replicas,omitempty"`
+	// Moving is how many replicas are still to come to this member, or below zero to leave it, before the move under way
+	// is done. The default 0 means that the member takes part in no move.
+	Moving int64 `json:"moving,omitempty"`
 	// OrdinalStart of a StatefulSet's pods in this member, stable for the life of the share.
 	OrdinalStart *int32 `json:"ordinalStart,omitempty"`
 	// OrdinalWidth is how many ordinals from OrdinalStart on belong to this member.

@@ -91,6 +91,11 @@ func refuse(f facts) outcome {
 func place(f facts) outcome {
 	input := engineInput(f)
 	isMoving := moves(f)
+	if isMoving && asksForOthers(f) { // what was begun for the old shares is judged again
+		for i := range input.Previous.Clusters {
+			input.Previous.Clusters[i].Moving = 0
+		}
+	}
 	if isMoving && input.Policy.Rebalance != placement.RebalanceNever {
 		input.Policy.Rebalance = placement.RebalanceAlways
 	}
@@ -120,7 +125,7 @@ func place(f facts) outcome {
 			Message: share.Message,
 		}
 		if input.Object.HasReplicas {
-			chosen.Replicas = &share.Replicas
+			chosen.Replicas, chosen.Moving = &share.Replicas, share.Moving
 		}
 		if decision.Mode == placement.ModeDivide {
 			chosen.Ideal = share.Ideal.String()
@@ -208,8 +213,13 @@ func moves(f facts) bool {
 	if f.previous == nil || len(f.previous.Spec.Clusters) == 0 {
 		return false
 	}
+	return f.previous.Spec.Moving || asksForOthers(f)
+}
+
+// asksForOthers reports whether the placement asks for other shares than those of the previous decision.
+func asksForOthers(f facts) bool {
 	before := f.previous.Spec.Placement
-	return f.previous.Spec.Moving || before.Terms != "" && before.Terms != f.claim.Source.Terms
+	return before.Terms != "" && before.Terms != f.claim.Source.Terms
 }
 
 // hasArrived tells that no replica is on its way any more.

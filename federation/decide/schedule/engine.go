@@ -96,7 +96,7 @@ func enginePrevious(d *v1alpha1.Distribution) *placement.Previous {
 			assignment.Unschedulable = unschedulable(d, c, o)
 		}
 		if c.Replicas != nil {
-			assignment.Replicas = *c.Replicas
+			assignment.Replicas, assignment.Moving = *c.Replicas, c.Moving
 		}
 		previous.Clusters = append(previous.Clusters, assignment)
 	}
