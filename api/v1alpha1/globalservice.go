@@ -58,7 +58,7 @@ type GlobalServiceSpec struct {
 	// +kubebuilder:validation:Enum=Replicas;Placement;Fixed
 	// +kubebuilder:default=Replicas
 	Weights string `json:"weights,omitempty"`
-	// FixedWeights per member, for weights: Fixed. A member without an entry is not answered.
+	// FixedWeights per member, for weights: Fixed. A member without an entry has the weight 0.
 	// +kubebuilder:validation:MaxItems=256
 	// +listType=map
 	// +listMapKey=cluster
@@ -72,19 +72,26 @@ type GlobalServiceSpec struct {
 	// +kubebuilder:validation:Maximum=86400
 	// +kubebuilder:default=30
 	TTL int32 `json:"ttl,omitempty"`
-	// MinHealthy: while less than this share of the configured weight is healthy, all members are answered as if
-	// they were (fail open).
+	// MinHealthy protects a tier of members against overload: while less than this share of its capacity is healthy, the
+	// healthy members of the next tier are answered beside its own (see overflow). The capacity of a member is the weight
+	// it has when all its replicas are ready. Default 0%: one healthy member is enough. Unhealthy members are never
+	// answered while a healthy one exists, whatever is set here; only when none is healthy all are answered (fail open).
 	// +kubebuilder:validation:Pattern=`^([0-9]|[1-9][0-9]|100)%$`
-	// +kubebuilder:default="50%"
+	// +kubebuilder:default="0%"
 	MinHealthy string `json:"minHealthy,omitempty"`
+	// Overflow says what is added to a tier of which less than minHealthy is healthy. NextTier adds the next tier, and the
+	// one after it if that is below minHealthy, too. All adds the healthy members of all tiers. Default NextTier.
+	// +kubebuilder:validation:Enum=NextTier;All
+	// +kubebuilder:default=NextTier
+	Overflow string `json:"overflow,omitempty"`
 	// Tiers of members, for the policies Failover and Nearest (which looks at the client's place within a tier); a
 	// member without an entry is in tier 0.
 	// +kubebuilder:validation:MaxItems=256
 	// +listType=map
 	// +listMapKey=cluster
 	Tiers []ClusterTier `json:"tiers,omitempty"`
-	// StaleAfter: a member that the hub has lost sight of keeps its last health this long, then it counts as unknown
-	// and is left out while enough others are healthy. Default 60s.
+	// StaleAfter is how long a member that the hub has lost contact with keeps its last health. Then it counts as
+	// unknown, and is left out while another one is healthy. With a probe the probe decides at once instead. Default 60s.
 	StaleAfter *metav1.Duration `json:"staleAfter,omitempty"`
 	// HTTPS publishes an HTTPS record (RFC 9460) at each hostname: browsers know before they connect what is spoken there,
 	// and on which port. Its addresses are those of the name, so it follows the balancing. While a member is reached by a
@@ -129,7 +136,7 @@ type ClusterAddresses struct {
 type ClusterWeight struct {
 	// Cluster is the member's name.
 	Cluster string `json:"cluster"`
-	// Weight against the others; 0 = not answered.
+	// Weight against the others. A member with 0 is answered only while no member with a weight is healthy.
 	// +kubebuilder:validation:Minimum=0
 	// +kubebuilder:validation:Maximum=2147483647
 	Weight int64 `json:"weight"`
@@ -155,7 +162,8 @@ type Probe struct {
 	HTTP *HTTPProbe `json:"http,omitempty"`
 	// TCP connect.
 	TCP *TCPProbe `json:"tcp,omitempty"`
-	// Interval between probes. Default 10s.
+	// Interval between probes, at least 1s. Default 10s. After a failure the next probe follows after half of it, and a
+	// probe that takes longer than that, or than 5s, has failed: three failures take at most two and a half intervals.
 	Interval *metav1.Duration `json:"interval,omitempty"`
 	// Failures in a row until the member is unhealthy.
 	// +kubebuilder:validation:Minimum=1
@@ -192,7 +200,7 @@ type TCPProbe struct {
 
 // Conditions of a GlobalService.
 const (
-	// ConditionFailOpen is True while too few members are healthy and all are answered.
+	// ConditionFailOpen is True while no member is healthy, and those that are not are answered.
 	ConditionFailOpen = "FailOpen"
 	// ConditionDrained is False while a member that is being left may still be in answers that somebody keeps: its
 	// copies of what is exposed stay until then. It is absent while no member is being left.

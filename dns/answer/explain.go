@@ -33,6 +33,7 @@ type ServiceExplanation struct {
 	// TTL in effect, in seconds.
 	TTL                uint32
 	Tier               uint16
+	Overflow           bool
 	Degraded, FailOpen bool
 	// Region and Zone are where the client is taken to be, for the Nearest policy.
 	Region, Zone string
@@ -128,7 +129,8 @@ func explainService(
 		e.Region, e.Zone = b.PlaceOf(s, c)
 	}
 	selection := service.Select(e.Region, e.Zone)
-	e.Tier, e.Degraded, e.FailOpen = selection.Tier, selection.Degraded, selection.FailOpen
+	e.Tier, e.Overflow = selection.Tier, selection.Overflow
+	e.Degraded, e.FailOpen = selection.Degraded, selection.FailOpen
 	plan := service.Plan(selection, t)
 	for _, family := range []wire.Type{wire.TypeA, wire.TypeAAAA} {
 		if len(plan.Sets) == 0 { // asked for another type: tell about the addresses all the same
@@ -191,11 +193,14 @@ func (e *ServiceExplanation) write(b *strings.Builder) {
 	if e.Policy == zone.Nearest {
 		fmt.Fprintf(b, ", client in region %q zone %q", e.Region, e.Zone)
 	}
+	if e.Overflow {
+		b.WriteString(", others added: less of it is healthy than minHealthy")
+	}
 	if e.Degraded {
 		b.WriteString(", degraded")
 	}
 	if e.FailOpen {
-		b.WriteString(", FAIL-OPEN: too little is healthy, answering as if all were up")
+		b.WriteString(", FAIL-OPEN: no target is healthy, answering as if they were")
 	}
 	b.WriteByte('\n')
 	for _, t := range e.Targets {

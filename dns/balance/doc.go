@@ -1,11 +1,12 @@
 // Package balance decides which targets of a balanced name an answer contains.
 //
-// It works in two steps. Select says which targets may be answered at all: tiers, health with a floor, and what to do
-// when everything seems down. Then one of the plans (Staircase, Single, All) turns their weights into sets of targets,
+// It works in two steps. Select says which targets may be answered at all: health, tiers with a floor, and what to do
+// when no target is healthy. Then one of the plans (Staircase, Single, All) turns their weights into sets of targets,
 // each with the probability with which it is answered, as exact integers; Sticky picks by the client instead.
 //
 // Guarantees:
-//   - A target with weight 0, down or draining is in no set, unless nothing else could be answered.
+//   - An unhealthy target is in no set while a healthy one exists, whatever their weights; one with weight 0 is in none
+//     while one with a weight is healthy.
 //   - Staircase and Single give each target exactly its share of the weight, if clients pick evenly among what they are
 //     given.
 //   - Losing sight of every target at once changes nothing.

@@ -13,7 +13,7 @@ func selectionOf(weights ...uint32) Selection {
 	for i, w := range weights {
 		targets[i] = Target{ID: fmt.Sprintf("c%02d", i), Weight: w}
 	}
-	return Select(targets, 0)
+	return Select(targets, Floor{})
 }
 
 // TestStaircaseSharesAreExact: as fractions, the share of every target is its weight over the sum; no rounding

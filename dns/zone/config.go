@@ -124,10 +124,10 @@ type Policy string
 const (
 	// Weighted is every eligible target, by weight; Tier is ignored. The default.
 	Weighted Policy = "Weighted"
-	// Failover is the first tier that has enough healthy weight.
+	// Failover is the first tier with a healthy target; see Service.MinHealthy for when the next one is added.
 	Failover Policy = "Failover"
-	// Nearest prefers targets in the client's zone, then region, then the regions around it, each level only with enough
-	// healthy weight. Tiers come first, if there are any.
+	// Nearest prefers targets in the client's zone, then region, then the regions around it, each level only with a
+	// healthy target. Tiers come first, if there are any.
 	Nearest Policy = "Nearest"
 )
 
@@ -152,10 +152,10 @@ type State string
 const (
 	// Healthy targets are answered. The zero State means Healthy.
 	Healthy State = "Healthy"
-	// Unhealthy targets are known to be down: answered only when everything is (fail-open).
+	// Unhealthy targets are known to be down: answered only when no target is healthy (fail open).
 	Unhealthy State = "Unhealthy"
-	// Unknown targets have not been heard of for longer than their grace: left out only while enough healthy weight
-	// remains elsewhere.
+	// Unknown targets have been out of contact for longer than their grace: left out only while a healthy one is there,
+	// or as much as MinHealthy asks for.
 	Unknown State = "Unknown"
 	// Draining targets are being emptied on purpose: never answered while anything else can be, and not counted as
 	// lost.
@@ -176,9 +176,11 @@ type Service struct {
 	TTLDegraded uint32
 	// Home, for a name of the locality ladder, comes before the policy: this cluster, then its region, then all.
 	Home Home `json:",omitzero"`
-	// MinHealthy is the percentage (0..100) of a tier's weight that must be healthy for the tier to be used. With no
-	// such tier the answer fails open: the first tier, as if all of it were up. 0 means one healthy target is enough.
+	// MinHealthy is the percentage (0..100) of a tier's capacity below which the next tier is added to it: protection
+	// against overload. 0 means one healthy target is enough.
 	MinHealthy int
+	// OverflowAll adds the healthy targets of all tiers then, not only of the next one.
+	OverflowAll bool `json:",omitempty"`
 	// Ports are published as SRV records at _name._protocol.<service>: priority is the tier, weight the target's
 	// weight.
 	Ports []Port
@@ -209,8 +211,10 @@ type Target struct {
 	// Hostname is for load balancers that have a name instead of addresses: the answer is a CNAME. Not allowed at the
 	// apex or beside other records. Ignored when there are Addresses.
 	Hostname string
-	// Weight, 0..MaxWeight; 0 keeps the target out of answers (unless they fail open).
+	// Weight, 0..MaxWeight; 0 keeps the target out of answers while one with a weight is healthy.
 	Weight uint32
+	// Capacity is the weight that the target has when all of it is healthy, for MinHealthy. Less than Weight means Weight.
+	Capacity uint32 `json:",omitempty"`
 	// Tier orders the Failover policy: 0 is first.
 	Tier  uint16
 	State State

@@ -50,6 +50,7 @@ func (p *packer) service(s *Service) {
 	p.number(uint64(s.TTL))
 	p.number(uint64(s.TTLDegraded))
 	p.number(uint64(s.MinHealthy))
+	p.flag(s.OverflowAll)
 	p.flag(s.PortsAtName)
 	p.text(s.Home.Cluster)
 	p.text(s.Home.Region)
@@ -75,6 +76,7 @@ func (p *packer) target(t *Target) {
 	}
 	p.text(t.Hostname)
 	p.number(uint64(t.Weight))
+	p.number(uint64(t.Capacity))
 	p.number(uint64(t.Tier))
 	p.text(string(t.State))
 	p.text(t.Name)
@@ -91,6 +93,8 @@ func (p *packer) target(t *Target) {
 type unpacker struct {
 	rest  string
 	isBad bool
+	// isSecond reports that the data is from a file of version 2, which has neither OverflowAll nor Capacity.
+	isSecond bool
 }
 
 func (u *unpacker) fail() {
@@ -132,7 +136,11 @@ func (u *unpacker) flag() bool { return u.number() == 1 }
 func (u *unpacker) service(s *Service) {
 	s.Policy, s.Answer = Policy(u.text()), Answer(u.text())
 	s.TTL, s.TTLDegraded = uint32(u.number()), uint32(u.number())
-	s.MinHealthy, s.PortsAtName = int(u.number()), u.flag()
+	s.MinHealthy = int(u.number())
+	if !u.isSecond {
+		s.OverflowAll = u.flag()
+	}
+	s.PortsAtName = u.flag()
 	s.Home = Home{Cluster: u.text(), Region: u.text()}
 	if n := u.count(); n > 0 {
 		s.Ports = make([]Port, n)
@@ -159,7 +167,11 @@ func (u *unpacker) target(t *Target) {
 		}
 	}
 	t.Hostname = u.text()
-	t.Weight, t.Tier = uint32(u.number()), uint16(u.number())
+	t.Weight = uint32(u.number())
+	if !u.isSecond {
+		t.Capacity = uint32(u.number())
+	}
+	t.Tier = uint16(u.number())
 	t.State, t.Name, t.Region, t.Zone = State(u.text()), u.text(), u.text(), u.text()
 	if u.flag() {
 		t.Location = &Location{math.Float64frombits(u.number()), math.Float64frombits(u.number())}

@@ -295,14 +295,15 @@ func (s *Service) Select(region, zone string) balance.Selection {
 	for i := range s.Targets {
 		t := &s.Targets[i]
 		targets[i] = balance.Target{
-			ID:     t.Cluster,
-			Weight: t.Weight,
-			State:  t.State.balance(),
-			Absent: len(t.Addresses) == 0 && t.Hostname == "",
-			Tier:   ranks[i],
+			ID:       t.Cluster,
+			Weight:   t.Weight,
+			Capacity: t.Capacity,
+			State:    t.State.balance(),
+			Absent:   len(t.Addresses) == 0 && t.Hostname == "",
+			Tier:     ranks[i],
 		}
 	}
-	return balance.Select(targets, s.MinHealthy)
+	return balance.Select(targets, balance.Floor{Percent: s.MinHealthy, AddAll: s.OverflowAll})
 }
 
 func (s State) balance() balance.State {

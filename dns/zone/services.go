@@ -167,7 +167,7 @@ func (b *builder) srv(s *Service, port uint16, service wire.Name) [][]byte {
 	for i := range s.Targets {
 		t := &s.Targets[i]
 		switch selection.Reasons[i] {
-		case balance.Chosen, balance.ChosenUnknown, balance.FailedOpen, balance.OtherTier:
+		case balance.Chosen, balance.ChosenUnknown, balance.ChosenReserve, balance.FailedOpen, balance.OtherTier:
 		default:
 			continue
 		}

@@ -333,7 +333,7 @@ func defaultZone(zones []v1alpha1.Zone) (*v1alpha1.Zone, bool) {
 func expose(w world, gs *v1alpha1.GlobalService) (exposure, time.Duration) {
 	e := exposure{object: gs, findings: map[string]finding{}}
 	e.hostnames, e.problem = hostnamesOf(w.zones, gs)
-	minHealthy, err := strconv.Atoi(strings.TrimSuffix(cmp.Or(gs.Spec.MinHealthy, "50%"), "%"))
+	minHealthy, err := strconv.Atoi(strings.TrimSuffix(cmp.Or(gs.Spec.MinHealthy, "0%"), "%"))
 	if err != nil {
 		e.hostnames = nil
 		e.refuse(fmt.Errorf("spec.minHealthy: %w", err))
@@ -344,6 +344,7 @@ func expose(w world, gs *v1alpha1.GlobalService) (exposure, time.Duration) {
 		TTL:         uint32(gs.Spec.TTL),
 		TTLDegraded: uint32(max(1, gs.Spec.TTL/2)),
 		MinHealthy:  minHealthy,
+		OverflowAll: gs.Spec.Overflow == "All",
 	}
 	if gs.Spec.Policy == "All" {
 		e.service.Policy, e.service.Answer = zone.Weighted, zone.All

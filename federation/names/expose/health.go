@@ -42,16 +42,25 @@ func examine(w world, gs *v1alpha1.GlobalService, l load, e *endpoint, recheck *
 		f.resolved = append(f.resolved, a.String())
 	}
 	f.weight, f.state, f.reason = judge(gs, l, *e, contact)
-	if f.state == zone.Healthy && f.probe != nil && !f.probe.Healthy {
-		f.state, f.reason = zone.Unhealthy, "the hub's probes fail: "+cmp.Or(f.probe.Message, "no reason was given")
-	}
-	if f.probe != nil && f.probe.Healthy && strings.HasPrefix(f.probe.Message, notProbed) {
-		f.reason += "; " + f.probe.Message
-	}
+	f.believe(f.probe)
 	f.isLeft = contact != gone && f.state != zone.Draining &&
 		(e.isLeft || l.isKnown && !l.stays[e.cluster] || isDrained(w.clusters[e.cluster]))
 	recheck.in(f.damp(before, w.now))
 	return f
+}
+
+// believe follows the hub's probes: a member whose probes fail is down, whatever it reports, and one that is out of contact
+// is what they say.
+func (f *finding) believe(p *v1alpha1.ProbeStatus) {
+	switch {
+	case p == nil || f.state != zone.Healthy && f.state != zone.Unknown:
+	case !p.Healthy:
+		f.state, f.reason = zone.Unhealthy, "the hub's probes fail: "+cmp.Or(p.Message, "no reason was given")
+	case strings.HasPrefix(p.Message, notProbed):
+		f.reason += "; " + p.Message
+	case f.state == zone.Unknown:
+		f.state, f.reason = zone.Healthy, f.reason+", but the hub's probes succeed"
+	}
 }
 
 // statusOf is what was said of a member before, or nil.
@@ -134,6 +143,21 @@ func (f *finding) damp(before *v1alpha1.GlobalServiceCluster, now time.Time) tim
 	f.state = zone.Unhealthy
 	f.reason = fmt.Sprintf("healthy again (%s), answered when it has been for %s", f.reason, stabilisation)
 	return left
+}
+
+// hasten ends the damping of members that look healthy again while no other one is: there is nothing to spare them for.
+func hasten(all []finding) {
+	for _, f := range all {
+		if f.state == zone.Healthy && f.weight > 0 {
+			return
+		}
+	}
+	for i := range all {
+		if f := &all[i]; f.recovering != nil {
+			f.state, f.reason = zone.Healthy, "healthy again, answered at once since no other member is healthy"
+			f.lost, f.recovering = nil, nil
+		}
+	}
 }
 
 // stamp is a time as it is stored: in seconds.

@@ -27,7 +27,7 @@ const (
 	defaultInterval = 10 * time.Second
 	// shortestInterval keeps a hub from being a nuisance.
 	shortestInterval = time.Second
-	// probeTimeout bounds one probe, if the interval is not shorter.
+	// probeTimeout bounds one probe, if half the interval is not shorter.
 	probeTimeout = 5 * time.Second
 	// probesAtOnce bounds how many run at a time; the others wait for their turn.
 	probesAtOnce = 64
@@ -209,7 +209,7 @@ func (p *prober) run(ctx context.Context) {
 			}
 			go func() {
 				defer func() { <-turns }()
-				limit, cancel := context.WithTimeout(ctx, min(probeTimeout, one.task.interval))
+				limit, cancel := context.WithTimeout(ctx, min(probeTimeout, one.task.interval/2))
 				defer cancel()
 				p.settle(one, p.ask(limit, one.task))
 			}()
@@ -241,6 +241,9 @@ func (p *prober) settle(one *probe, err error) {
 	p.mu.Lock()
 	isNews := one.judge(err, p.now())
 	one.isBusy = false
+	if err != nil && one.verdict.Healthy { // the next one comes sooner: a failure is to be known within few intervals
+		one.due = one.due.Add(-one.task.interval / 2)
+	}
 	p.mu.Unlock()
 	if isNews {
 		p.changed()

@@ -13,6 +13,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/hanse-federation/hanse/api/v1alpha1"
 	"github.com/hanse-federation/hanse/federation/names/probescope"
 )
@@ -184,5 +186,36 @@ func TestResolverKeepsWhatItFound(t *testing.T) {
 	want := []netip.Addr{netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("192.0.2.2")}
 	if got := r.addresses()["lb.example"]; !slices.Equal(want, got) || news != 1 {
 		t.Errorf("%v (%d times news), want %v once", got, news, want)
+	}
+}
+
+// After a failure the next probe comes sooner, so that three failures take two and a half intervals, the time-outs
+// included; what is known to be down is asked at the usual pace.
+func TestProbesRepeatAFailureSooner(t *testing.T) {
+	const interval = 4 * time.Second
+	start := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+	now := start
+	p := newProber(nil, func() {}, func() time.Time { return now })
+	p.want([]probeTask{{key: "web", addresses: []string{"192.0.2.1:80"}, interval: interval, failures: 3, successes: 1}})
+	var began []time.Duration
+	for ; now.Before(start.Add(20 * time.Second)); now = now.Add(100 * time.Millisecond) {
+		for _, one := range p.take() {
+			began = append(began, now.Sub(start))
+			if len(began) == 1 { // well, and lost right after
+				p.settle(one, nil)
+				continue
+			}
+			before := now
+			now = now.Add(interval / 2) // times out
+			p.settle(one, errTimedOut)
+			now = before
+		}
+	}
+	want := []time.Duration{0, 4 * time.Second, 6 * time.Second, 8 * time.Second, 12 * time.Second, 16 * time.Second}
+	if diff := cmp.Diff(want, began); diff != "" {
+		t.Errorf("probes began (-want +got):\n%s", diff)
+	}
+	if p.verdicts()["web"].Healthy {
+		t.Error("the member is not known to be down")
 	}
 }

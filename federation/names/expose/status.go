@@ -79,12 +79,15 @@ func serviceStatus(w world, e exposure, serial uint32) v1alpha1.GlobalServiceSta
 	default:
 		set(v1alpha1.ConditionReady, true, "Served", "")
 	}
-	failOpen := "enough of the weight is healthy"
-	if selection.FailOpen {
-		failOpen = "less than " + gs.Spec.MinHealthy + " of the weight is healthy: all are answered as if they were"
+	switch {
+	case selection.FailOpen:
+		set(v1alpha1.ConditionFailOpen, true, "NoneHealthy", "no member is healthy: those that are not are answered as if they were")
+	case selection.Overflow:
+		set(v1alpha1.ConditionFailOpen, false, "Overflow", "less than "+gs.Spec.MinHealthy+" of the capacity of the tier in use is "+
+			"healthy: healthy members of other tiers are answered beside it")
+	default:
+		set(v1alpha1.ConditionFailOpen, false, "Healthy", "")
 	}
-	set(v1alpha1.ConditionFailOpen, selection.FailOpen, map[bool]string{true: "TooFewHealthy", false: "Healthy"}[selection.FailOpen],
-		failOpen)
 	if len(e.notFollowed) > 0 {
 		set(v1alpha1.ConditionAnnotationsFollowed, false, "NotFollowed", strings.Join(e.notFollowed, "; "))
 	} else {

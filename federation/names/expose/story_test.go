@@ -125,7 +125,7 @@ func (s *stage) Obey(line string) error {
 	case "global": // name and spec, with the defaults of the schema
 		gs := &v1alpha1.GlobalService{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: words[1]}}
 		gs.Spec = v1alpha1.GlobalServiceSpec{
-			Policy: "Weighted", Weights: "Replicas", Answer: "Staircase", TTL: 30, MinHealthy: "50%",
+			Policy: "Weighted", Weights: "Replicas", Answer: "Staircase", TTL: 30, MinHealthy: "0%", Overflow: "NextTier",
 		}
 		gs.CreationTimestamp = metav1.NewTime(time.Unix(int64(len(s.services)), 0))
 		if before := s.services[words[1]]; before != nil {
@@ -222,7 +222,7 @@ func (s *stage) grant() {
 			before = &v1alpha1.GlobalService{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: one.name}}
 			before.Labels = map[string]string{fromAnnotations: "service"}
 			before.Spec = v1alpha1.GlobalServiceSpec{
-				Policy: "Weighted", Weights: "Replicas", Answer: "Staircase", TTL: 30, MinHealthy: "50%",
+				Policy: "Weighted", Weights: "Replicas", Answer: "Staircase", TTL: 30, MinHealthy: "0%", Overflow: "NextTier",
 			}
 		}
 		s.services[one.name] = one.granted(before)

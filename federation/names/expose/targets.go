@@ -39,12 +39,14 @@ func targets(w world, gs *v1alpha1.GlobalService, e *exposure) time.Duration {
 	for i := range endpoints {
 		findings[i] = examine(w, gs, load, &endpoints[i], &recheck)
 	}
+	hasten(findings)
 	leave(findings)
 	for i, f := range findings {
 		at := &endpoints[i]
 		t := zone.Target{
 			Cluster: at.cluster, Addresses: at.addresses, Hostname: at.hostname, State: f.state,
-			Weight: uint32(min(f.weight, int64(maxWeight))),
+			Weight:   uint32(min(f.weight, int64(maxWeight))),
+			Capacity: capacityOf(f.weight, load, at.cluster),
 		}
 		if c := w.clusters[at.cluster]; c != nil {
 			t.Region = c.Spec.Region
@@ -146,6 +148,15 @@ func fallbackWeight(gs *v1alpha1.GlobalService, l load, cluster string) int64 {
 	return l.desired[cluster]
 }
 
+// capacityOf is the weight that a member would have with all its replicas ready; 0 if that is the one it has.
+func capacityOf(weight int64, l load, cluster string) uint32 {
+	ready, desired := l.ready[cluster], l.desired[cluster]
+	if !l.isKnown || ready <= 0 || desired <= ready || weight <= 0 {
+		return 0
+	}
+	return uint32(min(float64(weight)*float64(desired)/float64(ready), maxWeight))
+}
+
 // maxWeight bounds a weight before scaling, so that sums cannot overflow.
 const maxWeight = 1<<31 - 1
 
@@ -162,6 +173,7 @@ func scaleWeights(all []zone.Target) {
 		if all[i].Weight > 0 {
 			all[i].Weight = max(1, uint32(uint64(all[i].Weight)*zone.MaxWeight/uint64(most)))
 		}
+		all[i].Capacity = uint32(min(uint64(all[i].Capacity)*zone.MaxWeight/uint64(most), maxWeight))
 	}
 }
 
