@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 	"sync"
@@ -367,4 +368,66 @@ spec:
 		t.Errorf("whoever may not read Secrets is shown %q", names)
 	}
 	says(t, "the plan", strings.Join(status.Notes, "\n"), "Secret/"+s.ns+"/own is not shown, whether it is on the hub or not")
+}
+
+// A DNS name belongs to the namespace that it names, or to its Zone, and nobody else gets it.
+func TestTrustNames(t *testing.T) {
+	s := onFleet(t).tenants()
+	zone := "trust-names.test"
+	s.apply(`{apiVersion: hanse.io/v1alpha1, kind: Zone, metadata: {name: ` + zone + `}, spec: {nameservers: [{name: ns1.` + zone + `, ips: [127.0.0.1]}]}}`)
+	s.Cleanup(func() {
+		_ = s.hub.Client.Delete(context.Background(), &v1alpha1.Zone{ObjectMeta: metav1.ObjectMeta{Name: zone}})
+	})
+	s.eventually("the zone is served", func() error {
+		z := &v1alpha1.Zone{}
+		err := s.hub.Client.Get(t.Context(), client.ObjectKey{Name: zone}, z)
+		if err == nil && !meta.IsStatusConditionTrue(z.Status.Conditions, v1alpha1.ConditionReady) {
+			err = fmt.Errorf("it says %+v", z.Status.Conditions)
+		}
+		return err
+	})
+	named := func(namespace, name, hostname, ip string) string {
+		return `{apiVersion: hanse.io/v1alpha1, kind: GlobalService, metadata: {name: ` + name + `, namespace: ` + namespace +
+			`, annotations: {hanse.io/claimed-names: "` + hostname + `@*"}}, spec: {hostnames: ["` + hostname +
+			`"], addresses: [{cluster: x, ips: [` + ip + `]}]}}`
+	}
+	payroll := "payroll." + s.nsB + "." + zone
+	for _, hostname := range []string{payroll, "*." + s.nsB + "." + zone, "_acme-challenge." + payroll, "_acme-challenge." + s.nsB + "." + zone,
+		zone, "www." + zone, "ns1." + zone, "*." + zone, "kubernetes.default." + zone} {
+		if err := s.write(s.a, named(s.ns, "steal", hostname, "203.0.113.66")); !apierrors.IsForbidden(err) {
+			t.Errorf("a tenant gets %s: %v", hostname, err)
+		}
+	}
+	s.must(s.write(s.b, named(s.nsB, "payroll", payroll, "192.0.2.1")))
+	s.awaitAnswer(payroll, netip.MustParseAddr("192.0.2.1"))
+
+	// An annotation asks for a name in the hub's name, and gets no more than its author.
+	s.must(s.write(s.a, `{apiVersion: v1, kind: Service, metadata: {name: asks, namespace: `+s.ns+`, annotations: {external-dns.kubernetes.io/hostname: www.`+
+		zone+`, external-dns.kubernetes.io/target: 203.0.113.66}}, spec: {ports: [{port: 80}]}}`))
+	s.eventually("the GlobalService of the annotation says whose the name is", func() error {
+		gs, err := get[v1alpha1.GlobalService](s.scenario, s.hub.Client, "asks")
+		if err != nil || gs == nil {
+			return fmt.Errorf("there is none: %w", err)
+		}
+		c := meta.FindStatusCondition(gs.Status.Conditions, v1alpha1.ConditionReady)
+		if c == nil || c.Reason != "NotOwned" || !strings.Contains(c.Message, "belongs to the Zone") {
+			return fmt.Errorf("it says %+v", c)
+		}
+		return nil
+	})
+
+	// The Zone's administrator delegates, or claims.
+	s.must(s.write(harness.Clients{Client: s.hub.Client}, named(s.ns, "claimed", "ftp."+zone, "192.0.2.3")))
+	s.awaitAnswer("ftp."+zone, netip.MustParseAddr("192.0.2.3"))
+	s.kubectl("", "patch", "zone", zone, "--type=merge", "-p",
+		`{"spec":{"delegations":[{"names":["www"],"namespaces":{"names":["`+s.ns+`"]}}]}}`)
+	s.awaitAnswer("www."+zone, netip.MustParseAddr("203.0.113.66"))
+	s.kubectl("", "patch", "zone", zone, "--type=merge", "-p", `{"spec":{"delegations":null}}`)
+	s.eventually("a name that is not delegated any more is not served", func() error {
+		gs, err := get[v1alpha1.GlobalService](s.scenario, s.hub.Client, "asks")
+		if err == nil && len(gs.Status.Hostnames) > 0 {
+			err = fmt.Errorf("it has %q", gs.Status.Hostnames)
+		}
+		return err
+	})
 }

@@ -450,6 +450,20 @@ func (f *Federation) NamespaceLabels(name string) labels.Set {
 	return nil
 }
 
+// zonesPatience is how long a reader waits for the Zones to be read for the first time.
+const zonesPatience = 2 * time.Second
+
+// Zones are the Zones of the hub, which must not be changed; false until they are read.
+func (f *Federation) Zones() ([]v1alpha1.Zone, bool) {
+	ctx, cancel := context.WithTimeout(context.Background(), zonesPatience)
+	defer cancel()
+	var zones v1alpha1.ZoneList
+	if err := f.manager.GetCache().List(ctx, &zones, client.UnsafeDisableDeepCopy); err != nil {
+		return nil, false
+	}
+	return zones.Items, true
+}
+
 // Plan answers what would become of objects, and writes nothing.
 func (f *Federation) Plan(ctx context.Context, caller user.Info, question *v1alpha1.Plan) error {
 	return f.planner.Answer(ctx, caller, question)

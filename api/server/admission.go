@@ -202,7 +202,7 @@ func (s space) Validate(ctx context.Context, a admission.Attributes, _ admission
 		old.GetDeletionTimestamp() != nil {
 		return nil // finalizers go
 	}
-	if isHub := a.GetUserInfo() != nil && a.GetUserInfo().GetName() == hubUser; isHub && a.GetKind().Kind != "Event" {
+	if isHub := a.GetUserInfo() != nil && a.GetUserInfo().GetName() == HubUser; isHub && a.GetKind().Kind != "Event" {
 		return nil // it says what becomes of what is deleted, and lets go of it
 	}
 	return &apierrors.StatusError{ErrStatus: metav1.Status{

@@ -90,8 +90,8 @@ func (s *Server) longRunning(members clusterInfo) request.LongRunningRequestChec
 	}
 }
 
-// hubUser is the name of the hub itself.
-const hubUser = "system:hanse-hub"
+// HubUser is the name of the hub itself.
+const HubUser = "system:hanse-hub"
 
 // loopbackChain is the chain for Loopback: its caller is the hub itself, it is not limited, and it may act as others.
 func (s *Server) loopbackChain(handler http.Handler) http.Handler {
@@ -99,7 +99,7 @@ func (s *Server) loopbackChain(handler http.Handler) http.Handler {
 	c.FlowControl = nil
 	c.MaxRequestsInFlight, c.MaxMutatingRequestsInFlight = 0, 0
 	self := &authenticator.Response{User: &user.DefaultInfo{
-		Name: hubUser, Groups: []string{user.SystemPrivilegedGroup, user.AllAuthenticated},
+		Name: HubUser, Groups: []string{user.SystemPrivilegedGroup, user.AllAuthenticated},
 	}}
 	c.Authentication.Authenticator = authenticator.RequestFunc(func(*http.Request) (*authenticator.Response, bool, error) {
 		return self, true, nil

@@ -44,6 +44,11 @@ type ZoneSpec struct {
 	// Updates by others (RFC 2136), for example by cert-manager for _acme-challenge.
 	// +kubebuilder:validation:MaxItems=16
 	Updates []Update `json:"updates,omitempty"`
+	// Delegations say which namespaces may have GlobalServices answer names of the zone that belong to the Zone itself: its
+	// apex, and the names and wildcards directly below it. A name <anything>.<namespace>.<zone>, with all below it, belongs
+	// to that namespace without a delegation. Default: nobody may, except who has the verb "claim" on the Zone.
+	// +kubebuilder:validation:MaxItems=256
+	Delegations []Delegation `json:"delegations,omitempty"`
 	// DNSSEC signing.
 	DNSSEC *DNSSEC `json:"dnssec,omitempty"`
 	// ClientSubnet: answers follow the network of the client where a resolver tells it (RFC 7871). It makes Nearest and
@@ -144,6 +149,28 @@ type Update struct {
 	// +kubebuilder:validation:MaxItems=16
 	// +kubebuilder:validation:items:Enum=A;AAAA;CNAME;TXT;SRV;PTR;MX;CAA;TLSA
 	Types []string `json:"types,omitempty"`
+}
+
+// Delegation gives names of a zone to namespaces.
+type Delegation struct {
+	// Names that are given, fully qualified or relative to the zone: a name, "*.a" for every name below a, or "@" for the
+	// apex. What is given for a name holds for its _acme-challenge, too.
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=256
+	// +kubebuilder:validation:items:MinLength=1
+	// +kubebuilder:validation:items:MaxLength=255
+	Names []string `json:"names"`
+	// Namespaces that they are given to.
+	Namespaces DelegatedNamespaces `json:"namespaces"`
+}
+
+// DelegatedNamespaces are chosen by name, by label, or both: one that either chooses is meant.
+type DelegatedNamespaces struct {
+	// Names of namespaces.
+	// +kubebuilder:validation:MaxItems=256
+	Names []string `json:"names,omitempty"`
+	// Selector of namespaces by their labels. An empty one chooses all; without one, no namespace is chosen by label.
+	Selector *metav1.LabelSelector `json:"selector,omitempty"`
 }
 
 // AllowedNames returns the names that the update may change: those of the spec, or what DNS-01 challenges need.

@@ -6,6 +6,7 @@ import (
 
 	admissionapi "k8s.io/apiserver/pkg/admission"
 
+	"github.com/hanse-federation/hanse/api/server"
 	namesadmission "github.com/hanse-federation/hanse/federation/names/admission"
 	"github.com/hanse-federation/hanse/federation/names/probescope"
 	"github.com/hanse-federation/hanse/federation/template/admission"
@@ -16,6 +17,7 @@ func (h *Hub) admission() admissionapi.Interface {
 	return admissionapi.NewChainHandler(
 		&admission.Plugin{Claims: h.claims.Load, Templates: h.templates},
 		&namesadmission.Addresses{Scope: h.probeScope},
+		&namesadmission.Owners{Zones: h.zonesNow, Namespaces: h.namespace, May: h.doors.may, Hub: server.HubUser},
 	)
 }
 

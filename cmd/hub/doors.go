@@ -9,12 +9,15 @@ import (
 	"crypto/x509"
 	"encoding/pem"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apiserver/pkg/authentication/user"
+	"k8s.io/apiserver/pkg/authorization/authorizer"
 	"k8s.io/client-go/informers"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
@@ -30,6 +33,8 @@ type doors struct {
 	ctx    context.Context
 	config Config
 	pki    *access.PKI
+	// authorizer says what users may do; nil until open has made it.
+	authorizer atomic.Pointer[authorizer.Authorizer]
 }
 
 func newDoors(ctx context.Context, config Config, pki *access.PKI) *doors {
@@ -82,19 +87,34 @@ func (d *doors) open(loopback *rest.Config) (opened server.Access, err error) {
 	if err != nil {
 		return server.Access{}, err
 	}
-	authorizer, err := access.NewAuthorizer(access.AuthorizerOptions{RBAC: rbac})
+	allow, err := access.NewAuthorizer(access.AuthorizerOptions{RBAC: rbac})
 	if err != nil {
 		return server.Access{}, err
 	}
+	d.authorizer.Store(&allow)
 	return server.Access{
 		Authenticator: authenticator,
-		Authorizer:    authorizer,
+		Authorizer:    allow,
 		Tokens:        tokens,
 		Escalates: func(ctx context.Context, obj, old runtime.Object) error {
-			return rbac.CheckEscalation(ctx, authorizer, obj, old)
+			return rbac.CheckEscalation(ctx, allow, obj, old)
 		},
 		Stop: stop,
 	}, nil
+}
+
+// may reports whether a user has a verb on a resource of hanse.io that has no namespace; an empty name stands for all of
+// them. It answers what kubectl auth can-i does.
+func (d *doors) may(ctx context.Context, who user.Info, verb, resource, name string) bool {
+	asked := d.authorizer.Load()
+	if asked == nil {
+		return false
+	}
+	decision, _, err := (*asked).Authorize(ctx, authorizer.AttributesRecord{
+		User: who, Verb: verb, APIGroup: v1alpha1.GroupVersion.Group, APIVersion: v1alpha1.GroupVersion.Version,
+		Resource: resource, Name: name, ResourceRequest: true,
+	})
+	return err == nil && decision == authorizer.DecisionAllow
 }
 
 // The Secret with the key that signs ServiceAccount tokens. It is in the hub's own state, not in a file, so that all

@@ -35,6 +35,7 @@ import (
 	"github.com/hanse-federation/hanse/dns/zone"
 	"github.com/hanse-federation/hanse/federation"
 	"github.com/hanse-federation/hanse/federation/names/acks"
+	"github.com/hanse-federation/hanse/federation/template"
 	"github.com/hanse-federation/hanse/federation/template/admission"
 	"github.com/hanse-federation/hanse/federation/template/match"
 )
@@ -62,6 +63,7 @@ type Hub struct {
 	zonesHeld atomic.Int64
 	// These are built anew when the Lease was lost, see keepFederation.
 	federation    atomic.Pointer[federation.Federation]
+	doors         *doors
 	claims        atomic.Pointer[match.Index]
 	endFederation context.CancelFunc
 
@@ -217,6 +219,7 @@ func (h *Hub) buildDNS() error {
 
 func (h *Hub) buildAPI(listener net.Listener) error {
 	h.claims.Store(match.NewIndex(h.namespaceLabels))
+	h.doors = newDoors(h.ctx, h.config, h.pki)
 	crds, err := v1alpha1.CustomResourceDefinitions()
 	if err != nil {
 		return err
@@ -230,7 +233,7 @@ func (h *Hub) buildAPI(listener net.Listener) error {
 		Etcd:            h.etcd,
 		Listener:        listener,
 		TLS:             h.pki.ServingTLS(),
-		Access:          newDoors(h.ctx, h.config, h.pki).open,
+		Access:          h.doors.open,
 		CRDs:            crds,
 		Namespaces:      []string{v1alpha1.SystemNamespace, acks.Namespace},
 		Public:          h.publicRoutes(),
@@ -394,6 +397,28 @@ func (h *Hub) namespaceLabels(name string) labels.Set {
 // members is server.Members. A federation is there before the API's port answers.
 func (h *Hub) members(name, prefix string, caller user.Info) http.Handler {
 	return h.federation.Load().Member(name, prefix, caller)
+}
+
+// zonesNow are the Zones of the present; false until they are read.
+func (h *Hub) zonesNow() ([]v1alpha1.Zone, bool) {
+	f := h.federation.Load()
+	if f == nil {
+		return nil, false
+	}
+	return f.Zones()
+}
+
+// namespace looks up the labels of a namespace of the hub.
+func (h *Hub) namespace(name string) (labels.Set, bool) {
+	f := h.federation.Load()
+	if f == nil {
+		return nil, false
+	}
+	found, exists := f.Templates().Get(template.Ref{Kind: "Namespace", Name: name})
+	if !exists {
+		return nil, false
+	}
+	return found.GetLabels(), true
 }
 
 // templates are what admission counts; nil until they are read.

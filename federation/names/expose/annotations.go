@@ -10,12 +10,13 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/hanse-federation/hanse/api/v1alpha1"
+	"github.com/hanse-federation/hanse/federation/names/owners"
 	"github.com/hanse-federation/hanse/federation/template"
 )
 
-// externalDNS are the prefixes of ExternalDNS's annotations: its own since May 2026, and the one before. The first that
-// has a hostname counts, the other is not looked at then.
-var externalDNS = []string{"external-dns.kubernetes.io/", "external-dns.alpha.kubernetes.io/"}
+// externalDNS are the prefixes of ExternalDNS's annotations. The first that has a hostname counts, the other is not looked
+// at then.
+var externalDNS = owners.AnnotationPrefixes
 
 // fromAnnotations marks a GlobalService that was made for annotations of a template; its value names the kind.
 const fromAnnotations = v1alpha1.Prefix + "from-annotations"
@@ -124,6 +125,7 @@ type wish struct {
 // granted is a GlobalService with the wish come true: of the spec only what the annotations say is touched.
 func (one wish) granted(gs *v1alpha1.GlobalService) *v1alpha1.GlobalService {
 	changed := gs.DeepCopy()
+	claimedFor(changed, one.owner)
 	spec := &changed.Spec
 	spec.Hostnames, spec.Service, spec.Ingress = one.spec.Hostnames, one.spec.Service, one.spec.Ingress
 	spec.Gateway, spec.Addresses = one.spec.Gateway, one.spec.Addresses

@@ -61,11 +61,13 @@ type world struct {
 // exposure is what is to be served of one GlobalService.
 type exposure struct {
 	object    *v1alpha1.GlobalService
-	hostnames []string     // those that are served; absolute, with the closing dot
-	problem   error        // why it, or one of its names, is not served
-	service   zone.Service // without a name
-	findings  map[string]finding
-	behind    []string // templates
+	hostnames []string // those that are served; absolute, with the closing dot
+	problem   error    // why it, or one of its names, is not served
+	// isDisowned: a name of it belongs to somebody else.
+	isDisowned bool
+	service    zone.Service // without a name
+	findings   map[string]finding
+	behind     []string // templates
 	// notFollowed says which annotations that it was made for are not followed.
 	notFollowed []string
 }
@@ -97,6 +99,7 @@ func build(w world) plan {
 	owners := map[string]string{}
 	for i := range w.services {
 		e, recheck := expose(w, &w.services[i])
+		e.disown(w)
 		owner := w.services[i].Namespace + "/" + w.services[i].Name
 		e.hostnames = slices.DeleteFunc(e.hostnames, func(hostname string) bool {
 			first, taken := owners[hostname]

@@ -165,7 +165,7 @@ func (x *Exposer) watch(ctx context.Context) error {
 // HandleTemplate hears of templates that carry what DNS serves: annotations, or what other clusters export. What else a
 // template says comes to members first, and with their status back. It is a handler of template.Store.
 func (x *Exposer) HandleTemplate(e template.Event) {
-	if e.Ref.GroupKind() == importKind || isAnnotated(e.Old) || isAnnotated(e.New) {
+	if e.Ref.GroupKind() == importKind || isAnnotated(e.Old) || isAnnotated(e.New) || changesOwners(e) {
 		x.Again()
 	}
 }
@@ -187,7 +187,7 @@ func (x *Exposer) changed(old, now any) {
 		}
 	case *v1alpha1.GlobalService:
 		after, ok := now.(*v1alpha1.GlobalService)
-		if ok && before.Generation == after.Generation && sameMemory(before.Status, after.Status) {
+		if ok && before.Generation == after.Generation && sameMemory(before.Status, after.Status) && sameClaims(before, after) {
 			return
 		}
 	}

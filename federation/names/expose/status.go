@@ -70,6 +70,8 @@ func serviceStatus(w world, e exposure, serial uint32) v1alpha1.GlobalServiceSta
 		meta.SetStatusCondition(&status.Conditions, c)
 	}
 	switch {
+	case e.isDisowned && len(e.hostnames) == 0:
+		set(v1alpha1.ConditionReady, false, "NotOwned", e.problem.Error())
 	case e.problem != nil && len(e.hostnames) > 0:
 		set(v1alpha1.ConditionReady, false, "PartlyServed", e.problem.Error())
 	case e.problem != nil:

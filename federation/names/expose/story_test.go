@@ -23,13 +23,14 @@ import (
 	"github.com/hanse-federation/hanse/dns/zone"
 	"github.com/hanse-federation/hanse/federation/names/acks"
 	"github.com/hanse-federation/hanse/federation/names/dnskeys"
+	"github.com/hanse-federation/hanse/federation/names/owners"
 	"github.com/hanse-federation/hanse/federation/template"
 	"github.com/hanse-federation/hanse/placement/story"
 )
 
 // TestStories plays what is served: each step tells the zones, and what is told of them, then.
 func TestStories(t *testing.T) {
-	story.Play(t, "testdata/answers.txt", func() story.World { return newStage() })
+	story.Play(t, "testdata/*.txt", func() story.World { return newStage() })
 }
 
 // stage is what the lines of a story change.
@@ -134,7 +135,12 @@ func (s *stage) Obey(line string) error {
 			s.order = append(s.order, words[1])
 		}
 		s.services[words[1]] = gs
-		return yaml.UnmarshalStrict([]byte(strings.TrimPrefix(rest, words[1])), &gs.Spec)
+		err := yaml.UnmarshalStrict([]byte(strings.TrimPrefix(rest, words[1])), &gs.Spec)
+		claim(gs, gs.Spec.Hostnames)
+		return err
+	case "of": // namespace, service: whose author could claim no name
+		gs := s.services[words[2]]
+		gs.Namespace, gs.Annotations = words[1], nil
 	case "cluster":
 		return s.cluster(words[1], words[2:])
 	case "unjoined":
@@ -260,9 +266,26 @@ func (s *stage) template(manifest string) error {
 	if err := obj.UnmarshalJSON(encoded); err != nil {
 		return err
 	}
-	obj.SetNamespace("shop")
+	if obj.GetKind() != "Namespace" {
+		obj.SetNamespace("shop")
+	}
+	claim(obj, owners.Annotated(obj.GetAnnotations()))
 	s.objects[template.RefOf(obj)] = obj
 	return nil
+}
+
+// claim writes down that the author of an object could claim the names.
+func claim(obj metav1.Object, names []string) {
+	claims := owners.Claims{}
+	for _, name := range names {
+		claims[owners.Normal(name)] = []string{owners.AllZones}
+	}
+	if len(claims) == 0 {
+		return
+	}
+	annotations := map[string]string{v1alpha1.ClaimedNamesAnnotation: claims.String()}
+	maps.Copy(annotations, obj.GetAnnotations())
+	obj.SetAnnotations(annotations)
 }
 
 // distribution of an object that was told of, by Kind/name.
