@@ -117,6 +117,26 @@ func ready(v view, outcomes []v1alpha1.ClusterOutcome) metav1.Condition {
 	return c
 }
 
+// readyIfApplied is the condition Ready beside the condition Applied: what was not applied is not ready, however healthy
+// what a member had before, or has of somebody else's, may be. Where a member refuses the object it is False; where it is
+// yet to be applied, or held back on purpose, nobody can say.
+func readyIfApplied(ready, applied metav1.Condition, outcomes []v1alpha1.ClusterOutcome) metav1.Condition {
+	refused := slices.ContainsFunc(outcomes, func(o v1alpha1.ClusterOutcome) bool {
+		return o.Verdict == v1alpha1.VerdictFailed || o.Verdict == v1alpha1.VerdictConflict
+	})
+	switch {
+	case applied.Status == metav1.ConditionTrue, ready.Status == metav1.ConditionFalse,
+		ready.Status == metav1.ConditionUnknown && !refused:
+		return ready
+	case refused:
+		ready.Status = metav1.ConditionFalse
+	default:
+		ready.Status = metav1.ConditionUnknown
+	}
+	ready.Reason, ready.Message = applied.Reason, "not applied: "+applied.Message
+	return ready
+}
+
 // badness orders healths; 0 is good. A kind that does not tell its health is good when it is applied; of what is not
 // applied yet nobody can say.
 func badness(o v1alpha1.ClusterOutcome) int {

@@ -158,7 +158,9 @@ func distributionStatus(v view, now time.Time) v1alpha1.DistributionStatus {
 	}
 	status.StatusesCut = cutStatuses(status.Clusters)
 	status.Summary = summary(v, status.Clusters)
-	conditions := []metav1.Condition{scheduled(v), applied(v, status.Clusters), ready(v, status.Clusters)}
+	isApplied := applied(v, status.Clusters)
+	conditions := []metav1.Condition{scheduled(v), isApplied,
+		readyIfApplied(ready(v, status.Clusters), isApplied, status.Clusters)}
 	status.LastProgress = lastProgress(v, status, conditions, now)
 	conditions = append(conditions, progressing(v, status, conditions, now))
 	if c, isMissing := summed(v, now); isMissing {
