@@ -77,6 +77,9 @@ type DistributionSpec struct {
 	// +listType=map
 	// +listMapKey=name
 	Clusters []DistributionCluster `json:"clusters,omitempty"`
+	// Kept: the placement means clusters that do not exist and has no other place for the object. The clusters with the
+	// reason Kept hold on to their copies until it has.
+	Kept bool `json:"kept,omitempty"`
 	// Surge is how many replicas exist above the wanted number while some move: the new ones start before the old go.
 	Surge int64 `json:"surge,omitempty"`
 	// Moving: the shares that the placement asks for have changed, and replicas are on their way to them.

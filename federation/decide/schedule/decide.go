@@ -149,6 +149,10 @@ func place(f facts) outcome {
 			" delete one of them or give them different resources", other.Kind, other.Name,
 			f.claim.Source.Kind, f.claim.Source.Name))
 	}
+	changes := decision.Changes
+	if keepMisplaced(f, spec, decision) {
+		changes = nil
+	}
 	if f.claim.Follow {
 		var refused []string
 		spec.FollowedBy, refused = needs(f)
@@ -158,7 +162,7 @@ func place(f facts) outcome {
 	divideNumbers(f, spec, decision.Mode)
 	spec.Leaving = leaving(f, spec.Clusters)
 	giveOrdinals(f, spec, decision)
-	spec.LastChange = lastChange(f, spec, decision.Changes)
+	spec.LastChange = lastChange(f, spec, changes)
 	return outcome{spec: spec, recheck: decision.RecheckAfter, engine: &decision}
 }
 

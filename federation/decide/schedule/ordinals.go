@@ -21,6 +21,11 @@ func giveOrdinals(f facts, spec *v1alpha1.DistributionSpec, decision placement.D
 		return !slices.Contains(spec.Leaving, b.Name)
 	})
 	spec.LeavingOrdinals = recordOf(held)
+	for _, b := range previous {
+		if slices.Contains(keptNames(spec), b.Name) {
+			held = append(held, b)
+		}
+	}
 	blocks, err := placement.Ordinals(previous, held, decision.Clusters)
 	if err != nil {
 		spec.Notes = append(spec.Notes, err.Error())

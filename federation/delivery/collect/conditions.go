@@ -17,6 +17,9 @@ func scheduled(v view) metav1.Condition {
 	spec := v.distribution.Spec
 	c := metav1.Condition{Type: v1alpha1.ConditionScheduled, Status: metav1.ConditionTrue, Reason: "Placed"}
 	switch {
+	case spec.Kept:
+		c.Status, c.Reason = metav1.ConditionFalse, noSuchCluster
+		c.Message = strings.Join(append(slices.Clone(spec.Notes), "the copies stay where they are until there is another place"), "; ")
 	case spec.Unplaced > 0:
 		c.Status, c.Reason = metav1.ConditionFalse, "Unplaced"
 		unplaced := fmt.Sprintf("%d unplaced: %s", spec.Unplaced, spec.UnplacedReason)
@@ -72,6 +75,9 @@ func summed(v view, now time.Time) (c metav1.Condition, isMissing bool) {
 		Message: "left out of the status: " + listed(texts),
 	}, true
 }
+
+// noSuchCluster is the reason of the condition Scheduled when a placement means clusters that do not exist.
+const noSuchCluster = "NoSuchCluster"
 
 // noClusters is the reason of conditions about members when there are none.
 const noClusters = "NoClusters"

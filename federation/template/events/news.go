@@ -59,6 +59,10 @@ func decisionNews(before, after *v1alpha1.DistributionSpec) []note {
 	case had && has && len(moves) > 0:
 		notes = append(notes, normal("Rescheduled", listed(moves)))
 	}
+	if after.Kept && !before.Kept {
+		notes = append(notes, warning("NoSuchCluster",
+			"the copies stay where they are until there is another place"+whyNowhere(after)))
+	}
 	if after.Unplaced > 0 && (after.Unplaced != before.Unplaced || after.UnplacedReason != before.UnplacedReason) {
 		of := ""
 		if after.Replicas != nil {
