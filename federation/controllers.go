@@ -13,6 +13,7 @@ import (
 	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -21,9 +22,11 @@ import (
 	"k8s.io/client-go/discovery"
 	"k8s.io/client-go/dynamic"
 	clientscheme "k8s.io/client-go/kubernetes/scheme"
+	coordination "k8s.io/client-go/kubernetes/typed/coordination/v1"
 	typedcorev1 "k8s.io/client-go/kubernetes/typed/core/v1"
 	"k8s.io/client-go/rest"
 	toolscache "k8s.io/client-go/tools/cache"
+	"k8s.io/client-go/tools/leaderelection/resourcelock"
 	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -46,8 +49,10 @@ import (
 	"github.com/hanse-federation/hanse/federation/delivery/results"
 	"github.com/hanse-federation/hanse/federation/kinds/rules"
 	"github.com/hanse-federation/hanse/federation/member"
+	"github.com/hanse-federation/hanse/federation/member/fence"
 	"github.com/hanse-federation/hanse/federation/member/lifecycle"
 	"github.com/hanse-federation/hanse/federation/member/proxy"
+	"github.com/hanse-federation/hanse/federation/member/sight"
 	"github.com/hanse-federation/hanse/federation/names/acks"
 	"github.com/hanse-federation/hanse/federation/names/expose"
 	"github.com/hanse-federation/hanse/federation/names/probescope"
@@ -79,6 +84,9 @@ type Config struct {
 	Identity string
 	// AllowExec permits credentials of members that run a command on the hub.
 	AllowExec bool
+	// LargeOutageThreshold is the share of members out of reach, in percent, from which failover moves in steps; 0 is the
+	// default of package sight.
+	LargeOutageThreshold int
 	// Leading are more parts that run only where the reconcilers do.
 	Leading []func(context.Context) error
 	Logger  *slog.Logger
@@ -92,6 +100,8 @@ type Federation struct {
 	core      typedcorev1.CoreV1Interface
 	templates *template.Store
 	fleet     *member.Fleet
+	sight     *sight.Sight
+	term      *fence.Term
 	results   *results.Store
 	decisions *decisions.View
 	rules     *rules.Book
@@ -108,15 +118,21 @@ func New(ctx context.Context, c Config) (*Federation, error) {
 	if err := errors.Join(clientscheme.AddToScheme(scheme), v1alpha1.AddToScheme(scheme)); err != nil {
 		return nil, fmt.Errorf("preparing the kinds: %w", err)
 	}
+	term, lease, err := elect(c)
+	if err != nil {
+		return nil, err
+	}
 	mgr, err := manager.New(c.Hub, manager.Options{
-		Scheme:                        scheme,
-		Metrics:                       metricsserver.Options{BindAddress: "0"}, // the hub serves the registry itself
-		LeaderElection:                c.Elect,
-		LeaderElectionNamespace:       v1alpha1.SystemNamespace,
-		LeaderElectionID:              "hanse-controllers",
-		LeaderElectionReleaseOnCancel: true,
-		GracefulShutdownTimeout:       ptr.To(5 * time.Second),
-		Controller:                    config.Controller{SkipNameValidation: ptr.To(true)},
+		Scheme:                              scheme,
+		Metrics:                             metricsserver.Options{BindAddress: "0"}, // the hub serves the registry itself
+		LeaderElection:                      c.Elect,
+		LeaderElectionReleaseOnCancel:       true,
+		LeaderElectionResourceLockInterface: lease,
+		LeaseDuration:                       ptr.To(fence.Duration),
+		RenewDeadline:                       ptr.To(fence.RenewDeadline),
+		RetryPeriod:                         ptr.To(fence.RetryPeriod),
+		GracefulShutdownTimeout:             ptr.To(5 * time.Second),
+		Controller:                          config.Controller{SkipNameValidation: ptr.To(true)},
 		Cache: cache.Options{
 			DefaultTransform: cache.TransformStripManagedFields(), // nobody here reads them
 			NewInformer:      newInformer(c.Records),
@@ -147,7 +163,8 @@ func New(ctx context.Context, c Config) (*Federation, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := &Federation{config: c, manager: mgr, dynamic: dyn, core: core, results: &results.Store{}, rules: rules}
+	f := &Federation{config: c, manager: mgr, dynamic: dyn, core: core, results: &results.Store{}, rules: rules,
+		sight: sight.New(c.LargeOutageThreshold, c.Logger), term: term}
 	f.templates = template.NewStore(template.Options{
 		Discovery: disco,
 		ListWatch: func(kind template.Kind) toolscache.ListerWatcher { return listWatch(c.Records, dyn, kind) },
@@ -159,10 +176,30 @@ func New(ctx context.Context, c Config) (*Federation, error) {
 		Strip:     f.strip,
 		AllowExec: c.AllowExec,
 		UserAgent: "hanse-hub",
+		Fence:     f.term.Check,
 	}
 	f.fleet = member.NewFleet(ctx, members)
 	f.proxy = proxy.New(ctx, mgr.GetCache(), members, time.Now)
 	return f, f.setUp(ctx)
+}
+
+// elect prepares the term of this hub, and the Lease by which several hubs agree whose it is.
+func elect(c Config) (*fence.Term, resourcelock.Interface, error) {
+	if !c.Elect {
+		return fence.Always(), nil, nil
+	}
+	settings := rest.CopyConfig(c.Hub)
+	settings.Timeout = fence.RenewDeadline / 2 // one slow answer does not end a term
+	client, err := coordination.NewForConfig(settings)
+	if err != nil {
+		return nil, nil, fmt.Errorf("preparing a client of the hub: %w", err)
+	}
+	term := fence.NewTerm()
+	return term, fence.Lock(&resourcelock.LeaseLock{
+		LeaseMeta:  metav1.ObjectMeta{Namespace: v1alpha1.SystemNamespace, Name: "hanse-controllers"},
+		Client:     client,
+		LockConfig: resourcelock.ResourceLockConfig{Identity: c.Identity},
+	}, term), nil
 }
 
 // strip makes a member's object small: the fingerprint is taken, then what no rule reads goes.
@@ -230,7 +267,8 @@ func viewDecisions(ctx context.Context, informers cache.Cache) (*decisions.View,
 func (f *Federation) makeParts() *parts {
 	c, cached, hub, now := f.config, f.manager.GetCache(), f.manager.GetClient(), time.Now
 	quick, id := recorder{hub, c.Records}, apply.Hub(c.HubUID)
-	f.facts = &schedule.Caches{Reader: cached, Templates: f.templates, Claims: c.Claims, Fleet: f.fleet, Rules: f.rules}
+	f.facts = &schedule.Caches{Reader: cached, Templates: f.templates, Claims: c.Claims, Fleet: f.fleet, Rules: f.rules,
+		See: f.sight}
 	f.planner = &plan.Planner{Hub: c.Hub, ID: id, Facts: f.facts, Leads: f.leads.Load, Now: now}
 	watchlist := &schedule.Watchlist{}
 	return &parts{
@@ -276,6 +314,7 @@ func (f *Federation) joinParts(p *parts) {
 	f.templates.Handle(p.scheduleSource.HandleTemplate)
 	f.templates.Handle(p.propagator.HandleTemplate)
 	f.templates.Handle(p.collectSource.HandleTemplate)
+	f.sight.OnChange(p.scheduleSource.HandleSight)
 	f.fleet.OnJoin(p.propagator.Join)
 	f.fleet.OnChange(func(member.Name) { f.facts.Forget() }) // the kinds that it serves
 	f.fleet.OnChange(p.propagator.HandleMember)
@@ -321,7 +360,7 @@ func (f *Federation) lead(ctx context.Context, p *parts) error {
 			return err
 		}
 	}
-	for _, run := range append([]func(context.Context) error{p.exposer.Lead}, f.config.Leading...) {
+	for _, run := range append([]func(context.Context) error{p.exposer.Lead, f.watchMembers}, f.config.Leading...) {
 		if err := mgr.Add(runnable{run, true}); err != nil {
 			return fmt.Errorf("adding a part: %w", err)
 		}
@@ -330,6 +369,9 @@ func (f *Federation) lead(ctx context.Context, p *parts) error {
 		"identity", cmp.Or(f.config.Identity, "the only hub"))
 	return nil
 }
+
+// watchMembers keeps the view of the members together.
+func (f *Federation) watchMembers(ctx context.Context) error { return f.sight.Run(ctx, f.fleet) }
 
 // add adds a controller with its source. The source comes first: one that is added to a controller that runs already
 // is started, but not waited for.
@@ -385,6 +427,7 @@ func (f *Federation) Run(ctx context.Context) error {
 	case err := <-ended:
 		return wrapRun(err)
 	case <-ctx.Done():
+	case <-f.term.Lost():
 	}
 	starting, cancel := context.WithTimeout(life, startPatience)
 	f.manager.GetCache().WaitForCacheSync(starting)

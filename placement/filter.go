@@ -77,13 +77,26 @@ func reachable(d *deciding, c *candidate) (standing, Reason) {
 	if c.cluster.Since.IsZero() || after < 0 {
 		return frozen, Reason{CodeNotReady, "it is out of reach"}
 	}
-	out := d.in.Now.Sub(c.cluster.Since)
+	if d.in.Sight.Blind {
+		return frozen, Reason{CodeNotReady, "it is out of reach, as all clusters are; nothing moves until one can be reached"}
+	}
+	out := d.in.Now.Sub(d.outSince(c))
 	if out < after {
 		d.recheckIn(after - out)
 		return frozen, Reason{CodeNotReady,
 			"it is out of reach for " + short(out) + " and counts as lost after " + short(after)}
 	}
 	return lost, Reason{CodeLost, "it is lost: out of reach for more than " + short(after)}
+}
+
+// outSince is when a cluster that is out of reach began to be, as far as it was looked at. A time in the future is that of
+// a clock that has been set back.
+func (d *deciding) outSince(c *candidate) time.Time {
+	since := c.cluster.Since
+	if since.Before(d.in.Sight.Since) || since.After(d.in.Now) && !d.in.Sight.Since.IsZero() {
+		return d.in.Sight.Since
+	}
+	return since
 }
 
 func (d *deciding) failoverAfter() time.Duration {

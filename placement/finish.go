@@ -179,6 +179,9 @@ func (d *deciding) divideReason(c *candidate) Reason {
 	case c.standing == leaves && c.goal > 0 && c.now > c.goal:
 		return Reason{CodeMoving, count(c.now-c.goal, "replica moves", "replicas move") + " away, and for " +
 			count(c.goal, "more", "more") + " there is no room elsewhere; " + c.why.Message}
+	case c.standing == lost && c.now > c.goal:
+		return Reason{CodeMoving, count(c.now-c.goal, "replica moves", "replicas move") + " away, a few at a time, since many " +
+			"clusters look lost; " + c.why.Message}
 	case c.standing == lost || c.standing == leaves && c.goal > 0:
 		return Reason{CodeStandIn, "no other cluster can take what it has; " + c.why.Message}
 	case c.now > c.goal:

@@ -16,8 +16,21 @@ type Input struct {
 	Previous *Previous
 	// Now is compared with the times in Clusters.
 	Now time.Time
+	// Sight says how far the facts about clusters out of reach can be relied on. The zero value relies on all of them.
+	Sight Sight
 	// Explain asks for a rejection of every cluster that no term chooses, too; otherwise they are only counted.
 	Explain bool
+}
+
+// Sight is how well whoever gathers the facts sees the clusters. One who was cut off himself has seen every cluster go.
+type Sight struct {
+	// Since is the start of the present, uninterrupted view: a cluster counts as out of reach from then at the earliest.
+	Since time.Time
+	// Blind says that no cluster can be seen: none counts as lost, however long it is out of reach.
+	Blind bool
+	// Steps bounds how many replicas of lost clusters move at once, as when many clusters look lost; nil means no bound
+	// beyond Policy.Failover.
+	Steps *Moves
 }
 
 // Mode is how the copies of an object relate to each other.

@@ -105,11 +105,29 @@ func (w *world) Obey(line string) error {
 		passed, err := time.ParseDuration(words[1])
 		w.in.Now = w.in.Now.Add(passed)
 		return err
+	case "sight":
+		return settings(words[1:], w.sight)
 	case "explain":
 		w.in.Explain = true
 		return nil
 	}
 	return fmt.Errorf("unknown line")
+}
+
+// sight changes how well the clusters are seen: "sight now" begins a new view, "sight blind=yes", "sight steps=3".
+func (w *world) sight(key, value string) (err error) {
+	switch key {
+	case "now":
+		w.in.Sight.Since = w.in.Now
+	case "blind":
+		w.in.Sight.Blind = value == "yes"
+	case "steps":
+		w.in.Sight.Steps = &Moves{}
+		w.in.Sight.Steps.Number, err = strconv.ParseInt(value, 10, 64)
+	default:
+		err = errors.New("unknown")
+	}
+	return err
 }
 
 func settings(words []string, set func(key, value string) error) error {

@@ -4,7 +4,7 @@ import "strconv"
 
 // walk takes one step from what is there to the goal: candidate.now of everybody.
 //
-// What scaling and failover ask for happens at once. What merely moves is started at its destination first, at most
+// What scaling and failover ask for happens at once, unless Sight.Steps has failover walk as well. What merely moves is started at its destination first, at most
 // MaxMoves at a time, and taken away at its origin as successors become ready: the ready replicas never drop below
 // the wanted number on the way, and replicas that are not ready may leave at any time.
 func (d *deciding) walk() {
@@ -48,7 +48,8 @@ func (d *deciding) newWalk() walkers {
 		c := &d.list[i]
 		c.now = c.goal
 		w.goal = addUpTo(w.goal, c.goal)
-		if c.standing != lost && (c.standing != discarded || c.cluster.Ready) {
+		isWalked := c.standing != lost || d.in.Sight.Steps != nil
+		if isWalked && (c.standing != discarded || c.cluster.Ready) {
 			c.now = c.replicas
 			there = addUpTo(there, c.replicas)
 		} else {
@@ -140,7 +141,10 @@ func (w *walkers) unreadyArrivals() int64 {
 
 // maxMoves is the placement's bound in replicas, at least one.
 func (d *deciding) maxMoves() int64 {
-	m := d.in.Policy.MaxMoves
+	return min(d.movesOf(d.in.Policy.MaxMoves), d.movesOf(d.in.Sight.Steps))
+}
+
+func (d *deciding) movesOf(m *Moves) int64 {
 	if m == nil {
 		return Unlimited
 	}

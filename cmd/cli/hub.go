@@ -72,6 +72,9 @@ func hubFlags(f *pflag.FlagSet, cfg *hub.Config, quota *string) {
 	f.StringVar(quota, "etcd-quota", "", "size of the embedded database at which writes are refused, such as 4Gi "+
 		"(default: 2Gi)")
 
+	f.IntVar(&cfg.LargeOutageThreshold, "large-outage-threshold", 55,
+		"percent of the members out of reach at once from which failover moves in steps; when all are, it stops")
+
 	f.StringVar(&cfg.TokenFile, "token-file", "", "file of bearer tokens: token,user,uid,\"group1,group2\" a line")
 	f.StringVar(&cfg.OIDC.IssuerURL, "oidc-issuer-url", "", "URL of an OpenID Connect issuer whose tokens are accepted")
 	f.StringVar(&cfg.OIDC.ClientID, "oidc-client-id", "", "audience that its tokens must have")

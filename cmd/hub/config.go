@@ -55,6 +55,8 @@ type Config struct {
 	// ProbeNetworks are networks (CIDR) in which the hub probes addresses that users give by hand, beside public ones.
 	ProbeNetworks []string
 	probeNetworks []netip.Prefix
+	// LargeOutageThreshold is the share of members out of reach, in percent, from which failover moves in steps. Default 55.
+	LargeOutageThreshold int
 	// AllowExec permits credentials of members that run a command on this machine.
 	AllowExec bool
 
@@ -97,6 +99,9 @@ func (c Config) complete() (Config, error) {
 			return c, fmt.Errorf("--probe-networks: %q is no network such as 10.20.0.0/16", text)
 		}
 		c.probeNetworks = append(c.probeNetworks, network.Masked())
+	}
+	if c.LargeOutageThreshold < 0 || c.LargeOutageThreshold > 100 {
+		return c, fmt.Errorf("the threshold of a large outage is %d %%, and must be from 1 to 100", c.LargeOutageThreshold)
 	}
 	if c.Logger == nil {
 		logger, err := NewLogger(c.LogFormat, c.LogLevel)

@@ -19,6 +19,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/util/rand"
 	"k8s.io/apiserver/pkg/authentication/user"
 	"k8s.io/apiserver/pkg/server/healthz"
 	"k8s.io/client-go/kubernetes"
@@ -289,9 +290,13 @@ func (h *Hub) buildFederation(ctx context.Context) error {
 		DNSServers: dnsServers(h.dns.Addr().Addr()),
 		Scope:      h.probeScope,
 		Elect:      !h.etcd.Embedded(),
-		AllowExec:  h.config.AllowExec,
-		Leading:    nativeControllers(loopback, followed),
-		Logger:     h.log,
+		Identity:   identity(h.config.Listen),
+
+		LargeOutageThreshold: h.config.LargeOutageThreshold,
+
+		AllowExec: h.config.AllowExec,
+		Leading:   nativeControllers(loopback, followed),
+		Logger:    h.log,
 	})
 	if err != nil {
 		end()
@@ -301,6 +306,16 @@ func (h *Hub) buildFederation(ctx context.Context) error {
 	h.federation.Store(built)
 	h.endFederation = end
 	return nil
+}
+
+// identity names this replica of the hub, and this start of it, in the Lease: two hubs that run with the same process id
+// in two containers, or after a restart, are not the same.
+func identity(listen string) string {
+	host, err := os.Hostname()
+	if err != nil {
+		host = "unknown"
+	}
+	return fmt.Sprintf("%s_%d_%s_%s", host, os.Getpid(), listen, rand.String(6))
 }
 
 // rebuildPause is between two tries to build the federation anew.

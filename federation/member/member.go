@@ -77,7 +77,7 @@ func Connect(ctx context.Context, spec Spec, o Options) *Member {
 		spec: spec, health: newHealth(o.Clock.Now()), objects: map[schema.GroupVersionResource]*Objects{},
 		done: make(chan struct{}),
 	}
-	m.wire = &wire{trouble: m.alarm}
+	m.wire = &wire{trouble: m.alarm, fence: o.Fence}
 	m.wire.use(newLine(ctx, spec.Config, o))
 	m.makeClients()
 	m.start(func() { m.runProbe(ctx) })
@@ -227,6 +227,9 @@ func (m *Member) Objects(gvr schema.GroupVersionResource) *Objects {
 	m.startLocked(func() { o.follow.run(m.ctx, &unstructured.Unstructured{}, objectStore{o}) })
 	return o
 }
+
+// ProbeNow asks the member soon whether it is there. It never blocks.
+func (m *Member) ProbeNow() { m.alarm() }
 
 // alarm asks for a probe now. It never blocks.
 func (m *Member) alarm() {

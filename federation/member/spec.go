@@ -71,6 +71,9 @@ type Options struct {
 	Strip func(schema.GroupVersionResource, *unstructured.Unstructured)
 	// AllowExec permits credentials that run a command.
 	AllowExec bool
+	// Fence is asked directly before each request that may change something; its error is that of the request. nil: all
+	// are sent.
+	Fence func() error
 	// UserAgent of our requests.
 	UserAgent string
 }
@@ -96,6 +99,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.Strip == nil {
 		o.Strip = func(_ schema.GroupVersionResource, u *unstructured.Unstructured) { u.SetManagedFields(nil) }
+	}
+	if o.Fence == nil {
+		o.Fence = func() error { return nil }
 	}
 	if o.UserAgent == "" {
 		o.UserAgent = "hanse"

@@ -95,3 +95,6 @@ type APIs struct {
 
 // IsReady reports whether the member can be worked with.
 func (s State) IsReady() bool { return s.Phase == Ready }
+
+// IsAway reports whether the member has been asked and cannot be worked with.
+func (s State) IsAway() bool { return s.Phase == Unreachable || s.Phase == NotReady }

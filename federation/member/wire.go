@@ -47,6 +47,8 @@ type wire struct {
 	line atomic.Pointer[line]
 	// trouble is told of every error of the connection itself. It must not block.
 	trouble func()
+	// fence is asked directly before a request that may change something.
+	fence func() error
 }
 
 // use makes all further requests go over next. Watches on the former line end as if the server had ended them.
@@ -68,6 +70,12 @@ func (w *wire) send(req *http.Request, trouble func()) (*http.Response, error) {
 	if l.broken != nil {
 		closeBody(req)
 		return nil, l.broken
+	}
+	if req.Method != http.MethodGet && req.Method != http.MethodHead {
+		if err := w.fence(); err != nil {
+			closeBody(req)
+			return nil, err
+		}
 	}
 	ctx, cancel := context.WithCancel(req.Context())
 	kind := kindOf(req)

@@ -13,6 +13,7 @@ import (
 	"github.com/hanse-federation/hanse/federation/kinds"
 	"github.com/hanse-federation/hanse/federation/template"
 	"github.com/hanse-federation/hanse/federation/template/match"
+	"github.com/hanse-federation/hanse/placement"
 )
 
 // world is the hub as it would be: the caches with the plan laid over them.
@@ -224,6 +225,9 @@ func (v *view) over(present []*v1alpha1.Distribution, isChosen func(*v1alpha1.Di
 	}
 	return all // the caller sorts
 }
+
+// Sight implements schedule.View.
+func (v *view) Sight() placement.Sight { return v.Facts.Sight() }
 
 // Members implements schedule.View.
 func (v *view) Members(ctx context.Context, gvk schema.GroupVersionKind) (schedule.Members, error) {

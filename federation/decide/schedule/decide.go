@@ -29,6 +29,8 @@ type facts struct {
 	clusters []placement.Cluster
 	// scaled are the numbers between which an autoscaler keeps the template's replicas; nil: nothing scales it.
 	scaled *bounds
+	// sight is how far the facts about members out of reach can be relied on.
+	sight placement.Sight
 	// joined names every Cluster there is, those that are being removed included.
 	joined map[string]bool
 	// stays: the template is the hub's own.

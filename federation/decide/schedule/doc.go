@@ -28,6 +28,10 @@
 // Free room is a fact of the past, and the sum over a member's nodes: more may be promised than one node can hold. What
 // the member's scheduler finds no node for comes back as ClusterOutcome.unschedulable, and goes elsewhere.
 //
+// How long a member has been out of reach is counted as far as it was looked at (see package sight): a hub that was cut
+// off, paused or restarted judges anew. What runs in a member that has returned, and may get its share back, is a fact
+// like any other replica, so it is moved and never removed first.
+//
 // Facts come through a View, so that a plan (package plan) decides by the same code over what would be.
 //
 // Facts about a member are those that its Cluster's status holds, not those of the connection: the same on every

@@ -23,7 +23,11 @@ func engineInput(f facts) placement.Input {
 		Clusters: f.clusters,
 		Previous: enginePrevious(f.previous),
 		Now:      f.now,
+		Sight:    f.sight,
 		Explain:  f.explain,
+	}
+	if policy.Failover.ComeBack {
+		pullBack(f, input.Previous)
 	}
 	if object.Mode == placement.ModeDivide && object.HasReplicas {
 		input.Object.Replicas = ptr.Deref(kept(f), object.Replicas)
@@ -101,6 +105,24 @@ func enginePrevious(d *v1alpha1.Distribution) *placement.Previous {
 		previous.Clusters = append(previous.Clusters, assignment)
 	}
 	return previous
+}
+
+// pullBack has the engine count on what runs in members that have returned and may get their share back. It moves then
+// as in any other move: nothing is removed only to be made again, and nothing before its successor is ready.
+func pullBack(f facts, previous *placement.Previous) {
+	if previous == nil {
+		return
+	}
+	leaves := f.previous.Spec.Leaving
+	for _, o := range f.previous.Status.Clusters {
+		isBack := slices.ContainsFunc(f.clusters, func(c placement.Cluster) bool { return c.Name == o.Name && c.Ready })
+		runs := ptr.Deref(o.Ready, 0)
+		if runs == 0 || !isBack || !slices.Contains(leaves, o.Name) || !slices.Contains(previous.Away, o.Name) {
+			continue
+		}
+		previous.Clusters = append(previous.Clusters, placement.Assignment{Name: o.Name, Replicas: runs, Ready: runs})
+		previous.Surge += runs
+	}
 }
 
 // unschedulable is how many of a member's replicas it cannot run. What was seen when the member had another number of

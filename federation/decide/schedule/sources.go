@@ -294,6 +294,23 @@ func (s *Source) Again() {
 	}
 }
 
+// HandleSight looks again at every template that a member out of reach concerns: the view of the members has changed.
+func (s *Source) HandleSight() {
+	var clusters v1alpha1.ClusterList
+	if err := s.Cache.List(context.Background(), &clusters, client.UnsafeDisableDeepCopy); err != nil {
+		s.Again()
+		return
+	}
+	for i := range clusters.Items {
+		if factsOf(&clusters.Items[i]).Ready {
+			continue
+		}
+		for d := range s.Decisions.Naming(member.Name(clusters.Items[i].Name)) {
+			s.add(template.RefOfDistribution(d))
+		}
+	}
+}
+
 // HandlePlacement looks again at every template that a placement claims or claimed.
 func (s *Source) HandlePlacement(key match.Key, claims func(*unstructured.Unstructured) bool) {
 	s.Templates.Each(schema.GroupKind{}, key.Namespace, func(obj *unstructured.Unstructured) bool {

@@ -20,6 +20,7 @@ import (
 	"github.com/hanse-federation/hanse/federation/kinds"
 	"github.com/hanse-federation/hanse/federation/kinds/rules"
 	"github.com/hanse-federation/hanse/federation/member"
+	"github.com/hanse-federation/hanse/federation/member/sight"
 	"github.com/hanse-federation/hanse/federation/template"
 	"github.com/hanse-federation/hanse/federation/template/match"
 	"github.com/hanse-federation/hanse/placement"
@@ -48,6 +49,8 @@ type View interface {
 	Autoscaler(template.Ref) (*unstructured.Unstructured, bool)
 	// Members are the facts of all members, for a kind.
 	Members(context.Context, schema.GroupVersionKind) (Members, error)
+	// Sight is how far these facts can be relied on.
+	Sight() placement.Sight
 }
 
 // Members are the facts of all members.
@@ -111,7 +114,7 @@ func gather(ctx context.Context, view View, ref template.Ref, now time.Time) (fa
 	if err != nil {
 		return f, err
 	}
-	f.clusters, f.joined = members.Clusters, members.Joined
+	f.clusters, f.joined, f.sight = members.Clusters, members.Joined, view.Sight()
 	if f.template == nil {
 		return f, nil
 	}
@@ -216,6 +219,8 @@ type Caches struct {
 	Fleet     *member.Fleet
 	// Rules are what is known of kinds; nil: what package kinds knows.
 	Rules *rules.Book
+	// See is how far the facts about members can be relied on; nil: wholly.
+	See *sight.Sight
 
 	mu sync.Mutex
 	// members and lacking are made at the first question after Forget. lacking holds, for kinds that some member does
@@ -236,6 +241,14 @@ func (c *Caches) Forget() {
 // Template implements View.
 func (c *Caches) Template(ref template.Ref) (*unstructured.Unstructured, bool) {
 	return c.Templates.Get(ref)
+}
+
+// Sight implements View.
+func (c *Caches) Sight() placement.Sight {
+	if c.See == nil {
+		return placement.Sight{}
+	}
+	return c.See.Look()
 }
 
 // Kind implements View.

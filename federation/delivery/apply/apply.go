@@ -201,7 +201,7 @@ func accepted(s step, live, after *unstructured.Unstructured, o Options) Result 
 		UID:             after.GetUID(),
 		ResourceVersion: after.GetResourceVersion(),
 		Generation:      after.GetGeneration(),
-		Fingerprint:     Fingerprint(after),
+		Fingerprint:     fingerprintOf(after, after.GetManagedFields()),
 	}
 	switch {
 	case s.isCreate():

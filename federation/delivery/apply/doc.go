@@ -50,9 +50,11 @@
 //
 // # Fingerprint
 //
-// Any other writer that changes a field of ours takes it out of our entry in metadata.managedFields. So the UID and
-// that entry tell whether an object still is as we applied it, without a copy of what we applied and also after the hub
-// restarted. See Fingerprint and Seal.
+// Any other writer that changes a field of ours takes it out of our entry in metadata.managedFields. One that writes
+// under our name does not: this hub before it was restored from a backup, or another hub of the same identity. So the
+// fingerprint has the UID, that entry, and the values of the fields in it. It tells whether an object still is as we
+// applied it, without a copy of what we applied, and also after the hub restarted, was taken over or restored. See
+// Fingerprint and Seal.
 //
 // # Guarantees
 //

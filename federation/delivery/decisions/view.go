@@ -24,6 +24,7 @@ const (
 	byCopies    = "hanse-copies"
 	byKind      = "hanse-kind"
 	byPlacement = "hanse-placement"
+	byNeeds     = "hanse-needs"
 )
 
 var indexers = toolscache.Indexers{
@@ -31,6 +32,7 @@ var indexers = toolscache.Indexers{
 	byCopies:    index(copies),
 	byKind:      index(func(d *v1alpha1.Distribution) []string { return []string{kindOf(d).String()} }),
 	byPlacement: index(func(d *v1alpha1.Distribution) []string { return []string{d.Spec.Placement.Name} }),
+	byNeeds:     index(func(d *v1alpha1.Distribution) []string { return d.Spec.FollowedBy }),
 }
 
 // NewView prepares the indexes of an informer of Distributions.
@@ -73,6 +75,11 @@ func (v *View) Naming(name member.Name) iter.Seq[*v1alpha1.Distribution] {
 // OfKind returns the decisions about templates of a kind.
 func (v *View) OfKind(gk schema.GroupKind) iter.Seq[*v1alpha1.Distribution] {
 	return v.find(byKind, gk.String())
+}
+
+// Needing returns the decisions about templates that refer to a template and take it along.
+func (v *View) Needing(ref template.Ref) iter.Seq[*v1alpha1.Distribution] {
+	return v.find(byNeeds, ref.String())
 }
 
 // OfPlacement returns the decisions that a placement of this name caused. A Placement's are in its namespace; those of

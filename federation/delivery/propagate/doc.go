@@ -19,6 +19,13 @@
 // A copy in a member that the decision of its template does not name, as after a member was left by force and joined
 // again, is removed.
 //
+// No ready replica is taken away before its successor is ready. The scheduler moves replicas in steps, but a member that
+// was out of reach holds what older decisions gave it. So a member goes down to its share, or loses its copy, when the
+// ready replicas that the decision keeps, in members that can be reached, are as many as are wanted; what a copy that
+// stays refers to stays with it. That is looked at from the members' own objects, and all members see the same sum, so
+// it does not matter which of them goes first. It holds for nothing that must live in one member at a time, and ends
+// with the template, or with its placement.
+//
 // A Distribution is the only reason to write or delete anything. An object in a member that carries our mark but has no
 // Distribution is left alone: a hub that was restored from an old backup must not sweep away what it has forgotten. It
 // is told of the Cluster (see package orphans).

@@ -34,6 +34,8 @@ type facts struct {
 	isCacheReady bool
 	entry        results.Entry
 	hasEntry     bool
+	// held says why the member keeps replicas that it is not to have; empty if it does not.
+	held string
 }
 
 // isWanted tells that the member is to have the object.
@@ -69,7 +71,14 @@ func (mw *memberWorker) Reconcile(ctx context.Context, w work) (reconcile.Result
 	}
 	switch {
 	case f.isWanted():
-		return mw.bring(ctx, f), nil
+		if mw.holdShare(&f) {
+			return reconcile.Result{RequeueAfter: drainPoll}, nil
+		}
+		result := mw.bring(ctx, f)
+		if f.held != "" && (result.RequeueAfter == 0 || result.RequeueAfter > drainPoll) {
+			result.RequeueAfter = drainPoll
+		}
+		return result, nil
 	case f.share != nil || f.isLeaving, f.isStray(mw.Hub):
 		return mw.remove(ctx, f), nil
 	}
@@ -294,7 +303,8 @@ func repaired(f facts, result apply.Result) (reason, message string) {
 func stillApplied(f facts) results.Entry {
 	entry := f.entry
 	entry.TemplateGeneration = f.template.GetGeneration()
-	isStale := entry.Reason == results.ReasonDrifted || entry.Reason == results.ReasonContended
+	isStale := entry.Reason == results.ReasonDrifted || entry.Reason == results.ReasonContended ||
+		entry.Reason == results.ReasonAwaitsSuccessors
 	if isStale && f.isCacheReady {
 		entry.Verdict, entry.Reason, entry.Message, entry.Seen = v1alpha1.VerdictUnchanged, "", "", ""
 	}
@@ -317,6 +327,9 @@ func (mw *memberWorker) held(f facts, verdict v1alpha1.Verdict, reason, message 
 // record enters the outcome, with the decision that it is for.
 func (mw *memberWorker) record(f facts, entry results.Entry) {
 	entry.Decision = f.distribution.Generation
+	if f.held != "" && (entry.Good() || entry.Reason == results.ReasonAwaitsSuccessors) {
+		entry.Verdict, entry.Reason, entry.Message = v1alpha1.VerdictPending, results.ReasonAwaitsSuccessors, f.held
+	}
 	mw.Results.Record(f.ref, mw.member.Name(), entry)
 }
 
@@ -354,6 +367,8 @@ func (mw *memberWorker) remove(ctx context.Context, f facts) reconcile.Result {
 		mw.record(f, mw.held(f, v1alpha1.VerdictPending, results.ReasonReportOnly,
 			"the copy would be removed; it is when the placement no longer only reports"))
 		return reconcile.Result{}
+	case mw.member.State().IsReady() && mw.waitForSuccessors(f):
+		return reconcile.Result{RequeueAfter: drainPoll}
 	case f.template != nil && mw.waitForDrain(ctx, f):
 		return reconcile.Result{RequeueAfter: drainPoll}
 	case !mw.member.State().IsReady() && f.isRemovalCurrent():

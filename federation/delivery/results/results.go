@@ -50,6 +50,9 @@ const (
 	ReasonContended = "Contended"
 )
 
+// ReasonAwaitsSuccessors: the member runs more replicas than it is to have, and they stay until others are ready.
+const ReasonAwaitsSuccessors = "AwaitsSuccessors"
+
 // Good tells that the member is as asked.
 func (e Entry) Good() bool {
 	switch e.Verdict {
@@ -67,7 +70,7 @@ func (e Entry) InPlace() bool {
 	case v1alpha1.VerdictCreated, v1alpha1.VerdictConfigured, v1alpha1.VerdictUnchanged:
 		return true
 	}
-	return e.Reason == ReasonDrifted || e.Reason == ReasonContended
+	return e.Reason == ReasonDrifted || e.Reason == ReasonContended || e.Reason == ReasonAwaitsSuccessors
 }
 
 // Settled tells that the apply has ended, well or badly.
