@@ -469,6 +469,21 @@ func (f *Federation) Clusters(group, kind, namespace, name string) string {
 	return d.Status.Summary
 }
 
+// Joined are the names of the clusters there are, those that are being removed included; false until they are read.
+func (f *Federation) Joined() (map[string]bool, bool) {
+	ctx, cancel := context.WithTimeout(context.Background(), zonesPatience)
+	defer cancel()
+	var clusters v1alpha1.ClusterList
+	if f.Ready() != nil || f.manager.GetCache().List(ctx, &clusters, client.UnsafeDisableDeepCopy) != nil {
+		return nil, false
+	}
+	names := make(map[string]bool, len(clusters.Items))
+	for i := range clusters.Items {
+		names[clusters.Items[i].Name] = true
+	}
+	return names, true
+}
+
 // ZonesAsOf is the time as of which what DNS serves has all that the hub has heard from its store; zero while nothing is
 // served, and after the end.
 func (f *Federation) ZonesAsOf() time.Time { return f.exposer.AsOf() }

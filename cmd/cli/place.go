@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -22,6 +23,7 @@ import (
 
 	"github.com/hanse-federation/hanse/api/v1alpha1"
 	"github.com/hanse-federation/hanse/federation/member/enroll"
+	"github.com/hanse-federation/hanse/placement"
 )
 
 // placeManager owns the fields that place sets on the hub.
@@ -44,7 +46,10 @@ func newPlace(hub *access) *cobra.Command {
 		Long: `Say in one line where an object goes, and in which shares.
 
 KIND/NAME is an object on the hub; -f applies manifests to the hub and places them in the same step. The line is kept
-in the annotation hanse.io/clusters of the object. For more than one line can say, write a Placement.`,
+in the annotation hanse.io/clusters of the object. For more than one line can say, write a Placement.
+
+The exit code is 3 if the line names a cluster that is not there. The line is kept, for the cluster may join; copies that
+run stay where they are until there is another place for them.`,
 		Example: `  hanse place deployment/web --to east=2,west=1
   hanse place -f app.yaml --to '(env=prod)=1'
   hanse place deployment/web --to '*'
@@ -63,9 +68,14 @@ in the annotation hanse.io/clusters of the object. For more than one line can sa
 				return fmt.Errorf("making a client for %s: %w", h.what, err)
 			}
 			if req.file != "" {
-				return placeFile(c, h, client, req)
+				err = placeFile(c, h, client, req)
+			} else {
+				err = placeObject(c, h, client, args[0], req)
 			}
-			return placeObject(c, h, client, args[0], req)
+			if err != nil {
+				return err
+			}
+			return missingClusters(c.Context(), h, req.to)
 		},
 	}
 	f := c.Flags()
@@ -77,6 +87,74 @@ in the annotation hanse.io/clusters of the object. For more than one line can sa
 	_ = c.RegisterFlagCompletionFunc("replicas",
 		cobra.FixedCompletions([]string{"Divide", "Duplicate"}, cobra.ShellCompDirectiveNoFileComp))
 	return c
+}
+
+// missingClusters says which clusters of a line are not there, and which were perhaps meant.
+func missingClusters(ctx context.Context, h *hubAPI, line string) error {
+	terms, err := placement.ParseClusters(line)
+	if err != nil || line == "" {
+		return nil // the hub has taken it
+	}
+	var list v1alpha1.ClusterList
+	if err := h.List(ctx, &list); err != nil {
+		return nil //nolint:nilerr // who may not list clusters has the hub's warning
+	}
+	var there, missing []string
+	for i := range list.Items {
+		there = append(there, list.Items[i].Name)
+	}
+	for _, term := range terms {
+		for _, name := range term.Names {
+			if slices.Contains(there, name) {
+				continue
+			}
+			text := "there is no cluster " + name
+			if meant := closest(name, there); meant != "" {
+				text += "; perhaps " + meant + " is meant"
+			}
+			missing = append(missing, text)
+		}
+	}
+	if len(missing) == 0 {
+		return nil
+	}
+	return notAsAsked{strings.Join(missing, "; ") + ". hanse clusters lists the members."}
+}
+
+// closest returns the name that differs least from a mistyped one, in at most a third of its letters; empty: none.
+func closest(name string, names []string) string {
+	best, least := "", len(name)/3+2
+	for _, other := range names {
+		if d := distance(name, other); d < least {
+			best, least = other, d
+		}
+	}
+	return best
+}
+
+// distance is how many letters must be added, taken out, changed or swapped with the next to make b of a.
+func distance(a, b string) int {
+	rows := make([][]int, len(a)+1)
+	for i := range rows {
+		rows[i] = make([]int, len(b)+1)
+		rows[i][0] = i
+	}
+	for j := range rows[0] {
+		rows[0][j] = j
+	}
+	for i := 1; i <= len(a); i++ {
+		for j := 1; j <= len(b); j++ {
+			change := rows[i-1][j-1]
+			if a[i-1] != b[j-1] {
+				change++
+			}
+			rows[i][j] = min(rows[i-1][j]+1, rows[i][j-1]+1, change)
+			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
+				rows[i][j] = min(rows[i][j], rows[i-2][j-2]+1)
+			}
+		}
+	}
+	return rows[len(a)][len(b)]
 }
 
 func (r placeRequest) check(args []string) error {

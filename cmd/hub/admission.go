@@ -15,7 +15,7 @@ import (
 // admission are the checks of what is written, in order.
 func (h *Hub) admission() admissionapi.Interface {
 	return admissionapi.NewChainHandler(
-		&admission.Plugin{Claims: h.claims.Load, Templates: h.templates},
+		&admission.Plugin{Claims: h.claims.Load, Templates: h.templates, Joined: h.joined},
 		&namesadmission.Addresses{Scope: h.probeScope},
 		&namesadmission.Owners{Zones: h.zonesNow, Namespaces: h.namespace, May: h.doors.may, Hub: server.HubUser},
 	)

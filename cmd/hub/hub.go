@@ -445,6 +445,14 @@ func (h *Hub) templates() admission.Templates {
 	return f.Templates()
 }
 
+func (h *Hub) joined() (map[string]bool, bool) {
+	f := h.federation.Load()
+	if f == nil {
+		return nil, false
+	}
+	return f.Joined()
+}
+
 func (h *Hub) clusters(group, kind, namespace, name string) string {
 	f := h.federation.Load()
 	if f == nil {

@@ -24,6 +24,8 @@ type Plugin struct {
 	Claims func() *match.Index
 	// Templates are those of the present; nil, and a nil answer, mean that there are none to count.
 	Templates func() Templates
+	// Joined are the names of the clusters there are; false: not known yet. nil: they are never known.
+	Joined func() (names map[string]bool, known bool)
 }
 
 var (
@@ -70,7 +72,7 @@ func outline(a admission.Attributes, object metav1.Object) *unstructured.Unstruc
 }
 
 // Validate refuses what cannot be understood.
-func (p *Plugin) Validate(_ context.Context, a admission.Attributes, _ admission.ObjectInterfaces) error {
+func (p *Plugin) Validate(ctx context.Context, a admission.Attributes, _ admission.ObjectInterfaces) error {
 	if a.GetSubresource() != "" {
 		return nil
 	}
@@ -83,7 +85,11 @@ func (p *Plugin) Validate(_ context.Context, a admission.Attributes, _ admission
 		return refuse(kind, object, err)
 	}
 	if kind.Group == v1alpha1.GroupVersion.Group {
-		return refuse(kind, object, validateOwn(kind, a.GetObject()))
+		err := refuse(kind, object, validateOwn(kind, a.GetObject()))
+		if err == nil {
+			p.warnOfMissing(ctx, a)
+		}
+		return err
 	}
 	if _, local := template.IsLocal(kind); local {
 		return nil
@@ -91,6 +97,7 @@ func (p *Plugin) Validate(_ context.Context, a admission.Attributes, _ admission
 	if _, err := match.FromAnnotations(object.GetAnnotations()); err != nil {
 		return refuse(kind, object, err)
 	}
+	p.warnOfMissing(ctx, a)
 	return p.withinQuota(a)
 }
 
