@@ -125,11 +125,15 @@ const (
 	// ClusterConditionLeftovers is True while the member has objects that carry this hub's mark and that the hub knows
 	// nothing of; there is no such condition when there are none.
 	ClusterConditionLeftovers = "Leftovers"
+	// ClusterConditionTooMuch is True while the member sends more than the hub takes from one member; the message names the
+	// kinds. What was known of them before stays known; other kinds and other members are not touched. There is no such
+	// condition when all is well.
+	ClusterConditionTooMuch = "TooMuch"
 )
 
 // ClusterStatus is what the hub sees of the member.
 type ClusterStatus struct {
-	// Conditions: Ready, with a reason and a message that a person can act on.
+	// Conditions: Ready, with a reason and a message that a person can act on; Leftovers and TooMuch while there are any.
 	// +listType=map
 	// +listMapKey=type
 	Conditions []metav1.Condition `json:"conditions,omitempty"`

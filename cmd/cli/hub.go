@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"syscall"
 
+	"github.com/KimMachineGun/automemlimit/memlimit"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 	"k8s.io/apimachinery/pkg/api/resource"
@@ -108,6 +109,7 @@ func runHub(c *cobra.Command, cfg hub.Config) (err error) {
 	if cfg.DataDir, err = filepath.Abs(cfg.DataDir); err != nil {
 		return fmt.Errorf("finding the data directory: %w", err)
 	}
+	obeyMemoryLimit(memlimit.FromCgroup)
 	h, err := hub.New(c.Context(), cfg)
 	if err != nil {
 		return startProblem(cfg, err)

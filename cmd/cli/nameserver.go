@@ -8,6 +8,7 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/KimMachineGun/automemlimit/memlimit"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
@@ -63,6 +64,7 @@ func runNameserver(c *cobra.Command, access *access, n nameserverFlags) (err err
 		return usage(err)
 	}
 	n.cfg.Version = version
+	obeyMemoryLimit(memlimit.FromCgroup)
 	server, err := nameserver.New(c.Context(), n.cfg)
 	if err != nil {
 		return nameserverProblem(n.cfg, err)

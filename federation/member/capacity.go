@@ -5,6 +5,7 @@ import (
 	"errors"
 	"hash/fnv"
 	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -14,10 +15,11 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/watch"
-	"k8s.io/client-go/tools/cache"
 	podresources "k8s.io/component-helpers/resource"
 
 	corev1client "k8s.io/client-go/kubernetes/typed/core/v1"
+
+	"github.com/hanse-federation/hanse/api/printable"
 )
 
 // figuresGap is the least time between two reports of changed figures.
@@ -192,13 +194,27 @@ func smallPod(p *corev1.Pod) pod {
 	delete(requested, corev1.ResourceCPU)
 	delete(requested, corev1.ResourceMemory)
 	if len(requested) > 0 {
-		out.others = requested
+		out.others = fewResources(requested)
 	}
 	return out
 }
 
+// maxResources is how many resources of a node or pod are counted; real ones have a handful.
+const maxResources = 32
+
+// fewResources are the first of some resources by name, if there are too many or some have no real name.
+func fewResources(all corev1.ResourceList) corev1.ResourceList {
+	few := corev1.ResourceList{}
+	for _, name := range slices.Sorted(maps.Keys(all)) {
+		if len(few) < maxResources && len(name) <= 2*maxName && printable.Line(string(name), 2*maxName) == string(name) {
+			few[name] = all[name]
+		}
+	}
+	return few
+}
+
 func smallNode(n *corev1.Node) node {
-	out := node{allocatable: maps.Clone(n.Status.Allocatable)}
+	out := node{allocatable: fewResources(n.Status.Allocatable)}
 	for _, condition := range n.Status.Conditions {
 		if condition.Type == corev1.NodeReady {
 			out.isReady = condition.Status == corev1.ConditionTrue
@@ -220,15 +236,16 @@ func (s nodeStore) Delete(obj any) error { return s.set(obj, false) }
 func (s nodeStore) Resync() error        { return nil }
 
 func (s nodeStore) set(obj any, present bool) error {
-	n, ok := obj.(*corev1.Node)
-	if !ok {
-		return nil
+	one, _, err := s.shrink(obj)
+	n, ok := one.(*seenNode)
+	if !ok || err != nil {
+		return err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.nodes, n.Name)
 	if present {
-		s.nodes[n.Name] = smallNode(n)
+		s.nodes[n.Name] = n.node
 	}
 	s.touch()
 	return nil
@@ -239,8 +256,10 @@ func (s nodeStore) Replace(list []any, _ string) error {
 	defer s.mu.Unlock()
 	clear(s.nodes)
 	for _, obj := range list {
-		if n, ok := obj.(*corev1.Node); ok {
-			s.nodes[n.Name] = smallNode(n)
+		if one, _, err := s.shrink(obj); err == nil {
+			if n, ok := one.(*seenNode); ok {
+				s.nodes[n.Name] = n.node
+			}
 		}
 	}
 	s.nodesKnown = true
@@ -253,33 +272,35 @@ func (s podStore) Update(obj any) error { return s.set(obj, true) }
 func (s podStore) Delete(obj any) error { return s.set(obj, false) }
 func (s podStore) Resync() error        { return nil }
 
-// Transformer makes pods small while the streamed first list is collected.
-func (s podStore) Transformer() cache.TransformFunc {
-	return func(obj any) (any, error) {
-		p, ok := obj.(*corev1.Pod)
-		if !ok {
-			return obj, nil
-		}
-		small := smallPod(p)
-		meta := metav1.ObjectMeta{Name: p.Name, Namespace: p.Namespace, UID: p.UID}
-		return &seenPod{ObjectMeta: meta, pod: small}, nil
+// seenPod and seenNode are what is kept of one between the list and the sums.
+type (
+	seenPod struct {
+		metav1.TypeMeta
+		metav1.ObjectMeta
+		pod pod
 	}
-}
+	seenNode struct {
+		metav1.TypeMeta
+		metav1.ObjectMeta
+		node node
+	}
+)
 
-// seenPod is a pod between the stream and the sums.
-type seenPod struct {
-	metav1.ObjectMeta
-	pod pod
-}
+// DeepCopyObject implements runtime.Object; nobody changes what is seen.
+func (p *seenPod) DeepCopyObject() runtime.Object { return p }
+
+// DeepCopyObject implements runtime.Object.
+func (n *seenNode) DeepCopyObject() runtime.Object { return n }
 
 func (s podStore) set(obj any, present bool) error {
-	p, ok := obj.(*corev1.Pod)
-	if !ok {
-		return nil
+	one, _, err := s.shrink(obj)
+	p, ok := one.(*seenPod)
+	if !ok || err != nil {
+		return err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.put(p.UID, smallPod(p), present)
+	s.put(p.UID, p.pod, present)
 	s.touch()
 	return nil
 }
@@ -308,11 +329,10 @@ func (s podStore) Replace(list []any, _ string) error {
 	clear(s.onNode)
 	clear(s.waiting)
 	for _, obj := range list {
-		switch p := obj.(type) {
-		case *corev1.Pod:
-			s.put(p.UID, smallPod(p), true)
-		case *seenPod:
-			s.put(p.UID, p.pod, true)
+		if one, _, err := s.shrink(obj); err == nil {
+			if p, ok := one.(*seenPod); ok {
+				s.put(p.UID, p.pod, true)
+			}
 		}
 	}
 	s.podsKnown = true
@@ -322,28 +342,28 @@ func (s podStore) Replace(list []any, _ string) error {
 
 // runCapacity follows nodes and pods and reports the figures.
 func (m *Member) runCapacity(ctx context.Context, client corev1client.CoreV1Interface) {
-	nodes := &followed{
-		what: "nodes", gate: m.gate, clock: m.options.Clock, changed: func(error) { m.capacity.touch() },
+	nodes := m.keep(&followed{
+		what: "nodes", changed: func(error) { m.capacity.touch() },
 		list: func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) {
 			return client.Nodes().List(ctx, o)
 		},
 		watch: func(ctx context.Context, o metav1.ListOptions) (watch.Interface, error) {
 			return client.Nodes().Watch(ctx, o)
 		},
-	}
+	})
 	running := func(o metav1.ListOptions) metav1.ListOptions {
 		o.FieldSelector = "status.phase!=Succeeded,status.phase!=Failed"
 		return o
 	}
-	pods := &followed{
-		what: "pods", gate: m.gate, clock: m.options.Clock, changed: func(error) { m.capacity.touch() },
+	pods := m.keep(&followed{
+		what: "pods", changed: func(error) { m.capacity.touch() },
 		list: func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) {
 			return client.Pods("").List(ctx, running(o))
 		},
 		watch: func(ctx context.Context, o metav1.ListOptions) (watch.Interface, error) {
 			return client.Pods("").Watch(ctx, running(o))
 		},
-	}
+	})
 	m.start(func() { nodes.run(ctx, &corev1.Node{}, nodeStore{m.capacity}) })
 	m.start(func() { pods.run(ctx, &corev1.Pod{}, podStore{m.capacity}) })
 	for {

@@ -49,7 +49,7 @@ func TestRequestedIsTheSum(t *testing.T) {
 		fresh.nodesKnown = true
 		var list []any
 		for _, p := range present {
-			small, err := store.Transformer()(p)
+			small, _, err := store.shrink(p)
 			if err != nil {
 				t.Fatal(err)
 			}

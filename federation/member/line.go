@@ -96,6 +96,7 @@ func (l *line) setUp(c Config, o Options) error {
 		HTTP2:               &http.HTTP2Config{SendPingTimeout: pingAfter, PingTimeout: pingTimeout},
 		MaxIdleConnsPerHost: 32, // matters for HTTP/1.1 only
 		IdleConnTimeout:     90 * time.Second,
+		DisableCompression:  true, // the wire unpacks, since that needs a bound
 		// An honest API server sends a few hundred bytes of headers.
 		MaxResponseHeaderBytes: 64 << 10,
 		OnProxyConnectResponse: proxyAnswer,

@@ -6,6 +6,8 @@ import (
 	"maps"
 	"net/http"
 	"runtime/debug"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -33,6 +35,7 @@ type Member struct {
 
 	wire      *wire
 	gate      *gate
+	holding   *holding
 	dynamic   dynamic.Interface
 	discovery *discover
 	capacity  *capacity
@@ -58,12 +61,13 @@ type figures struct {
 	resources           Resources
 	apis                APIs
 	stuck               map[Workload]int64 // replaced, never edited
+	tooMuch             map[string]string  // by kind, why; likewise
 }
 
 // same reports whether two are equal; equal quantities may be written differently.
 func (f figures) same(g figures) bool {
 	return f.version == g.version && f.clusterUID == g.clusterUID && f.apis == g.apis && f.nodes == g.nodes &&
-		maps.Equal(f.stuck, g.stuck) && apiequality.Semantic.DeepEqual(f.resources, g.resources)
+		maps.Equal(f.stuck, g.stuck) && maps.Equal(f.tooMuch, g.tooMuch) && apiequality.Semantic.DeepEqual(f.resources, g.resources)
 }
 
 // Connect begins to connect and returns at once. The member ends when ctx does.
@@ -72,12 +76,12 @@ func Connect(ctx context.Context, spec Spec, o Options) *Member {
 	spec.Probe = spec.Probe.withDefaults()
 	m := &Member{
 		name: spec.Name, options: o, log: o.Logger.With("member", string(spec.Name)), ctx: ctx,
-		gate: newGate(), capacity: newCapacity(),
+		gate: newGate(), capacity: newCapacity(), holding: newHolding(o.Bounds),
 		kickProbe: make(chan struct{}, 1), kickChange: make(chan struct{}, 1),
 		spec: spec, health: newHealth(o.Clock.Now()), objects: map[schema.GroupVersionResource]*Objects{},
 		done: make(chan struct{}),
 	}
-	m.wire = &wire{trouble: m.alarm, fence: o.Fence}
+	m.wire = newWire(m.alarm, o)
 	m.wire.use(newLine(ctx, spec.Config, o))
 	m.makeClients()
 	m.start(func() { m.runProbe(ctx) })
@@ -114,7 +118,38 @@ func (m *Member) stateLocked() State {
 	return State{
 		Phase: h.phase, Since: h.since, LastSeen: h.lastSeen, Reason: h.reason, Message: h.message, Failing: h.failures,
 		KubernetesVersion: f.version, ClusterUID: f.clusterUID, Nodes: f.nodes, Resources: f.resources, APIs: f.apis,
+		TooMuch: tellTooMuch(f.tooMuch),
 	}
+}
+
+// tellTooMuch says what a member has too much of; empty if there is nothing.
+func tellTooMuch(why map[string]string) string {
+	var all []string
+	for _, kind := range slices.Sorted(maps.Keys(why)) {
+		all = append(all, why[kind])
+	}
+	return limitedText(strings.Join(all, "; "))
+}
+
+// reportTooMuch takes into the State that there is too much of a kind, or with nil that there is not any more.
+func (m *Member) reportTooMuch(kind string, err *TooMuchError) {
+	m.change(func(f *figures) {
+		next := maps.Clone(f.tooMuch)
+		delete(next, kind)
+		if err != nil {
+			if next == nil {
+				next = map[string]string{}
+			}
+			next[kind] = err.What
+		}
+		f.tooMuch = next
+	})
+}
+
+// keep completes what is followed with what is the member's.
+func (m *Member) keep(f *followed) *followed {
+	f.gate, f.clock, f.budget, f.holding, f.report = m.gate, m.options.Clock, m.wire.budget, m.holding, m.reportTooMuch
+	return f
 }
 
 // Update takes a new address or new credentials of the same member. Requests under way finish the old way, watches and
@@ -207,8 +242,8 @@ func (m *Member) Objects(gvr schema.GroupVersionResource) *Objects {
 	}
 	o := newObjects(func(u *unstructured.Unstructured) { m.options.Strip(gvr, u) })
 	client := m.dynamic.Resource(gvr)
-	o.follow = &followed{
-		what: gvr.GroupResource().String(), gate: m.gate, clock: m.options.Clock,
+	o.follow = m.keep(&followed{
+		what: gvr.GroupResource().String(),
 		changed: func(err error) {
 			if err != nil {
 				m.log.Warn("cannot follow our objects", "resource", gvr.GroupResource().String(), "err", err)
@@ -222,7 +257,7 @@ func (m *Member) Objects(gvr schema.GroupVersionResource) *Objects {
 			o.LabelSelector = m.options.Selector
 			return client.Watch(ctx, o)
 		},
-	}
+	})
 	m.objects[gvr] = o
 	m.startLocked(func() { o.follow.run(m.ctx, &unstructured.Unstructured{}, objectStore{o}) })
 	return o
@@ -305,16 +340,15 @@ func (m *Member) runKindChanges(ctx context.Context) {
 		{Group: "apiregistration.k8s.io", Version: "v1", Resource: "apiservices"},
 	} {
 		resource := client.Resource(gvr)
-		f := &followed{
-			what: gvr.GroupResource().String(), gate: m.gate, clock: m.options.Clock,
+		f := m.keep(&followed{
+			what: gvr.GroupResource().String(),
 			list: func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) {
-				return resource.List(ctx,
-					o)
+				return resource.List(ctx, o)
 			},
 			watch: func(ctx context.Context, o metav1.ListOptions) (watch.Interface, error) {
 				return resource.Watch(ctx, o)
 			},
-		}
+		})
 		m.start(func() { f.run(ctx, nil, pulse{m.discovery.kick}) })
 	}
 }

@@ -9,7 +9,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/client-go/tools/cache"
 
 	"github.com/hanse-federation/hanse/api/printable"
 )
@@ -38,13 +37,14 @@ type Objects struct {
 	isOutdated bool
 
 	mu    sync.RWMutex
-	items map[types.NamespacedName]*unstructured.Unstructured
+	items map[types.NamespacedName]stripped
+	bytes int64 // what they come to
 }
 
 func newObjects(strip func(*unstructured.Unstructured)) *Objects {
 	return &Objects{
 		strip: strip, synced: make(chan struct{}),
-		handlers: map[int]Handler{}, items: map[types.NamespacedName]*unstructured.Unstructured{},
+		handlers: map[int]Handler{}, items: map[types.NamespacedName]stripped{},
 	}
 }
 
@@ -53,7 +53,7 @@ func (o *Objects) Get(namespace, name string) (*unstructured.Unstructured, bool)
 	o.mu.RLock()
 	defer o.mu.RUnlock()
 	obj, ok := o.items[types.NamespacedName{Namespace: namespace, Name: name}]
-	return obj, ok
+	return obj.Unstructured, ok
 }
 
 // List reads all from the cache, in no order. The objects are shared: do not change them.
@@ -62,7 +62,7 @@ func (o *Objects) List() []*unstructured.Unstructured {
 	defer o.mu.RUnlock()
 	out := make([]*unstructured.Unstructured, 0, len(o.items))
 	for _, obj := range o.items {
-		out = append(out, obj)
+		out = append(out, obj.Unstructured)
 	}
 	return out
 }
@@ -113,22 +113,10 @@ func (o *Objects) Subscribe(handler Handler) (cancel func()) {
 // objectStore is the side of Objects that the reflector writes.
 type objectStore struct{ *Objects }
 
-var _ cache.TransformingStore = objectStore{}
-
-// stripped marks what has been through strip already.
-type stripped struct{ *unstructured.Unstructured }
-
-// Transformer is for the streamed first list, which is collected before Replace.
-func (s objectStore) Transformer() cache.TransformFunc {
-	return func(obj any) (any, error) {
-		if u, ok := obj.(*unstructured.Unstructured); ok {
-			if u = s.small(u); u == nil {
-				return nil, errNoName
-			}
-			return stripped{u}, nil
-		}
-		return obj, nil
-	}
+// stripped is an object that has been through strip, with what it comes to in memory.
+type stripped struct {
+	*unstructured.Unstructured
+	size int64
 }
 
 func (s objectStore) Add(obj any) error    { s.put(obj); return nil }
@@ -150,7 +138,8 @@ func (s objectStore) Replace(list []any, _ string) error {
 	defer s.telling.Unlock()
 	present := make(map[types.NamespacedName]bool, len(list))
 	for _, obj := range list {
-		if u := s.small(obj); u != nil {
+		if one, _, err := s.shrink(obj); err == nil {
+			u := one.(stripped)
 			present[keyOf(u)] = true
 			s.putLocked(u)
 		}
@@ -170,29 +159,18 @@ func (s objectStore) Replace(list []any, _ string) error {
 func (s objectStore) put(obj any) {
 	s.telling.Lock()
 	defer s.telling.Unlock()
-	if u := s.small(obj); u != nil {
-		s.putLocked(u)
+	if one, _, err := s.shrink(obj); err == nil {
+		s.putLocked(one.(stripped))
 	}
 }
 
-func (s objectStore) small(obj any) *unstructured.Unstructured {
-	switch obj := obj.(type) {
-	case stripped:
-		return obj.Unstructured
-	case *unstructured.Unstructured:
-		if IsName(obj.GetName()) && IsName(obj.GetNamespace()) {
-			s.strip(obj)
-			return obj
-		}
-	}
-	return nil
-}
-
-func (s objectStore) putLocked(obj *unstructured.Unstructured) {
-	key := keyOf(obj)
+func (s objectStore) putLocked(one stripped) {
+	obj, key := one.Unstructured, keyOf(one)
 	s.mu.Lock()
-	old, had := s.items[key]
-	s.items[key] = obj
+	was, had := s.items[key]
+	old := was.Unstructured
+	s.items[key] = one
+	s.bytes += one.size - was.size
 	s.mu.Unlock()
 	switch {
 	case !had:
@@ -213,8 +191,10 @@ func (s objectStore) putLocked(obj *unstructured.Unstructured) {
 
 func (s objectStore) drop(key types.NamespacedName) {
 	s.mu.Lock()
-	old, had := s.items[key]
+	was, had := s.items[key]
+	old := was.Unstructured
 	delete(s.items, key)
+	s.bytes -= was.size
 	s.mu.Unlock()
 	if !had {
 		return

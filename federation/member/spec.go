@@ -76,6 +76,8 @@ type Options struct {
 	Fence func() error
 	// UserAgent of our requests.
 	UserAgent string
+	// Bounds of what one member can take of the hub.
+	Bounds Bounds
 }
 
 func (p Probe) withDefaults() Probe {
@@ -106,6 +108,7 @@ func (o Options) withDefaults() Options {
 	if o.UserAgent == "" {
 		o.UserAgent = "hanse"
 	}
+	o.Bounds = o.Bounds.withDefaults()
 	return o
 }
 

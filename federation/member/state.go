@@ -64,6 +64,9 @@ type State struct {
 	Nodes      Nodes
 	Resources  Resources
 	APIs       APIs
+	// TooMuch says of which kinds the member sends more than the hub takes from one; empty if there is none. What was
+	// known of these kinds before stays known.
+	TooMuch string
 }
 
 // Nodes of a member.

@@ -46,6 +46,9 @@ func workloadOf(p *corev1.Pod) Workload {
 	if owner == nil {
 		return Workload{GroupKind: schema.GroupKind{Kind: "Pod"}, Namespace: p.Namespace, Name: p.Name}
 	}
+	if !IsName(owner.Name) || !IsName(owner.Kind) || len(owner.APIVersion) > 2*maxName {
+		return Workload{GroupKind: schema.GroupKind{Kind: "Pod"}, Namespace: p.Namespace, Name: p.Name}
+	}
 	w := Workload{
 		GroupKind: schema.FromAPIVersionAndKind(owner.APIVersion, owner.Kind).GroupKind(),
 		Namespace: p.Namespace, Name: owner.Name,

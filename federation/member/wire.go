@@ -15,6 +15,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"golang.org/x/time/rate"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/hanse-federation/hanse/api/printable"
@@ -25,9 +26,6 @@ const (
 	requestTimeout = 30 * time.Second
 	// watchGrace is how long a watch may live past the end that it asked the server for.
 	watchGrace = 30 * time.Second
-	// maxBody bounds an answer that is not a stream, after decompression. The largest honest ones are lists, and those
-	// that can grow are read in pages or as a stream.
-	maxBody = 256 << 20
 	// maxErrorBody bounds the body of an error.
 	maxErrorBody = 1 << 20
 	// farewell is how long requests under way may go on after their line has been replaced.
@@ -35,8 +33,8 @@ const (
 )
 
 var (
-	// ErrTooLarge is the end of an answer that has none.
-	ErrTooLarge = fmt.Errorf("the member's answer is larger than %d MiB", maxBody>>20)
+	// ErrTooLarge is the end of an answer that is longer, or would take more memory, than the hub takes from a member.
+	ErrTooLarge = errors.New("the member's answer is too large")
 	// ErrNotKubernetes is an answer that no Kubernetes API gives.
 	ErrNotKubernetes = errors.New("what answers is not a Kubernetes API")
 )
@@ -49,6 +47,18 @@ type wire struct {
 	trouble func()
 	// fence is asked directly before a request that may change something.
 	fence func() error
+
+	bounds  Bounds
+	budget  *budget
+	limiter *rate.Limiter
+}
+
+func newWire(trouble func(), o Options) *wire {
+	b := o.Bounds
+	return &wire{
+		trouble: trouble, fence: o.Fence, bounds: b, budget: newBudget(b),
+		limiter: rate.NewLimiter(rate.Limit(b.Rate), int(b.Burst)),
+	}
 }
 
 // use makes all further requests go over next. Watches on the former line end as if the server had ended them.
@@ -90,7 +100,9 @@ func (w *wire) send(req *http.Request, trouble func()) (*http.Response, error) {
 		cancel()
 	}
 
-	resp, err := l.transport.RoundTrip(l.address(req.WithContext(ctx)))
+	out := l.address(req.WithContext(ctx))
+	wantPacked(out)
+	resp, err := l.transport.RoundTrip(out)
 	if err != nil {
 		timedOut := ctx.Err() != nil && req.Context().Err() == nil && l.ctx.Err() == nil
 		release()
@@ -116,8 +128,14 @@ func (w *wire) send(req *http.Request, trouble func()) (*http.Response, error) {
 	if resp.StatusCode == http.StatusSwitchingProtocols {
 		return resp, nil // the caller has the connection now; it ends with its context
 	}
+	if out.Header.Get("Accept-Encoding") != req.Header.Get("Accept-Encoding") {
+		unpack(resp, w.bounds.Ratio)
+	}
+	if kind != streaming {
+		release = w.meter(ctx, req, resp, kind, release)
+	}
 	resp.Body = &body{
-		from: resp.Body, left: bound(kind, resp.StatusCode), release: release, broke: trouble,
+		Reader: resp.Body, from: resp.Body, release: release, broke: trouble,
 		ended: l.ctx, isStream: kind != plain, asked: req.Context(),
 	}
 	if resp.StatusCode == http.StatusTooManyRequests || resp.StatusCode == http.StatusServiceUnavailable {
@@ -148,14 +166,32 @@ func kindOf(req *http.Request) requestKind {
 	return plain
 }
 
-func bound(kind requestKind, code int) int64 {
+// meter puts the answer under the member's bounds. The function is what to do when the body is closed.
+func (w *wire) meter(
+	ctx context.Context, req *http.Request, resp *http.Response, kind requestKind, release func(),
+) func() {
+	of, isCallers := leaseOf(req.Context(), w.budget)
+	m := meter{most: w.bounds.Page, mostCost: w.bounds.most(), perBrace: costOfObject}
 	switch {
-	case code >= 400:
-		return maxErrorBody
-	case kind == plain:
-		return maxBody
+	case resp.StatusCode >= 400:
+		m.most = min(m.most, maxErrorBody)
+	case kind == watching:
+		m.isStream, m.most, m.mostCost = true, w.bounds.Event, w.bounds.most()/2
 	}
-	return -1 // client-go bounds each event of a watch
+	isProto := strings.Contains(resp.Header.Get("Content-Type"), "protobuf")
+	if strings.Contains(req.Header.Get("Accept"), "protobuf") && !isProto {
+		m.perBrace = costOfTyped // a typed client asks, and gets JSON
+	}
+	resp.Body = struct {
+		io.Reader
+		io.Closer
+	}{&metered{from: resp.Body, meter: m, lease: of, limiter: w.limiter, ctx: ctx, isProto: isProto}, resp.Body}
+	return func() {
+		if !isCallers || kind == watching {
+			of.release()
+		}
+		release()
+	}
 }
 
 // watchLife is how long a watch may live: what it asked for, and some grace. A server that neither sends nor ends would
@@ -205,10 +241,10 @@ func askLater(resp *http.Response) (*http.Response, error) {
 	return resp, nil
 }
 
-// body is the answer's body: bounded, and reported when the connection breaks under it.
+// body is the answer's body: reported when the connection breaks under it.
 type body struct {
-	from     io.ReadCloser
-	left     int64 // bytes; negative is no bound
+	io.Reader
+	from     io.Closer
 	release  func()
 	broke    func()
 	ended    context.Context // of the line
@@ -216,24 +252,11 @@ type body struct {
 	isStream bool
 }
 
+// Read implements io.Reader.
 func (b *body) Read(p []byte) (int, error) {
-	if b.left == 0 {
-		// Exactly at the bound: an honest body ends here.
-		var one [1]byte
-		if n, err := b.from.Read(one[:]); n == 0 {
-			return 0, err
-		}
-		return 0, ErrTooLarge
-	}
-	if b.left > 0 && int64(len(p)) > b.left {
-		p = p[:b.left]
-	}
-	n, err := b.from.Read(p)
-	if b.left > 0 {
-		b.left -= int64(n)
-	}
+	n, err := b.Reader.Read(p)
 	switch {
-	case err == nil, err == io.EOF:
+	case err == nil, err == io.EOF, errors.Is(err, ErrTooLarge):
 	case b.isStream && b.ended.Err() != nil:
 		err = io.EOF // the line was replaced; the watch goes on elsewhere
 	case b.asked.Err() == nil:

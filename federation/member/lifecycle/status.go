@@ -28,6 +28,18 @@ func (r *Reconciler) report(ctx context.Context, cluster *v1alpha1.Cluster, m *m
 	return r.Client.Status().Update(ctx, cluster)
 }
 
+// setTooMuch tells of kinds of which the member sends too much.
+func setTooMuch(status *v1alpha1.ClusterStatus, cluster *v1alpha1.Cluster, state member.State, now time.Time) {
+	if state.TooMuch == "" {
+		meta.RemoveStatusCondition(&status.Conditions, v1alpha1.ClusterConditionTooMuch)
+		return
+	}
+	meta.SetStatusCondition(&status.Conditions, metav1.Condition{
+		Type: v1alpha1.ClusterConditionTooMuch, Status: metav1.ConditionTrue, Reason: "BeyondBounds", Message: state.TooMuch,
+		ObservedGeneration: cluster.Generation, LastTransitionTime: metav1.NewTime(now.Truncate(time.Second)),
+	})
+}
+
 // statusOf is what is seen of a member now; figures that are not known yet stay what they were.
 func statusOf(cluster *v1alpha1.Cluster, m *member.Member, problem error, now time.Time) v1alpha1.ClusterStatus {
 	status := *cluster.Status.DeepCopy()
@@ -49,6 +61,7 @@ func statusOf(cluster *v1alpha1.Cluster, m *member.Member, problem error, now ti
 			return status // the first answer is near; what was stored stands until then
 		}
 		fill(&status, state)
+		setTooMuch(&status, cluster, state, now)
 		ready.Reason, ready.Message = string(state.Reason), state.Message
 		if state.IsReady() {
 			ready.Status = metav1.ConditionTrue
