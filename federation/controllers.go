@@ -295,7 +295,7 @@ func (f *Federation) makeParts() *parts {
 		leftovers:       &lifecycle.Leftovers{Client: hub, Fleet: f.fleet, Hub: id, Logger: c.Logger, Now: now},
 		exposer: expose.New(expose.Config{
 			Client: hub, Cache: cached, Templates: f.templates, Store: c.Zones, Seed: c.DNSSeed, Secret: c.DNSSecret,
-			Servers: c.DNSServers, Scope: c.Scope, Leads: f.leads.Load, Logger: c.Logger, Now: now,
+			Servers: c.DNSServers, Scope: c.Scope, Events: f.core, Leads: f.leads.Load, Logger: c.Logger, Now: now,
 		}),
 		publisher: &events.Publisher{Cache: cached, Templates: f.templates, Events: f.core},
 		reporter:  &rules.Reporter{Client: hub, Book: f.rules, Now: now},

@@ -19,6 +19,9 @@ const (
 	// LeftoversAnnotation on a Cluster says what is done with its leftovers, once: "Remove/DIGEST" or "Release/DIGEST", with
 	// the digest in its status.
 	LeftoversAnnotation = "hanse.io/leftovers"
+	// FollowDefaultZone on a GlobalService without hostnames is "true" if its name may move when another Zone becomes the
+	// default one.
+	FollowDefaultZone = "hanse.io/follow-default-zone"
 
 	// ClaimedNamesAnnotation on an object that asks for DNS names lists those that its author had the right to claim, as
 	// NAME@ZONE with commas between. The hub alone writes it: what anybody else writes there is replaced.

@@ -198,6 +198,10 @@ type DNSSEC struct {
 	Enabled bool `json:"enabled,omitempty"`
 }
 
+// ConditionDefault says whether a Zone with spec.default is the default one. It is False while another Zone was it
+// before. It is absent from other Zones.
+const ConditionDefault = "Default"
+
 // ConditionUnsigning is True while a Zone is signed only because its parent may still have a DS record.
 const ConditionUnsigning = "Unsigning"
 

@@ -1,8 +1,10 @@
 package zone
 
 import (
+	"errors"
 	"fmt"
 	"maps"
+	"math"
 	"net/netip"
 	"slices"
 	"strings"
@@ -12,8 +14,9 @@ import (
 )
 
 // Build compiles a configuration. The error joins a FieldError for everything that is wrong; then there is no snapshot.
-func Build(c Config) (*Snapshot, error) {
-	p := newProblems()
+func Build(c Config) (*Snapshot, error) { return build(c, newProblems()) }
+
+func build(c Config, p problems) (*Snapshot, error) {
 	s := &Snapshot{
 		serial:     c.Serial,
 		seed:       c.Seed,
@@ -47,6 +50,41 @@ func Build(c Config) (*Snapshot, error) {
 func Check(z Zone) error {
 	_, err := Build(Config{Zones: []Zone{z}})
 	return err
+}
+
+// Misfits says which services of a zone cannot be served beside its records and the services before them, by their index.
+// The error is what is wrong with the zone itself.
+func Misfits(z Zone) (map[int]error, error) {
+	p := newProblems()
+	p.limit = math.MaxInt
+	if _, err := build(Config{Zones: []Zone{z}}, p); err == nil {
+		return nil, nil
+	}
+	misfits := map[int]error{}
+	var rest []error
+	for _, err := range *p.list {
+		var at *FieldError
+		i := -1
+		if errors.As(err, &at) {
+			if n, _ := fmt.Sscanf(at.Field, "services[%d]", &i); n == 1 {
+				_, field, _ := strings.Cut(at.Field, "].")
+				if misfits[i] == nil {
+					misfits[i] = fmt.Errorf("%w%s", at.Err, inField(field))
+				}
+				continue
+			}
+		}
+		rest = append(rest, err)
+	}
+	return misfits, errors.Join(rest...)
+}
+
+// inField says where in a service something is wrong.
+func inField(field string) string {
+	if field == "" || field == "name" {
+		return ""
+	}
+	return " (" + field + ")"
 }
 
 // Update is s with changes made, under a new serial. Names that do not change are shared with s.

@@ -47,19 +47,20 @@ const maxProblems = 20
 
 // problems gathers what is wrong, so that a user sees all of it at once.
 type problems struct {
-	zone string
-	list *[]error
+	zone  string
+	list  *[]error
+	limit int
 }
 
-func newProblems() problems { return problems{list: new([]error)} }
+func newProblems() problems { return problems{list: new([]error), limit: maxProblems} }
 
-func (p problems) in(zone string) problems { return problems{zone: zone, list: p.list} }
+func (p problems) in(zone string) problems { return problems{zone: zone, list: p.list, limit: p.limit} }
 
 func (p problems) add(err error, field string, args ...any) {
 	switch n := len(*p.list); {
-	case n < maxProblems:
+	case n < p.limit:
 		*p.list = append(*p.list, &FieldError{Zone: p.zone, Field: fmt.Sprintf(field, args...), Err: err})
-	case n == maxProblems:
+	case n == p.limit:
 		*p.list = append(*p.list, errors.New("and more"))
 	}
 }

@@ -19,8 +19,8 @@ var recordTypes = map[string]wire.Type{
 	"HTTPS": wire.TypeHTTPS, "SVCB": wire.TypeSVCB, "NAPTR": wire.TypeNAPTR, "URI": wire.TypeURI,
 }
 
-// maxSet is the most octets one record set may take: it must fit a message over TCP with room for the rest.
-const maxSet = 60000
+// MaxSet is the most octets one record set may take: it must fit a message over TCP with room for the rest.
+const MaxSet = 60000
 
 // parseData turns the presentation form of the data of one record into wire form.
 func parseData(t wire.Type, data string, origin wire.Name) ([]byte, error) {
@@ -115,7 +115,7 @@ func (b *setBuilder) add(t wire.Type, ttl uint32, data []byte) error {
 				return ErrDuplicate
 			}
 		}
-		if len(s.Records)+len(data) > maxSet {
+		if len(s.Records)+len(data) > MaxSet {
 			return fmt.Errorf("%w: the records of this name and type do not fit a message", ErrOutOfRange)
 		}
 		s.Records = wire.AppendRecord(s.Records, t, ttl, data)

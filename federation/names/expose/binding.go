@@ -1,7 +1,6 @@
 package expose
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -23,8 +22,11 @@ func (p *plan) bind(z *zone.Zone) {
 			owned[within(z.Origin, r.Name)] = true
 		}
 	}
-	with := *z
-	with.Records = slices.Clip(z.Records)
+	type binding struct {
+		to     *exposure
+		record zone.Record
+	}
+	var wanted []binding
 	for i := range p.exposures {
 		e := &p.exposures[i]
 		if e.object.Spec.HTTPS == nil {
@@ -36,19 +38,12 @@ func (p *plan) bind(z *zone.Zone) {
 			case owned[hostname]:
 				e.refuse(fmt.Errorf("spec.https: %s has an HTTPS record in its Zone already", strings.TrimSuffix(hostname, ".")))
 			default:
-				with.Records = append(with.Records, bindingOf(e.object.Spec.HTTPS, hostname, service.TTL))
+				wanted = append(wanted, binding{e, bindingOf(e.object.Spec.HTTPS, hostname, service.TTL)})
 			}
 		}
 	}
-	if len(with.Records) == len(z.Records) {
-		return
-	}
-	if err := zone.Check(with); err != nil {
-		p.faults[strings.TrimSuffix(z.Origin, ".")] = errors.Join(p.faults[strings.TrimSuffix(z.Origin, ".")],
-			fmt.Errorf("the HTTPS records of GlobalServices are left out: %w", err))
-		return
-	}
-	*z = with
+	add := func(z *zone.Zone, b binding) { z.Records = append(z.Records, b.record) }
+	fit(z, wanted, add, func(b binding, err error) { b.to.refuse(fmt.Errorf("spec.https: %w", err)) })
 }
 
 func isReachedByName(t zone.Target) bool { return len(t.Addresses) == 0 && t.Hostname != "" }

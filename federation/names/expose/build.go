@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"maps"
 	"net/netip"
 	"slices"
 	"strconv"
@@ -13,6 +12,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 
@@ -80,12 +80,22 @@ type plan struct {
 	faults    map[string]error   // by zone: what of it is not, while the rest is
 	signing   map[string]signing // by zone
 	networks  []zone.Network
+	// defaultZone is the name of the Zone where GlobalServices without hostnames are named.
+	defaultZone string
 	// hosts are the names of load balancers whose addresses are needed.
 	hosts []string
 	// wishes are what annotations ask for.
 	wishes []wish
+	// unserved are objects of which something is not served, and that have no status to say so.
+	unserved []unserved
 	// recheck is when time alone changes the plan; 0 means never.
 	recheck time.Duration
+}
+
+// unserved is an object of which something is not served.
+type unserved struct {
+	object *unstructured.Unstructured
+	why    string
 }
 
 // build is pure: the world in, the plan out.
@@ -114,47 +124,53 @@ func build(w world) plan {
 		p.lookAgain(recheck)
 		p.exposures = append(p.exposures, e)
 	}
+	if in, ok := defaultZone(w.zones); ok {
+		p.defaultZone = in.Name
+	}
 	p.wishes = wishes(w)
 	p.tellNotFollowed()
 	p.networks = networksOf(w, p.faults)
 	ladders := laddersOf(w, p.exposures, owners)
 	for i := range w.zones {
-		z := zoneOf(w, &w.zones[i])
-		unsigned := p.complete(w, &w.zones[i], &z)
-		for _, e := range p.exposures {
-			for _, hostname := range e.hostnames {
-				if in, ok := zoneFor(w.zones, hostname); ok && in.Name == w.zones[i].Name {
-					service := e.service
-					service.Name = hostname
-					if hostname == z.Origin {
-						service.Targets = p.flatten(w, service.Targets, originOf(e.object))
-					}
-					z.Services = append(z.Services, service)
-				}
-			}
-		}
-		z.Services = append(z.Services, ladders[w.zones[i].Name]...)
-		if w.zones[i].Name == clusterSetZone {
-			z.Records = append(z.Records, clusterSetRecords(w)...)
-		}
-		err := zone.Check(z)
+		z, err := p.assemble(w, &w.zones[i], ladders[w.zones[i].Name])
 		if err != nil {
-			var refused map[string]error
-			z.Services, refused = fitting(z, z.Services)
-			for _, hostname := range slices.Sorted(maps.Keys(refused)) {
-				p.refuse(hostname, refused[hostname])
-			}
-			err = zone.Check(z)
-		}
-		if err == nil {
-			p.bind(&z)
-		}
-		if err = cmp.Or(err, unsigned); err != nil {
 			p.problems[w.zones[i].Name] = err
 		}
 		p.zones = append(p.zones, z)
 	}
 	return p
+}
+
+// assemble puts a zone together, in the order of who has a name first: the Zone's own records, GlobalServices, what
+// clusters export, what others have written by updates. What does not fit is left out alone. The error is why the zone
+// itself cannot be served.
+func (p *plan) assemble(w world, from *v1alpha1.Zone, ladder []zone.Service) (zone.Zone, error) {
+	z := zoneOf(w, from)
+	unsigned := p.complete(w, from, &z)
+	for _, e := range p.exposures {
+		for _, hostname := range e.hostnames {
+			if in, ok := zoneFor(w.zones, hostname); ok && in.Name == from.Name {
+				service := e.service
+				service.Name = hostname
+				if hostname == z.Origin {
+					service.Targets = p.flatten(w, service.Targets, originOf(e.object))
+				}
+				z.Services = append(z.Services, service)
+			}
+		}
+	}
+	z.Services = append(z.Services, ladder...)
+	if err := p.keepServices(&z); err != nil {
+		return z, err
+	}
+	p.bind(&z)
+	if from.Name == clusterSetZone {
+		p.addImports(w, &z)
+	}
+	if len(from.Spec.Updates) > 0 {
+		p.addFault(from.Name, addUpdates(w, from.Name, &z))
+	}
+	return z, unsigned
 }
 
 // tellNotFollowed gives to each exposure that was made for annotations what is to be said of them.
@@ -177,77 +193,20 @@ func (p *plan) lookAgain(after time.Duration) {
 	}
 }
 
-// complete adds what a zone has from elsewhere: keys, rights, and what others have written. The error says why the zone
+// complete adds what a zone has from elsewhere: keys and rights. The error says why the zone
 // cannot be signed as it should; then it must not be served without.
 func (p *plan) complete(w world, from *v1alpha1.Zone, z *zone.Zone) (unsigned error) {
 	s, unsigned := signingOf(w, from)
 	p.signing[from.Name] = s
 	p.lookAgain(s.until)
 	z.Keys = keysOf(s.published())
-	var faults [3]error
+	var faults [2]error
 	z.Transfer, faults[0] = transferOf(w, from)
 	z.Updates, faults[1] = updatesOf(w, from)
-	if len(from.Spec.Updates) > 0 {
-		faults[2] = addUpdates(w, from.Name, z)
-	}
-	if err := errors.Join(append(faults[:], p.faults[from.Name])...); err != nil {
-		p.faults[from.Name] = err
+	for _, fault := range faults {
+		p.addFault(from.Name, fault)
 	}
 	return unsigned
-}
-
-// addUpdates adds the records that others have written, as far as they fit beside the zone's own.
-func addUpdates(w world, name string, z *zone.Zone) error {
-	written, err := w.updates(name)
-	if err != nil {
-		return err
-	}
-	with := *z
-	with.Records = slices.Concat(z.Records, written)
-	if err := zone.Check(with); err == nil {
-		z.Records = with.Records
-		return nil
-	}
-	var misfits []string
-	for _, r := range written {
-		with.Records = append(slices.Clip(z.Records), r)
-		if err := zone.Check(with); err != nil {
-			misfits = append(misfits, r.Name+" "+r.Type)
-			continue
-		}
-		z.Records = with.Records
-	}
-	if len(misfits) > 0 {
-		return fmt.Errorf("written by updates, but not served, since it does not fit the zone: %s", strings.Join(misfits, ", "))
-	}
-	return nil
-}
-
-// fitting are the services that the zone can hold beside its records, and why the others do not fit: one name that
-// cannot be served keeps back no other. A zone that has a fault of its own refuses none.
-func fitting(z zone.Zone, services []zone.Service) (good []zone.Service, refused map[string]error) {
-	z.Services = services
-	err := zone.Check(z)
-	if err == nil || len(services) == 0 {
-		return services, nil
-	}
-	z.Services = nil
-	if zone.Check(z) != nil {
-		return services, nil
-	}
-	if len(services) == 1 {
-		_, why, _ := strings.Cut(err.Error(), "services[0]: ")
-		return nil, map[string]error{services[0].Name: errors.New(cmp.Or(why, err.Error()))}
-	}
-	half := len(services) / 2
-	good, refused = fitting(z, services[:half])
-	more, others := fitting(z, services[half:])
-	if refused == nil {
-		refused = others
-	} else {
-		maps.Copy(refused, others)
-	}
-	return slices.Concat(good, more), refused
 }
 
 // refuse takes one name out of what is served.
@@ -319,17 +278,50 @@ func zoneFor(zones []v1alpha1.Zone, hostname string) (*v1alpha1.Zone, bool) {
 	return best, best != nil
 }
 
-// defaultZone is where GlobalServices without hostnames are named.
+// defaultZone is where GlobalServices without hostnames are named: the oldest Zone that says so, so that a second one
+// changes nothing, or the only one.
 func defaultZone(zones []v1alpha1.Zone) (*v1alpha1.Zone, bool) {
+	var first *v1alpha1.Zone
 	for i := range zones {
-		if zones[i].Spec.Default {
-			return &zones[i], true
+		if z := &zones[i]; z.Spec.Default && (first == nil || isOlder(z, first)) {
+			first = z
 		}
 	}
-	if len(zones) == 1 {
-		return &zones[0], true
+	if first == nil && len(zones) == 1 {
+		first = &zones[0]
 	}
-	return nil, false
+	return first, first != nil
+}
+
+// isOlder reports whether a Zone was the default one before another. Of two made in the same second that is the one that
+// is so already, or the one whose name comes first.
+func isOlder(a, b *v1alpha1.Zone) bool {
+	wasDefault := func(z *v1alpha1.Zone) int {
+		if meta.IsStatusConditionTrue(z.Status.Conditions, v1alpha1.ConditionDefault) {
+			return 0
+		}
+		return 1
+	}
+	return cmp.Or(cmp.Compare(wasDefault(a), wasDefault(b)), a.CreationTimestamp.Compare(b.CreationTimestamp.Time),
+		cmp.Compare(a.Name, b.Name)) < 0
+}
+
+// homeZone is where a GlobalService without hostnames is named: where it is already, while that Zone is there, and else
+// in the default one. An annotation lets it follow the default.
+func homeZone(zones []v1alpha1.Zone, gs *v1alpha1.GlobalService) (*v1alpha1.Zone, bool) {
+	if gs.Annotations[v1alpha1.FollowDefaultZone] != "true" && len(gs.Spec.Hostnames) == 0 {
+		for i := range zones {
+			if slices.Contains(gs.Status.Hostnames, strings.TrimSuffix(nameIn(&zones[i], gs), ".")) {
+				return &zones[i], true
+			}
+		}
+	}
+	return defaultZone(zones)
+}
+
+// nameIn is the name of a GlobalService without hostnames in a Zone.
+func nameIn(z *v1alpha1.Zone, gs *v1alpha1.GlobalService) string {
+	return absolute(gs.Name + "." + gs.Namespace + "." + z.Name)
 }
 
 // expose works out one GlobalService.
@@ -358,12 +350,12 @@ func expose(w world, gs *v1alpha1.GlobalService) (exposure, time.Duration) {
 // hostnamesOf are the names that lie in a zone; the error says which do not.
 func hostnamesOf(zones []v1alpha1.Zone, gs *v1alpha1.GlobalService) ([]string, error) {
 	if len(gs.Spec.Hostnames) == 0 {
-		in, ok := defaultZone(zones)
+		in, ok := homeZone(zones, gs)
 		if !ok {
 			return nil, fmt.Errorf("spec.hostnames is empty and there is no default zone; " +
 				"name a hostname, or set spec.default of a Zone")
 		}
-		return []string{absolute(gs.Name + "." + gs.Namespace + "." + in.Name)}, nil
+		return []string{nameIn(in, gs)}, nil
 	}
 	var names []string
 	var strange []string

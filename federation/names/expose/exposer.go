@@ -19,6 +19,8 @@ import (
 	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
+	typedcorev1 "k8s.io/client-go/kubernetes/typed/core/v1"
 	toolscache "k8s.io/client-go/tools/cache"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -47,6 +49,8 @@ type Config struct {
 	Servers []string
 	// Scope is what the hub answers and probes for others, at present.
 	Scope func() probescope.Scope
+	// Events are written about objects that have no status to say what is not served of them.
+	Events typedcorev1.EventsGetter
 	// Leads tells whether this replica writes status.
 	Leads  func() bool
 	Logger *slog.Logger
@@ -61,6 +65,7 @@ type Exposer struct {
 	progress progress
 	prober   *prober
 	resolver *resolver
+	teller   *teller
 	waits    atomic.Bool  // a drain waits for a DNS server
 	newest   atomic.Int64 // the newest resource version heard of
 	serial   uint32
@@ -75,6 +80,7 @@ type Exposer struct {
 // New prepares an Exposer.
 func New(c Config) *Exposer {
 	x := &Exposer{Config: c, kick: make(chan struct{}, 1)}
+	x.teller = &teller{told: map[types.UID]told{}}
 	x.prober, x.resolver = newProber(c.Scope, x.Again, c.Now), newResolver(x.Again)
 	return x
 }
@@ -107,6 +113,7 @@ func (x *Exposer) Run(ctx context.Context) error {
 	if err := x.watch(ctx); err != nil {
 		return err
 	}
+	x.teller.start(ctx, x.Events)
 	x.timer = time.NewTimer(time.Hour)
 	defer x.timer.Stop()
 	defer x.progress.stop()
@@ -535,6 +542,7 @@ func (x *Exposer) report(ctx context.Context, w world, p plan) time.Duration {
 		changed.Status = status
 		x.write(ctx, changed)
 	}
+	x.teller.tell(p.unserved, w.now)
 	x.keepKeys(ctx, w, p)
 	for i := range w.zones {
 		status := zoneStatus(&w.zones[i], p, i, x.serial, w.now)

@@ -15,13 +15,10 @@ import (
 // <name>.<namespace>.<cluster>.c.<zone> and <name>.<namespace>.<region>.r.<zone> in the default zone. Each falls
 // upward: the cluster, then its region, then all. A name that somebody gave to something else is that.
 func laddersOf(w world, exposures []exposure, owners map[string]string) map[string][]zone.Service {
-	in, ok := defaultZone(w.zones)
-	if !ok {
-		return nil
-	}
-	var ladder []zone.Service
+	ladders := map[string][]zone.Service{}
 	for _, e := range exposures {
-		if len(e.hostnames) == 0 {
+		in, ok := homeZone(w.zones, e.object)
+		if !ok || len(e.hostnames) == 0 {
 			continue
 		}
 		base := e.object.Name + "." + e.object.Namespace + "."
@@ -33,14 +30,14 @@ func laddersOf(w world, exposures []exposure, owners map[string]string) map[stri
 			owners[name] = e.object.Namespace + "/" + e.object.Name
 			service := e.service
 			service.Name, service.Home, service.Ports = name, home, nil
-			ladder = append(ladder, service)
+			ladders[in.Name] = append(ladders[in.Name], service)
 		}
 		for _, t := range e.service.Targets {
 			add(t.Cluster, "c", zone.Home{Cluster: t.Cluster, Region: t.Region})
 			add(strings.ToLower(t.Region), "r", zone.Home{Region: t.Region})
 		}
 	}
-	return map[string][]zone.Service{in.Name: ladder}
+	return ladders
 }
 
 // isLabel tells that a text is one label of a name.

@@ -159,6 +159,7 @@ func zoneStatus(z *v1alpha1.Zone, p plan, i int, serial uint32, now time.Time) v
 	}
 	c.Message = printable.Text(c.Message)
 	meta.SetStatusCondition(&status.Conditions, c)
+	setDefault(&status.Conditions, p.defaultZone, z, c)
 	meta.RemoveStatusCondition(&status.Conditions, v1alpha1.ConditionUnsigning)
 	if p.signing[z.Name].isLeaving {
 		before := meta.FindStatusCondition(z.Status.Conditions, v1alpha1.ConditionUnsigning)
@@ -171,6 +172,23 @@ func zoneStatus(z *v1alpha1.Zone, p plan, i int, serial uint32, now time.Time) v
 		status.Conditions = append(status.Conditions, c)
 	}
 	return status
+}
+
+// setDefault says whether a Zone that wants to be the default one is. c has what all conditions have in common.
+func setDefault(conditions *[]metav1.Condition, isDefault string, z *v1alpha1.Zone, c metav1.Condition) {
+	meta.RemoveStatusCondition(conditions, v1alpha1.ConditionDefault)
+	if !z.Spec.Default {
+		return
+	}
+	c.Type, c.Status, c.Reason, c.Message = v1alpha1.ConditionDefault, metav1.ConditionTrue, "Oldest", ""
+	if isDefault != z.Name {
+		c.Status, c.Reason, c.Message = metav1.ConditionFalse, "AnotherDefault",
+			"the Zone "+isDefault+" is older and stays the default one; to change that, unset its spec.default"
+	}
+	if before := meta.FindStatusCondition(z.Status.Conditions, c.Type); before != nil && before.Status == c.Status {
+		c.LastTransitionTime = before.LastTransitionTime
+	}
+	*conditions = append(*conditions, c)
 }
 
 // keyStatus tells of the keys of a zone, and what its parent should have of them.

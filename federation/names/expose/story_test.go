@@ -121,6 +121,10 @@ func (s *stage) Obey(line string) error {
 	case "zone": // name and spec
 		z := &v1alpha1.Zone{ObjectMeta: metav1.ObjectMeta{Name: words[1]}}
 		z.Spec.TTL = 300
+		z.CreationTimestamp = metav1.NewTime(time.Unix(int64(len(s.zones)), 0))
+		if before := s.zones[words[1]]; before != nil {
+			z.CreationTimestamp, z.Status = before.CreationTimestamp, before.Status
+		}
 		s.zones[words[1]] = z
 		return yaml.UnmarshalStrict([]byte(strings.TrimPrefix(rest, words[1])), &z.Spec)
 	case "global": // name and spec, with the defaults of the schema
@@ -382,9 +386,19 @@ func (s *stage) Tell(*testing.T) string {
 		if fault := p.faults[z.Name]; fault != nil {
 			fmt.Fprintf(&b, "zone %s, in part: %v\n", z.Name, fault)
 		}
+		s.zones[z.Name].Status.Conditions = nil
+		setDefault(&s.zones[z.Name].Status.Conditions, p.defaultZone, &z, metav1.Condition{})
+		for _, c := range s.zones[z.Name].Status.Conditions {
+			if c.Status == metav1.ConditionFalse {
+				fmt.Fprintf(&b, "zone %s is not the default: %s\n", z.Name, c.Message)
+			}
+		}
 		if p.signing[z.Name].isMissing {
 			fmt.Fprintf(&b, "zone %s needs its first key\n", z.Name)
 		}
+	}
+	for _, u := range p.unserved {
+		fmt.Fprintf(&b, "%s %s: %s\n", u.object.GetKind(), u.object.GetName(), u.why)
 	}
 	for _, e := range p.exposures {
 		status := serviceStatus(w, e, 7)
