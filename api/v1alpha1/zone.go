@@ -24,7 +24,9 @@ type Zone struct {
 
 // ZoneSpec is the zone.
 type ZoneSpec struct {
-	// Default zone: GlobalServices without hostnames are named in it.
+	// Default says that GlobalServices without hostnames are named in this Zone. Of several such Zones the oldest counts; the
+	// condition Default of the others is False. Names that exist do not move when the default changes (see the annotation
+	// hanse.io/follow-default-zone).
 	Default bool `json:"default,omitempty"`
 	// Nameservers of the zone. Default: ns1.<zone> with the addresses that the hub serves DNS on.
 	// +kubebuilder:validation:MaxItems=13
