@@ -36,10 +36,10 @@ type bundle struct {
 
 // search looks for the best set of bundles by branch and bound.
 //
-// Sets are compared by their score, the first difference decides: minima that must hold, replicas that fit, minima that
-// are wishes, replicas that stay where they are, votes of the lowest tier, of the next tier, and so on. More bundles
-// never lower a score, only the maxima stand against them. What stays comes before the votes, so a set in use is left
-// only for one that serves the placement better, and never comes back under the same facts.
+// Sets are compared by their score, the first difference decides: minima that must hold, replicas that fit, minima
+// that are wishes, replicas that stay where they are, votes of the lowest tier, of the next tier, and so on. More
+// bundles never lower a score, only the maxima stand against them. What stays comes before the votes, so a set in use
+// is left only for one that serves the placement better, and never comes back under the same facts.
 type search struct {
 	d       *deciding
 	dims    []span

@@ -3,12 +3,12 @@ package placement
 import "slices"
 
 // cost is what is wrong with a division, the gravest first: groups that a spread must have and has not, replicas that
-// are nowhere, and what minima and wishes lack. How far it is from the shares counts only for who rebalances always, and
-// the number of moves not at all: of equals, what runs stays.
+// are nowhere, and what minima and wishes lack. How far it is from the shares counts only for who rebalances always,
+// and the number of moves not at all: of equals, what runs stays.
 type cost [3]int64
 
-// isAtRest reports whether what runs is itself a division that is allowed: all that is wanted is there, and no rule takes
-// any of it away.
+// isAtRest reports whether what runs is itself a division that is allowed: all that is wanted is there, and no rule
+// takes any of it away.
 func (d *deciding) isAtRest() bool {
 	if d.in.Policy.Rebalance == RebalanceAlways || d.in.Previous == nil || d.in.Previous.Surge > 0 || len(d.gone) > 0 {
 		return false

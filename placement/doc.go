@@ -62,12 +62,12 @@
 //     replicas go to the others by weight; those that nobody else can take stay assigned to it, so a hub that lost
 //     sight of everything takes nothing away.
 //   - A spread that must hold and cannot places nothing new, fails nothing over, and takes nothing away that runs.
-//   - Nothing that runs is taken away before somebody else can have it, unless a rule says so: a lower number, a maximum
-//     of the cluster, a cluster that is no longer chosen, a taint or an API that forbids it to run there. What a drain or
-//     a maximum of groups moves away stays as long as there is no room elsewhere.
+//   - Nothing that runs is taken away before somebody else can have it, unless a rule says so: a lower number, a
+//     maximum of the cluster, a cluster that is no longer chosen, a taint or an API that forbids it to run there. What
+//     a drain or a maximum of groups moves away stays as long as there is no room elsewhere.
 //   - Under constant facts every sequence of decisions comes to rest. A decision differs from what runs only if that
-//     lacks less, in this order: groups that a spread must have, replicas that are nowhere, minima and wishes; and, with
-//     Rebalance Always, if it is the division by shares. A replica that starts is not moved for the shares.
+//     lacks less, in this order: groups that a spread must have, replicas that are nowhere, minima and wishes; and,
+//     with Rebalance Always, if it is the division by shares. A replica that starts is not moved for the shares.
 //   - A cluster that came back is trusted with new replicas after it stayed ready for Failover.After; it pulls back
 //     what it had only with Failover.ComeBack.
 //   - Integers only; products are compared in 128 bits; every sum saturates instead of wrapping.
@@ -78,14 +78,15 @@
 // deciding twice does not promise it twice; two objects decided at the same moment can still promise the same room to
 // both, and what does not fit comes back as Unschedulable.
 //
-// Standing and room are two facts. A cluster that is full, cordoned or tainted NoSchedule keeps its minimum, its part in
-// the spread and its tier. Its vote by capacity is its free room and all that the object holds there, ready or not.
+// Standing and room are two facts. A cluster that is full, cordoned or tainted NoSchedule keeps its minimum, its part
+// in the spread and its tier. Its vote by capacity is its free room and all that the object holds there, ready or
+// not.
 //
-// Spread with minima and maxima over several keys is a set-cover problem. The choice is by branch and bound, so it is the
-// best one for up to twelve clusters with any keys; clusters that the maxima do not tell apart count as one. The search of
-// larger worlds has a limit. Reaching it without a way that keeps the spread is an answer of its own (SpreadUndecided):
-// what runs stays, and nothing is called impossible or kept that is not.
+// Spread with minima and maxima over several keys is a set-cover problem. The choice is by branch and bound, so it is
+// the best one for up to twelve clusters with any keys; clusters that the maxima do not tell apart count as one. The
+// search of larger worlds has a limit. Reaching it without a way that keeps the spread is an answer of its own
+// (SpreadUndecided): what runs stays, and nothing is called impossible or kept that is not.
 //
-// Fill is not house-monotone on a first decision: with more replicas another cluster may be the one that holds them all.
-// From a previous decision scaling up takes from nobody, as everywhere.
+// Fill is not house-monotone on a first decision: with more replicas another cluster may be the one that holds them
+// all. From a previous decision scaling up takes from nobody, as everywhere.
 package placement

@@ -10,8 +10,8 @@ import (
 // welcome.
 //
 // Their order is that in which reasons are given: what the user asked for first, then what an operator did to the
-// cluster, then what the cluster is able to do. The gravest verdict decides; its first reason is the first reason. They
-// are called by name, not out of a list, because what a function in a list is given must be on the heap.
+// cluster, then what the cluster is able to do. The gravest verdict decides; its first reason is the first reason.
+// They are called by name, not out of a list, because what a function in a list is given must be on the heap.
 func (d *deciding) filter() {
 	for i := range d.list {
 		c := &d.list[i]

@@ -107,7 +107,8 @@ func TestH7PendingIgnoresBlock(t *testing.T) {
 func TestH8PendingForgetsMax(t *testing.T) {
 	c := Term{Names: []string{"c"}, Weight: i64(2), Max: i64(4)}
 	d := Decide(Input{Object: divide(5), Clusters: []Cluster{well("c", ""), well("d", "")},
-		Policy: Policy{Terms: []Term{c, w1("d")}, Overflow: OverflowPending, Spread: []Spread{{By: "cluster", Max: in32(1)}}}})
+		Policy: Policy{Terms: []Term{c, w1("d")}, Overflow: OverflowPending,
+			Spread: []Spread{{By: "cluster", Max: in32(1)}}}})
 	if d.Unplaced > 0 {
 		t.Errorf("%v, %d unplaced (%s); d alone holds 5", result(d), d.Unplaced, d.Cause.Message)
 	}
@@ -163,7 +164,7 @@ func TestH11CapacityAlways(t *testing.T) {
 	t.Error("does not come to rest in 40 steps")
 }
 
-// H12: `hanse drain` is a NoExecute taint; the engine's Draining, which keeps what nobody else can take, is set by nobody.
+// H12: the taint of a drain keeps what nobody else can take, as the engine's Draining does.
 func TestH12DrainWithoutRoom(t *testing.T) {
 	a := well("a", "")
 	in := Input{Object: divide(3), Clusters: []Cluster{a, full(well("b", ""))}, Previous: had(runs("a", 3))}

@@ -4,8 +4,8 @@ import (
 	"slices"
 )
 
-// cover looks for the fewest clusters that bring every dimension to its minimum: as few new ones as possible, and as few
-// as possible in all.
+// cover looks for the fewest clusters that bring every dimension to its minimum: as few new ones as possible, and as
+// few as possible in all.
 type cover struct {
 	dims []span
 	sets [][]uint64

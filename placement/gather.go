@@ -40,8 +40,8 @@ type candidate struct {
 	// most is the same if all that it has is in its room already, ready or not: what it can hold once it has settled.
 	weight, min, max, fit, most, vote int64
 
-	// must is the floor that a spread needs, floor and ceiling are the bounds of the division, seats its result; wants is
-	// the floor before stability lowered it.
+	// must is the floor that a spread needs, floor and ceiling are the bounds of the division, seats its result;
+	// wants is the floor before stability lowered it.
 	must, floor, ceiling, seats, wants int64
 	// goal is where the replicas are going; now is the step towards it that this decision takes.
 	goal, now int64
@@ -72,7 +72,8 @@ type deciding struct {
 	underWay bool
 	// byCapacity says that capacity is a vote.
 	byCapacity bool
-	// dims are the spread constraints, unmet is the one that blocks, lowest the lowest tier in use, votes the sum of votes of the ideal.
+	// dims are the spread constraints, unmet is the one that blocks, lowest the lowest tier in use, votes the sum of
+	// votes of the ideal.
 	dims   []*dimension
 	unmet  Reason
 	lowest int

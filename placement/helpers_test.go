@@ -46,8 +46,8 @@ func spreadKept(in Input, got map[string]int64) bool {
 	return true
 }
 
-// flaps decides again and again in a world in which nothing changes but what the decisions cause: every replica takes its
-// room and becomes ready. It returns the decisions if they do not come to rest, else "".
+// flaps decides again and again in a world in which nothing changes but what the decisions cause: every replica takes
+// its room and becomes ready. It returns the decisions if they do not come to rest, else "".
 func flaps(in Input) string {
 	room := map[string]int64{}
 	held := assigned(in.Previous)

@@ -265,8 +265,8 @@ type Previous struct {
 type Assignment struct {
 	Name     string
 	Replicas int64
-	// Moving is that of the last decision's share. A move under way is finished before the shares are judged again; who
-	// changes the placement leaves it out.
+	// Moving is that of the last decision's share. A move under way is finished before the shares are judged again;
+	// who changes the placement leaves it out.
 	Moving int64
 	// Ready is how many of them are ready, as last seen.
 	Ready int64

@@ -6,8 +6,9 @@ import (
 	"testing"
 )
 
-// TestSpreadAgainstExhaustiveSearch judges first decisions on small worlds by looking at every set of clusters: nothing is
-// called impossible that is possible, nothing is left out that could be placed, and what is decided keeps the bounds.
+// TestSpreadAgainstExhaustiveSearch judges first decisions on small worlds by looking at every set of clusters:
+// nothing is called impossible that is possible, nothing is left out that could be placed, and what is decided keeps
+// the bounds.
 func TestSpreadAgainstExhaustiveSearch(t *testing.T) {
 	r := rand.New(rand.NewPCG(41, 42))
 	for range rounds(t) / 10 {
@@ -38,9 +39,11 @@ func TestSpreadAgainstExhaustiveSearch(t *testing.T) {
 
 // spreadWorld has n clusters in up to three zones, regions and providers, with rooms, bounds and tiers.
 func spreadWorld(r *rand.Rand, n int) Input {
-	in := Input{Object: Object{Key: fmt.Sprint("web-", r.IntN(50)), HasReplicas: true, Mode: ModeDivide, Replicas: 1 + r.Int64N(12)}}
+	in := Input{Object: divide(1 + r.Int64N(12))}
+	in.Object.Key = fmt.Sprint("web-", r.IntN(50))
 	for i := range n {
-		c := Cluster{Name: fmt.Sprint("c", i), Ready: true, Region: fmt.Sprint("r", r.IntN(3)), Provider: fmt.Sprint("p", r.IntN(2)),
+		c := Cluster{Name: fmt.Sprint("c", i), Ready: true,
+			Region: fmt.Sprint("r", r.IntN(3)), Provider: fmt.Sprint("p", r.IntN(2)),
 			Zones:  []string{fmt.Sprint("z", r.IntN(3))},
 			Labels: map[string]string{"env": []string{"prod", "test"}[r.IntN(2)]}}
 		if r.IntN(6) == 0 {
@@ -130,8 +133,8 @@ func lacksOf(in Input, got map[string]int64) int {
 	return n
 }
 
-// TestSpreadNeverCallsAPlantedSolutionImpossible has worlds that are too large to search, each with clusters that keep the
-// spread: they are found, or it is said that the search was cut.
+// TestSpreadNeverCallsAPlantedSolutionImpossible has worlds that are too large to search, each with clusters that
+// keep the spread: they are found, or it is said that the search was cut.
 func TestSpreadNeverCallsAPlantedSolutionImpossible(t *testing.T) {
 	r := rand.New(rand.NewPCG(43, 44))
 	found, undecided := 0, 0

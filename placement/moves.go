@@ -1,9 +1,9 @@
 package placement
 
-// finishesMoves reports whether the moves under way are finished as they were begun. What is known of a cluster's room
-// changes while replicas start there, and shares judged by that would turn a move round for ever; so the shares are
-// judged again when what was started is ready. The moves are given up when a fact stands against them: another number of
-// replicas, a cluster that may not have what it was to get, a spread that asks for something else.
+// finishesMoves reports whether the moves under way are finished as they were begun. What is known of a cluster's
+// room changes while replicas start there, and shares judged by that would turn a move round for ever; so the shares
+// are judged again when what was started is ready. The moves are given up when a fact stands against them: another
+// number of replicas, a cluster that may not have what it was to get, a spread that asks for something else.
 func (d *deciding) finishesMoves() bool {
 	if !d.underWay || d.blocked() || len(d.gone) > 0 {
 		return false

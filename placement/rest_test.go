@@ -11,7 +11,8 @@ import (
 	"time"
 )
 
-// steps is how many decisions the test of rest takes in all: REST_STEPS for the nightly run, a bounded number otherwise.
+// steps is how many decisions the test of rest takes in all: REST_STEPS for the nightly run, a bounded number
+// otherwise.
 func steps(t *testing.T) int {
 	t.Helper()
 	if n, err := strconv.Atoi(os.Getenv("REST_STEPS")); err == nil {
@@ -154,7 +155,8 @@ func (s *simulation) rest(t *testing.T) int {
 			return n
 		}
 	}
-	t.Fatalf("%s\ndoes not come to rest: %s\n%s", describeInput(first), strings.Join(s.story[max(len(s.story)-12, 0):], "\n"),
+	last := strings.Join(s.story[max(len(s.story)-12, 0):], "\n")
+	t.Fatalf("%s\ndoes not come to rest: %s\n%s", describeInput(first), last,
 		Decide(s.in).Describe())
 	return 0
 }
@@ -183,7 +185,8 @@ func taken(in Input, d Decision) string {
 		total += may
 		kept += got[c.cluster.Name]
 		if got[c.cluster.Name] < may {
-			problem = fmt.Sprintf("%s had %d and has %d, and %d are nowhere", c.cluster.Name, may, got[c.cluster.Name], d.Unplaced)
+			problem = fmt.Sprintf("%s had %d and has %d, and %d are nowhere",
+				c.cluster.Name, may, got[c.cluster.Name], d.Unplaced)
 		}
 	}
 	if problem != "" && kept < min(total, in.Object.Replicas) {

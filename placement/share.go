@@ -343,9 +343,9 @@ func (d *deciding) overflow(rest int64) int64 {
 	return placed
 }
 
-// standIn leaves where it is what nobody else can take: in lost and drained clusters, in those that a spread's maximum
-// keeps out, and what waits for room in its cluster. Taking it away would help nobody, and a hub that lost sight of its
-// members must not empty them.
+// standIn leaves where it is what nobody else can take: in lost and drained clusters, in those that a spread's
+// maximum keeps out, and what waits for room in its cluster. Taking it away would help nobody, and a hub that lost
+// sight of its members must not empty them.
 func (d *deciding) standIn(rest int64, most func(*candidate) int64) int64 {
 	parties := make([]Party, 0, len(d.list))
 	for i := range d.list {
@@ -361,8 +361,8 @@ func (d *deciding) standIn(rest int64, most func(*candidate) int64) int64 {
 	return placed
 }
 
-// standInMost is how many replicas may stay in the candidate if nobody else can take them, beyond its share. It is none
-// for taints and missing APIs, where the replicas must go or cannot be.
+// standInMost is how many replicas may stay in the candidate if nobody else can take them, beyond its share. It is
+// none for taints and missing APIs, where the replicas must go or cannot be.
 func (c *candidate) standInMost() int64 {
 	if c.standing == lost || c.standing == leaves && !c.mustGo {
 		return c.replicas
