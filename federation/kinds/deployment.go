@@ -2,6 +2,8 @@ package kinds
 
 import (
 	"fmt"
+	"math"
+	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
@@ -16,6 +18,7 @@ var deployment = Rule{
 	status: []string{"observedGeneration", "replicas", "updatedReplicas", "readyReplicas", "availableReplicas",
 		"unavailableReplicas", "terminatingReplicas", "conditions"},
 	keep:      [][]string{{"spec", "paused"}},
+	due:       rolloutDue,
 	ready:     replicasReady,
 	health:    deploymentHealth,
 	aggregate: aggregateDeployment,
@@ -81,12 +84,73 @@ func aggregateDeployment(in aggregation) map[string]any {
 	if ending := in.sum("terminatingReplicas"); ending > 0 {
 		status["terminatingReplicas"] = ending
 	}
-	conditions := []condition{in.deploymentAvailable(), in.deploymentProgressing()}
+	progressing, progressed := in.deploymentProgressing(), in.hasProgressed()
+	if progressing.Reason == rolloutGoesOn && !progressed && in.isLate() {
+		progressing.Status, progressing.Reason = isFalse, deadlineExceeded
+		progressing.Message += "; this has not gone on for the progressDeadlineSeconds"
+	}
+	conditions := []condition{in.deploymentAvailable(), progressing}
 	if failure := in.unitedCondition("ReplicaFailure"); failure.Status == isTrue {
 		conditions = append(conditions, failure)
 	}
-	status["conditions"] = in.conditions(lastUpdateTime, conditions...)
+	written := in.conditions(lastUpdateTime, conditions...)
+	if progressed && progressing.Reason == rolloutGoesOn { // the deadline counts from here
+		_ = setAt(written[1].(map[string]any), in.now.UTC().Truncate(time.Second).Format(time.RFC3339), string(lastUpdateTime))
+	}
+	status["conditions"] = written
 	return status
+}
+
+// hasProgressed reports whether the rollout is further than it was, as the Deployment controller judges it.
+func (in aggregation) hasProgressed() bool {
+	was := in.previous
+	if _, counted := at(was, "replicas"); !counted {
+		return false // the first figures; they change the message
+	}
+	old := func(replicas, updated int64) int64 { return replicas - updated }
+	return in.observedGeneration() != intOr(was, 0, "observedGeneration") ||
+		in.sum("updatedReplicas") > intOr(was, 0, "updatedReplicas") ||
+		in.sum("readyReplicas") > intOr(was, 0, "readyReplicas") ||
+		in.sum("availableReplicas") > intOr(was, 0, "availableReplicas") ||
+		old(in.sum("replicas"), in.sum("updatedReplicas")) <
+			old(intOr(was, 0, "replicas"), intOr(was, 0, "updatedReplicas"))
+}
+
+// defaultProgressDeadline is what the API server of a cluster writes into a Deployment without one, noDeadline what stands
+// for none.
+const (
+	defaultProgressDeadline = 600
+	noDeadline              = math.MaxInt32
+)
+
+// isLate reports whether the rollout has stood still for longer than the template allows. What is late stays late until it
+// goes on.
+func (in aggregation) isLate() bool {
+	was, found := findCondition(in.previous, "Progressing")
+	if !found || intOr(in.previous, 0, "observedGeneration") != in.generation() {
+		return false
+	}
+	if was.Status == isFalse && was.Reason == deadlineExceeded {
+		return true
+	}
+	due, isRunning := rolloutDue(in.template)
+	return isRunning && in.now.After(due)
+}
+
+// rolloutDue is when a rollout that stands still is late; false while none goes on, or it may take as long as it likes.
+func rolloutDue(template map[string]any) (time.Time, bool) {
+	deadline := intOr(template, defaultProgressDeadline, "spec", "progressDeadlineSeconds")
+	if deadline >= noDeadline {
+		return time.Time{}, false
+	}
+	for _, c := range mapsAt(template, "status", "conditions") {
+		if stringAt(c, "type") != "Progressing" || stringAt(c, "reason") != rolloutGoesOn {
+			continue
+		}
+		since, err := time.Parse(time.RFC3339, stringAt(c, string(lastUpdateTime)))
+		return since.Add(time.Duration(deadline) * time.Second), err == nil
+	}
+	return time.Time{}, false
 }
 
 // deploymentAvailable asks of the sum what the Deployment controller asks of one cluster: no more than maxUnavailable

@@ -81,3 +81,11 @@ func parseQuantity(value any) (resource.Quantity, bool) {
 func hasFraction(quantity resource.Quantity) bool {
 	return quantity.Cmp(*resource.NewQuantity(quantity.Value(), quantity.Format)) != 0
 }
+
+// fixed marks numbers that cannot change any more once an object has them.
+func fixed(numbers []Number) []Number {
+	for i := range numbers {
+		numbers[i].Fixed = true
+	}
+	return numbers
+}

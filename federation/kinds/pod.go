@@ -10,9 +10,7 @@ var pod = Rule{
 	step:    workloads,
 	mode:    One,
 	podSpec: []string{"spec"},
-	// The node is the choice of the member's scheduler, the volume of the account's token that of its admission.
-	allocated: [][]string{{"spec", "nodeName"}},
-	clean:     cleanPod,
+	clean:   cleanPod, // the volume of the account's token is the choice of the member's admission
 	ready: func(obj map[string]any) (ready, desired int64) {
 		if health, _ := podHealth(obj); health == Healthy {
 			return 1, 1
@@ -28,7 +26,9 @@ var pod = Rule{
 func cleanPod(obj map[string]any) {
 	const token = "kube-api-access-"
 	spec := mapAt(obj, "spec")
-	dropPrefixed(spec, token, "volumes")
+	if dropPrefixed(spec, token, "volumes") {
+		delete(spec, "nodeName") // it is the scheduler's choice for that pod
+	}
 	for _, list := range []string{"initContainers", "containers"} {
 		for _, container := range mapsAt(spec, list) {
 			dropPrefixed(container, token, "volumeMounts")
@@ -36,7 +36,8 @@ func cleanPod(obj map[string]any) {
 	}
 }
 
-func dropPrefixed(in map[string]any, prefix, list string) {
+// dropPrefixed removes the elements whose names begin with the prefix, and reports whether there were any.
+func dropPrefixed(in map[string]any, prefix, list string) bool {
 	all := listAt(in, list)
 	kept := slices.DeleteFunc(slices.Clone(all), func(element any) bool {
 		m, _ := element.(map[string]any)
@@ -49,6 +50,7 @@ func dropPrefixed(in map[string]any, prefix, list string) {
 	default:
 		in[list] = kept
 	}
+	return len(kept) < len(all)
 }
 
 // hopeless are the reasons for which a container waits that time alone seldom cures.
@@ -90,6 +92,9 @@ func aggregatePod(in aggregation) map[string]any {
 	worst := slices.MinFunc(collected, func(a, b MemberStatus) int {
 		return cmp.Compare(podRank(a.Status), podRank(b.Status))
 	})
+	if len(collected) < len(in.members) && podRank(worst.Status) > podRank(map[string]any{"phase": "Pending"}) {
+		return map[string]any{"phase": "Pending"} // one of them has not even been seen
+	}
 	status := copied(worst.Status).(map[string]any)
 	delete(status, cutField)
 	if _, says := status["observedGeneration"]; says { // since Kubernetes 1.34
@@ -98,12 +103,14 @@ func aggregatePod(in aggregation) map[string]any {
 	return status
 }
 
-// podRank is lower the worse a pod is off; a phase that is not known counts as the worst.
+// podRank is lower the worse a pod is off; a phase that is not known counts as the worst. One that has succeeded is best
+// off: the whole has not succeeded while another runs.
 func podRank(status map[string]any) int {
+	rank := 2 * slices.Index(podPhases, stringAt(status, "phase"))
 	if hasCondition(status, "Ready", isTrue) {
-		return len(podPhases)
+		rank++
 	}
-	return slices.Index(podPhases, stringAt(status, "phase"))
+	return rank
 }
 
 var podPhases = []string{"Failed", "Unknown", "Pending", "Running", "Succeeded"}

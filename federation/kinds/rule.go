@@ -62,6 +62,8 @@ type Number struct {
 	Value int64
 	// Floor is the least a member may get, even if the sum then exceeds Value.
 	Floor int64
+	// Fixed: the API server refuses another number once an object has one.
+	Fixed bool
 
 	set func(obj map[string]any, share int64) error
 }
@@ -135,12 +137,18 @@ type Rule struct {
 	podSpec []string
 	numbers func(obj map[string]any) []Number
 
-	// allocated are fields that the member's API server or controllers own; they are not sent.
+	// allocated are fields that are never a user's wish for a member; they are not sent. What a member allocates unless
+	// the user says it (a volume, a node, an address, a port) is not among them: it is sent if the template sets it, and
+	// stays the member's if not.
 	allocated [][]string
 	// clean removes what a list of paths cannot say.
 	clean func(obj map[string]any)
 	// halt changes an object of which the template's status says that it is to end; it tells whether it is.
 	halt func(template, obj map[string]any) bool
+	// due is when time alone changes the sum; false when it does not.
+	due func(template map[string]any) (time.Time, bool)
+	// ended tells from the template that its work is done for good.
+	ended func(obj map[string]any) bool
 	// fit mends an object after its shares are set, where numbers limit one another.
 	fit func(obj map[string]any, share Share) error
 
@@ -316,6 +324,14 @@ func (r Rule) observed(member *unstructured.Unstructured) int64 {
 		return member.GetGeneration()
 	}
 	return observed
+}
+
+// Due is when time alone changes what Aggregate says of a template; false when nothing of the kind is to come.
+func (r Rule) Due(template *unstructured.Unstructured) (time.Time, bool) {
+	if r.due == nil {
+		return time.Time{}, false
+	}
+	return r.due(template.Object)
 }
 
 // Aggregate adds up the members' statuses to the template's own .status. It returns the whole new status, or nil when

@@ -26,6 +26,10 @@ func assignAddress(in aggregation) map[string]any {
 	isServed := func(m MemberStatus) bool {
 		return m.Known && m.TemplateGeneration >= in.generation() && hasAddress(m.Status)
 	}
+	if isType := stringAt(in.template, "spec", "type"); isType != "LoadBalancer" &&
+		stringAt(in.template, "spec", "clusterIP") == EverywhereIP {
+		return map[string]any{"spec": map[string]any{"clusterIP": nil, "clusterIPs": nil}} // it was one before
+	}
 	if stringAt(in.template, "spec", "type") != "LoadBalancer" || stringAt(in.template, "spec", "clusterIP") != "" ||
 		len(in.members) == 0 || len(in.clusters(isServed)) < len(in.members) {
 		return nil
@@ -33,14 +37,13 @@ func assignAddress(in aggregation) map[string]any {
 	return map[string]any{"spec": map[string]any{"clusterIP": EverywhereIP, "clusterIPs": []any{EverywhereIP}}}
 }
 
-// cleanService leaves cluster addresses to the member, which has its own range; "None" is not an address but the wish
-// for a headless service. Node ports that the template names are a wish too: the hub allocates none.
+// cleanService removes the address that the hub itself sets. All others, and the ports, are the user's wish: the hub
+// allocates none.
 func cleanService(obj map[string]any) {
-	if stringAt(obj, "spec", "clusterIP") != "None" {
+	if stringAt(obj, "spec", "clusterIP") == EverywhereIP {
 		removeAt(obj, "spec", "clusterIP")
 		removeAt(obj, "spec", "clusterIPs")
 	}
-	removeAt(obj, "spec", "healthCheckNodePort")
 }
 
 func serviceHealth(obj map[string]any) (Health, string) {
@@ -56,7 +59,12 @@ func hasAddress(status map[string]any) bool {
 
 func aggregateService(in aggregation) map[string]any {
 	if stringAt(in.template, "spec", "type") != "LoadBalancer" {
-		return nil
+		if !hasAddress(in.previous) {
+			return nil
+		}
+		status := copied(in.previous).(map[string]any) // it was one before
+		status["loadBalancer"] = map[string]any{}
+		return status
 	}
 	return in.unitedAddresses()
 }

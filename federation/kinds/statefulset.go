@@ -20,6 +20,7 @@ var statefulSet = Rule{
 		{"spec", "updateStrategy", "type"},
 		{"spec", "updateStrategy", "rollingUpdate", "partition"},
 		{"spec", "ordinals", "start"},
+		{"spec", "minReadySeconds"},
 	},
 	ready:     replicasReady,
 	health:    statefulSetHealth,
@@ -61,6 +62,9 @@ func statefulSetHealth(obj map[string]any) (Health, string) {
 	if ready < desired {
 		return Progressing, fmt.Sprintf("%d of %d replicas are ready", ready, desired)
 	}
+	if available := intOr(status, 0, "availableReplicas"); intOr(obj, 0, "spec", "minReadySeconds") > 0 && available < desired {
+		return Progressing, fmt.Sprintf("%d of %d replicas are available", available, desired)
+	}
 	if stringAt(obj, "spec", "updateStrategy", "type") == string(appsv1.OnDeleteStatefulSetStrategyType) {
 		return Healthy, "" // old replicas stay until somebody deletes them
 	}
@@ -78,12 +82,25 @@ func aggregateStatefulSet(in aggregation) map[string]any {
 		ObservedGeneration: in.observedGeneration(),
 		Replicas:           in.sum32("replicas"),
 		ReadyReplicas:      in.sum32("readyReplicas"),
-		CurrentReplicas:    in.sum32("currentReplicas"),
+		CurrentReplicas:    in.currentReplicas(current != update),
 		UpdatedReplicas:    in.sum32("updatedReplicas"),
 		AvailableReplicas:  in.sum32("availableReplicas"),
 		CurrentRevision:    current,
 		UpdateRevision:     update,
 	})
+}
+
+// currentReplicas counts those of the current revision. While the sum rolls, members that have done so have none: what they
+// call current is what the others roll to.
+func (in aggregation) currentReplicas(rolls bool) int32 {
+	var total int64
+	for _, m := range in.members {
+		isDone := stringAt(m.Status, "currentRevision") == stringAt(m.Status, "updateRevision")
+		if !rolls || !isDone {
+			total += intOr(m.Status, 0, "currentReplicas")
+		}
+	}
+	return int32(total)
 }
 
 // revisions of the sum: equal when, and only when, every member's are; `kubectl rollout status` compares them. The

@@ -9,7 +9,6 @@ import (
 var volumeClaim = Rule{
 	step:      storage,
 	mode:      Follows,
-	allocated: [][]string{{"spec", "volumeName"}},
 	clean:     cleanBinding,
 	status:    []string{"phase", "accessModes", "capacity", "conditions"},
 	health:    claimHealth,
@@ -38,6 +37,9 @@ var bindingAnnotations = []string{
 }
 
 func cleanBinding(obj map[string]any) {
+	if stringAt(obj, "metadata", "annotations", "pv.kubernetes.io/bound-by-controller") != "" {
+		removeAt(obj, "spec", "volumeName") // copied from a claim for which the controller chose the volume
+	}
 	for _, annotation := range bindingAnnotations {
 		removeAt(obj, "metadata", "annotations", annotation)
 	}

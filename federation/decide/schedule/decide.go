@@ -134,6 +134,9 @@ func place(f facts) outcome {
 		}
 		spec.Clusters = append(spec.Clusters, chosen)
 	}
+	if f.rule.HasEnded(f.template) {
+		keepOnly(f, spec)
+	}
 	for _, rejection := range decision.Rejected {
 		if rejection.Code == placement.CodeNotSelected {
 			continue // only said to who asks for an explanation
@@ -166,6 +169,30 @@ func place(f facts) outcome {
 	giveOrdinals(f, spec, decision)
 	spec.LastChange = lastChange(f, spec, changes)
 	return outcome{spec: spec, recheck: decision.RecheckAfter, engine: &decision}
+}
+
+// keepOnly is for a template whose work has ended: it goes to no other member, and what it had in each stays as it is.
+func keepOnly(f facts, spec *v1alpha1.DistributionSpec) {
+	kept := make([]v1alpha1.DistributionCluster, 0, len(spec.Clusters))
+	for _, c := range spec.Clusters {
+		if before := sharePreviously(f, c.Name); before != nil {
+			kept = append(kept, *before)
+		}
+	}
+	spec.Clusters, spec.Unplaced, spec.UnplacedReason, spec.Surge, spec.Moving = kept, 0, "", 0, false
+}
+
+// sharePreviously is what the previous decision gave a member; nil for nothing.
+func sharePreviously(f facts, name string) *v1alpha1.DistributionCluster {
+	if f.previous == nil {
+		return nil
+	}
+	for i := range f.previous.Spec.Clusters {
+		if f.previous.Spec.Clusters[i].Name == name {
+			return f.previous.Spec.Clusters[i].DeepCopy()
+		}
+	}
+	return nil
 }
 
 // giveHandling says how propagate is to treat the copies. What is so by default is left out.

@@ -152,16 +152,35 @@ func divideNumbers(f facts, spec *v1alpha1.DistributionSpec, mode placement.Mode
 		}
 	}
 	for _, number := range numbers {
-		for i := range parties {
-			parties[i].Min = number.Floor
+		divideNumber(f, spec, number, slices.Clone(parties))
+	}
+}
+
+// divideNumber divides one number. A member that has its part of a fixed one keeps it, for its object cannot be changed;
+// the others share the rest.
+func divideNumber(f facts, spec *v1alpha1.DistributionSpec, number kinds.Number, parties []placement.Party) {
+	for i := range parties {
+		parties[i].Min = number.Floor
+		before := sharePreviously(f, spec.Clusters[i].Name)
+		if before == nil || !number.Fixed || f.previous.Spec.Template.UID != f.template.GetUID() {
+			continue
 		}
-		total := max(number.Value, number.Floor*int64(len(parties)))
-		for i, share := range placement.Apportion(total, parties) {
-			if spec.Clusters[i].Numbers == nil {
-				spec.Clusters[i].Numbers = map[string]int64{}
-			}
-			spec.Clusters[i].Numbers[number.Key] = share
+		if part, had := before.Numbers[number.Key]; had {
+			parties[i].Min, parties[i].Max = part, part
 		}
+	}
+	total := max(number.Value, number.Floor*int64(len(parties)))
+	fixed := int64(0)
+	for _, p := range parties {
+		if p.Min == p.Max {
+			fixed += p.Min
+		}
+	}
+	for i, share := range placement.Apportion(max(total, fixed), parties) {
+		if spec.Clusters[i].Numbers == nil {
+			spec.Clusters[i].Numbers = map[string]int64{}
+		}
+		spec.Clusters[i].Numbers[number.Key] = share
 	}
 }
 

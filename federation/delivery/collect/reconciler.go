@@ -82,7 +82,48 @@ func (r *Reconciler) Reconcile(ctx context.Context, ref template.Ref) (reconcile
 	if written {
 		r.paceOf(ref).wrote(now)
 	}
-	return reconcile.Result{RequeueAfter: untilDeadline(d, status, now)}, nil
+	return r.until(ctx, view, now, untilDeadline(d, status, now))
+}
+
+// until looks again when time alone changes something: a deadline, or the end of a template's time to live.
+func (r *Reconciler) until(
+	ctx context.Context, v view, now time.Time, deadline time.Duration,
+) (reconcile.Result, error) {
+	if v.template == nil {
+		return reconcile.Result{RequeueAfter: deadline}, nil
+	}
+	next := deadline
+	sooner := func(at time.Time) {
+		if wait := max(at.Sub(now), 0) + time.Second; next == 0 || wait < next {
+			next = wait
+		}
+	}
+	if at, waits := v.rule.Due(v.template); waits {
+		sooner(at)
+	}
+	at, expires := v.rule.Expires(v.template)
+	if !expires || v.template.GetDeletionTimestamp() != nil {
+		return reconcile.Result{RequeueAfter: next}, nil
+	}
+	if now.Before(at) {
+		sooner(at)
+		return reconcile.Result{RequeueAfter: next}, nil
+	}
+	return reconcile.Result{RequeueAfter: next}, r.expire(ctx, v)
+}
+
+// expire deletes a template whose time to live is over. The copies go with it, as with any deletion.
+func (r *Reconciler) expire(ctx context.Context, v view) error {
+	uid, version := v.template.GetUID(), v.template.GetResourceVersion()
+	background := metav1.DeletePropagationBackground
+	err := r.Dynamic.Resource(v.kind.GVR()).Namespace(v.ref.Namespace).Delete(ctx, v.ref.Name, metav1.DeleteOptions{
+		Preconditions:     &metav1.Preconditions{UID: &uid, ResourceVersion: &version},
+		PropagationPolicy: &background,
+	})
+	if client.IgnoreNotFound(err) != nil && !apierrors.IsConflict(err) {
+		return fmt.Errorf("deleting %s, whose time to live is over: %w", v.ref, err)
+	}
+	return nil
 }
 
 // lagging turns a conflict with another writer into another look.
@@ -223,8 +264,8 @@ func (r *Reconciler) clearTemplate(ctx context.Context, v view) error {
 	if v.template == nil || v.template.GetDeletionTimestamp() != nil || !v.kind.HasStatus || !v.rule.Sums() {
 		return nil
 	}
-	if status, _ := v.template.Object["status"].(map[string]any); len(status) == 0 {
-		return nil
+	if status, _ := v.template.Object["status"].(map[string]any); len(status) == 0 || v.rule.HasEnded(v.template) {
+		return nil // the outcome of work outlives its copies
 	}
 	changed := v.template.DeepCopy()
 	changed.Object["status"] = map[string]any{}

@@ -91,7 +91,9 @@ func (m memberView) status(rule kinds.Rule) kinds.MemberStatus {
 	case m.isSeen && m.live != nil:
 		s = rule.Observe(m.name, m.live)
 	case m.isSeen:
-		s = kinds.MemberStatus{Cluster: m.name, Known: true, Health: kinds.Progressing}
+		if s = m.stored(); !rule.EndedIn(s.Status) { // what was done stays done
+			s = kinds.MemberStatus{Cluster: m.name, Known: true, Health: kinds.Progressing}
+		}
 	default:
 		s = m.stored()
 	}

@@ -2,6 +2,7 @@ package propagate
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"slices"
 	"time"
@@ -194,6 +195,13 @@ func (mw *memberWorker) bring(ctx context.Context, f facts) reconcile.Result {
 	w := wanted{object: rendered, revision: revisionOf(apply.Without(rendered, f.distribution.Spec.IgnoreFields))}
 	w.awaitsReplicas = mw.awaitsReplicas(f)
 	w.isApplied, w.isCurrent = f.isApplied(w), f.isCurrent(w)
+	if why := mw.hasEnded(f); why != "" {
+		if !f.isCacheReady && mw.member.State().IsReady() {
+			return reconcile.Result{RequeueAfter: cacheWait}
+		}
+		mw.record(f, mw.held(f, v1alpha1.VerdictSkipped, results.ReasonEnded, why))
+		return reconcile.Result{}
+	}
 	f.entry.Tried = w.revision // what is entered now is about this
 	if result, ends := mw.refrain(ctx, f, w); ends {
 		return result
@@ -204,6 +212,27 @@ func (mw *memberWorker) bring(ctx context.Context, f facts) reconcile.Result {
 		return reconcile.Result{RequeueAfter: holderWait}
 	}
 	return mw.put(ctx, f, w)
+}
+
+// hasEnded says why an object that is not in the member is not made there: its work is done, and would be done again.
+func (mw *memberWorker) hasEnded(f facts) string {
+	rule := mw.Rules.For(f.ref.GroupKind())
+	if f.live != nil || !rule.MayEnd() {
+		return ""
+	}
+	if rule.HasEnded(f.template) {
+		return "its work has ended, so it is not made again"
+	}
+	for _, o := range f.distribution.Status.Clusters {
+		if o.Name != string(mw.member.Name()) || o.Status == nil {
+			continue
+		}
+		status := map[string]any{}
+		if json.Unmarshal(o.Status.Raw, &status) == nil && rule.EndedIn(status) {
+			return "its work in this member has ended, so it is not made again"
+		}
+	}
+	return ""
 }
 
 // refrain ends what needs no apply, or must have none now.

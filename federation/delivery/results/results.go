@@ -42,6 +42,9 @@ const (
 	ReasonDrifted = "Drifted"
 )
 
+// ReasonEnded, of Skipped: the work of the object has ended, and nothing is to be done.
+const ReasonEnded = "Ended"
+
 // The reasons of what was undone in a member.
 const (
 	// ReasonRepaired: somebody changed the object in the member, and it was brought back.
