@@ -18,6 +18,7 @@ import (
 	"github.com/hanse-federation/hanse/api/v1alpha1"
 	"github.com/hanse-federation/hanse/federation/delivery/apply"
 	"github.com/hanse-federation/hanse/federation/delivery/results"
+	"github.com/hanse-federation/hanse/federation/kinds"
 	"github.com/hanse-federation/hanse/federation/member"
 	"github.com/hanse-federation/hanse/federation/template"
 )
@@ -195,7 +196,7 @@ func (mw *memberWorker) bring(ctx context.Context, f facts) reconcile.Result {
 	w := wanted{object: rendered, revision: revisionOf(apply.Without(rendered, f.distribution.Spec.IgnoreFields))}
 	w.awaitsReplicas = mw.awaitsReplicas(f)
 	w.isApplied, w.isCurrent = f.isApplied(w), f.isCurrent(w)
-	if why := mw.hasEnded(f); why != "" {
+	if why := f.hasEnded(mw.Rules.For(f.ref.GroupKind()), mw.member.Name()); why != "" {
 		if !f.isCacheReady && mw.member.State().IsReady() {
 			return reconcile.Result{RequeueAfter: cacheWait}
 		}
@@ -215,8 +216,7 @@ func (mw *memberWorker) bring(ctx context.Context, f facts) reconcile.Result {
 }
 
 // hasEnded says why an object that is not in the member is not made there: its work is done, and would be done again.
-func (mw *memberWorker) hasEnded(f facts) string {
-	rule := mw.Rules.For(f.ref.GroupKind())
+func (f facts) hasEnded(rule kinds.Rule, name member.Name) string {
 	if f.live != nil || !rule.MayEnd() {
 		return ""
 	}
@@ -224,7 +224,7 @@ func (mw *memberWorker) hasEnded(f facts) string {
 		return "its work has ended, so it is not made again"
 	}
 	for _, o := range f.distribution.Status.Clusters {
-		if o.Name != string(mw.member.Name()) || o.Status == nil {
+		if o.Name != string(name) || o.Status == nil {
 			continue
 		}
 		status := map[string]any{}
