@@ -37,7 +37,7 @@ func build(c Config, p problems) (*Snapshot, error) {
 		s.trees[tree.Origin] = tree
 	}
 	if p.err() == nil {
-		s.delegate(p)
+		s.delegate(p, nil)
 	}
 	if err := p.err(); err != nil {
 		return nil, err
@@ -95,6 +95,7 @@ func (s *Snapshot) Update(serial uint32, changes ...Change) (*Snapshot, error) {
 	next.generation++
 	next.trees = maps.Clone(s.trees)
 	drafts := map[wire.Name]*builder{}
+	serials := map[wire.Name]uint32{}
 	for i := range changes {
 		c := &changes[i]
 		in := p.in(c.Origin)
@@ -110,18 +111,17 @@ func (s *Snapshot) Update(serial uint32, changes ...Change) (*Snapshot, error) {
 			drafts[origin] = b
 		}
 		b.change(c, fmt.Sprintf("changes[%d]", i))
-	}
-	for origin, tree := range next.trees {
-		fresh := *tree
-		if b := drafts[origin]; b != nil {
-			b.settle()
-			fresh = *b.Tree
+		if c.Serial != 0 {
+			serials[origin] = c.Serial
 		}
-		fresh.setSOA(serial)
-		next.trees[origin] = &fresh
+	}
+	for origin, b := range drafts {
+		b.settle()
+		b.setSOA(nextSerial(s.trees[origin], serials[origin], serial))
+		next.trees[origin] = b.Tree
 	}
 	if p.err() == nil {
-		next.delegate(p)
+		next.delegate(p, s)
 	}
 	if err := p.err(); err != nil {
 		return nil, err
@@ -151,7 +151,7 @@ func plant(z *Zone, s *Snapshot, p problems) *Tree {
 		header.TTL = DefaultTTL
 	}
 	size := len(z.Records) + 2*len(z.Services)
-	tree := &Tree{Origin: origin, ClientSubnet: z.ClientSubnet, given: given, header: header, names: newIndex(size)}
+	tree := &Tree{Origin: origin, ClientSubnet: z.ClientSubnet, given: given, header: header, source: sourceOf(z), names: newIndex(size)}
 	b := &builder{draft: draft{Tree: tree, generation: s.generation, touched: &[]*Node{}}, seed: s.seed, problems: p}
 	b.node(origin)
 	b.nameServers()
@@ -164,7 +164,7 @@ func plant(z *Zone, s *Snapshot, p problems) *Tree {
 		b.addService(&z.Services[i], element("services", i))
 	}
 	b.settle()
-	tree.setSOA(s.serial)
+	tree.setSOA(zoneSerial(z.Serial, s.serial))
 	return tree
 }
 
@@ -307,6 +307,24 @@ func (b *builder) keys() {
 	}
 	b.signer = signer
 	b.derive(b.Origin, signer.Apex(), field("keys"))
+}
+
+// zoneSerial is the serial of a zone for which one is given, or 0, in a configuration: never later than the
+// configuration's.
+func zoneSerial(given, configuration uint32) uint32 {
+	if given == 0 || isBefore(configuration, given) {
+		return configuration
+	}
+	return given
+}
+
+// nextSerial is the serial of a zone that has changed: the given one if it is later than before, otherwise that of the
+// configuration.
+func nextSerial(before *Tree, given, configuration uint32) uint32 {
+	if serial := zoneSerial(given, configuration); isBefore(before.Serial(), serial) {
+		return serial
+	}
+	return configuration
 }
 
 // setSOA makes the SOA sets for a serial. Names in the header have been checked.

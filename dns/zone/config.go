@@ -8,8 +8,8 @@ import (
 
 // Config is everything the DNS server knows, as plain values. Build turns it into a Snapshot; a Store swaps snapshots.
 type Config struct {
-	// Serial is the version of this configuration and the SOA serial of every zone in it (RFC 1982 arithmetic).
-	// It grows with every published change and is the same on every replica that serves this configuration.
+	// Serial is the version of this configuration (RFC 1982 arithmetic). It grows with every published change and is the
+	// same on every replica that serves this configuration. It becomes the SOA serial of the zones that have changed.
 	Serial uint32
 	// Seed feeds every hashed draw. Replicas with the same seed give the same answer to the same client at the same
 	// time.
@@ -29,6 +29,9 @@ type Config struct {
 type Zone struct {
 	// Origin is the apex, absolute, with or without the closing dot: "global.example.com".
 	Origin string
+	// Serial is the SOA serial of the zone, at most that of the configuration; 0: that of the configuration. A zone that
+	// a Store has already and that has not changed keeps its serial unless a later one is given.
+	Serial uint32 `json:",omitempty"`
 	SOA    SOA
 	// NameServers become the NS set of the apex, and A/AAAA of those names that lie in the zone.
 	NameServers []NameServer
@@ -240,6 +243,8 @@ type Change struct {
 	Name    string
 	Records []Record
 	Service *Service
+	// Serial of the zone after the change; 0: that of the snapshot.
+	Serial uint32 `json:",omitempty"`
 }
 
 // Defaults of zero fields, in seconds, and limits.

@@ -12,7 +12,9 @@ import (
 // if the zone below is signed, and the addresses of its servers. Queries find the zone below by themselves; but its DS
 // is asked for at the zone above (RFC 4035 section 3.1.4.1), and names between the two must exist there (RFC 8020). What
 // a zone's own records say about the name stays as it is.
-func (s *Snapshot) delegate(p problems) {
+//
+// A zone that changes by this, against a former snapshot, gets the snapshot's serial.
+func (s *Snapshot) delegate(p problems, former *Snapshot) {
 	wanted := map[wire.Name]delegations{}
 	for _, child := range s.trees {
 		if parent := s.above(child.Origin); parent != nil {
@@ -29,6 +31,9 @@ func (s *Snapshot) delegate(p problems) {
 		b := &builder{draft: edit(tree, s.generation), seed: s.seed, problems: p.in(tree.header.Origin)}
 		b.undelegate()
 		b.delegateAll(wanted[origin])
+		if former != nil && former.trees[origin] != nil {
+			b.setSOA(s.serial)
+		}
 		s.trees[origin] = b.Tree
 	}
 }

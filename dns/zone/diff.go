@@ -16,20 +16,39 @@ func Diff(a, b *Snapshot) ([]Change, bool) {
 		return nil, false
 	}
 	var changes []Change
-	for _, now := range b.Trees() {
+	for _, now := range b.changedSince(a) {
 		before := a.trees[now.Origin]
 		if before == nil || !reflect.DeepEqual(before.given, now.given) {
 			return nil, false
 		}
-		for _, name := range changedNames(before, now) {
+		names := changedNames(before, now)
+		if len(names) == 0 && before.Serial() != now.Serial() && before.wanted.equal(now.wanted) {
+			return nil, false // it has another serial for its own sake
+		}
+		for _, name := range names {
 			c, err := changeAt(now, name)
 			if err != nil {
 				return nil, false
+			}
+			if serial := now.Serial(); serial != b.serial {
+				c.Serial = serial
 			}
 			changes = append(changes, c)
 		}
 	}
 	return changes, true
+}
+
+// changedSince are the zones that are not shared with another snapshot, in the order of their names.
+func (s *Snapshot) changedSince(other *Snapshot) []*Tree {
+	var changed []*Tree
+	for origin, t := range s.trees {
+		if other.trees[origin] != t {
+			changed = append(changed, t)
+		}
+	}
+	slices.SortFunc(changed, func(x, y *Tree) int { return compareNames(x.Origin, y.Origin) })
+	return changed
 }
 
 // changedNames are the names whose own data differ, in their canonical order.

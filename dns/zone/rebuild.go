@@ -5,6 +5,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"unsafe"
 
 	"github.com/hanse-federation/hanse/dns/wire"
 )
@@ -27,23 +28,12 @@ func (s *Snapshot) rebuild(c Config) *Snapshot {
 		if err != nil || next.trees[origin] != nil {
 			return nil
 		}
-		base := s.trees[origin]
-		if base == nil || !reflect.DeepEqual(base.given, withoutData(z)) {
-			if next.trees[origin] = plant(z, next, p.in(z.Origin)); next.trees[origin] == nil {
-				return nil
-			}
-			continue
-		}
-		b := &builder{draft: edit(base, next.generation), seed: s.seed, problems: p.in(z.Origin)}
-		if !b.bring(z, base) {
+		if next.trees[origin] = s.regrow(z, s.trees[origin], next, p); next.trees[origin] == nil {
 			return nil
 		}
-		b.settle()
-		b.setSOA(c.Serial)
-		next.trees[origin] = b.Tree
 	}
 	if p.err() == nil {
-		next.delegate(p)
+		next.delegate(p, s)
 	}
 	if p.err() != nil {
 		return nil
@@ -52,10 +42,61 @@ func (s *Snapshot) rebuild(c Config) *Snapshot {
 	return next
 }
 
-// withoutData is a zone without what belongs to single names.
+// regrow makes the tree of one zone on top of its former one, which is given back as it was if nothing has changed. It
+// gives nil when that cannot be done.
+func (s *Snapshot) regrow(z *Zone, base *Tree, next *Snapshot, p problems) *Tree {
+	if base == nil {
+		return plant(z, next, p.in(z.Origin))
+	}
+	if !reflect.DeepEqual(base.given, withoutData(z)) {
+		tree := plant(z, next, p.in(z.Origin))
+		if tree != nil {
+			tree.setSOA(nextSerial(base, z.Serial, next.serial))
+		}
+		return tree
+	}
+	if !base.source.isOf(z) {
+		b := &builder{draft: edit(base, next.generation), seed: s.seed, problems: p.in(z.Origin)}
+		b.source = sourceOf(z)
+		if !b.bring(z, base) {
+			return nil
+		}
+		if len(*b.touched) > 0 || b.names.len != base.names.len {
+			b.settle()
+			b.setSOA(nextSerial(base, z.Serial, next.serial))
+			return b.Tree
+		}
+	}
+	if z.Serial != 0 && isBefore(base.Serial(), z.Serial) && !isBefore(next.serial, z.Serial) {
+		later := *base
+		later.setSOA(z.Serial)
+		return &later
+	}
+	return base
+}
+
+// source is where the data of a zone were: the same memory, which nobody changes, has the same data.
+type source struct {
+	records  unsafe.Pointer
+	services unsafe.Pointer
+	lengths  [2]int
+}
+
+func sourceOf(z *Zone) source {
+	return source{
+		records:  unsafe.Pointer(unsafe.SliceData(z.Records)),
+		services: unsafe.Pointer(unsafe.SliceData(z.Services)),
+		lengths:  [2]int{len(z.Records), len(z.Services)},
+	}
+}
+
+// isOf reports whether the data of z are known to be the same.
+func (s source) isOf(z *Zone) bool { return s == sourceOf(z) && s.lengths != [2]int{} }
+
+// withoutData is a zone without what belongs to single names, and without its serial.
 func withoutData(z *Zone) Zone {
 	header := *z
-	header.Records, header.Services = nil, nil
+	header.Records, header.Services, header.Serial = nil, nil, 0
 	return header
 }
 

@@ -136,6 +136,9 @@ func (s *Snapshot) Config() (Config, error) {
 	c := Config{Serial: s.serial, Seed: s.seed, Secret: s.secret, Networks: s.networks.given}
 	for _, t := range s.Trees() {
 		z := t.header
+		if serial := t.Serial(); serial != s.serial {
+			z.Serial = serial
+		}
 		for name, n := range t.Names {
 			if service := n.givenService(name); service != nil {
 				z.Services = append(z.Services, *service)

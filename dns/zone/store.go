@@ -3,6 +3,7 @@ package zone
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -13,13 +14,13 @@ import (
 type Store struct {
 	current atomic.Pointer[Snapshot]
 	writing sync.Mutex
-	history []*Snapshot // the last ones before the current, the oldest first; guarded by writing
+	history map[wire.Name][]*Tree // of each zone, the last versions before the current, the oldest first; guarded by writing
 
 	waiting sync.Mutex
 	changed chan struct{} // closed and made anew by publish; nil while nobody waits
 }
 
-// historySize is how many snapshots are kept for those who ask what has changed since. They share what has not.
+// historySize is how many versions of a zone are kept for those who ask what has changed since. They share what has not.
 const historySize = 64
 
 // NewStore is a store without a snapshot: servers answer SERVFAIL until the first Set.
@@ -41,10 +42,7 @@ func (s *Store) Changed() <-chan struct{} {
 // publish must be called with the right to write.
 func (s *Store) publish(next *Snapshot) {
 	if previous := s.current.Load(); previous != nil {
-		if len(s.history) == historySize {
-			s.history = append(s.history[:0:0], s.history[1:]...)
-		}
-		s.history = append(s.history, previous)
+		s.remember(previous, next)
 	}
 	s.current.Store(next)
 	s.waiting.Lock()
@@ -55,7 +53,26 @@ func (s *Store) publish(next *Snapshot) {
 	}
 }
 
-// Set builds and publishes a whole configuration. Names that stay the same are compared, not compiled again. On an
+// remember keeps the former versions of the zones that change, and forgets zones that end.
+func (s *Store) remember(previous, next *Snapshot) {
+	for origin, tree := range previous.trees {
+		now := next.trees[origin]
+		switch {
+		case now == nil:
+			delete(s.history, origin)
+		case now != tree:
+			if s.history == nil {
+				s.history = map[wire.Name][]*Tree{}
+			}
+			kept := append(s.history[origin], tree)
+			s.history[origin] = kept[max(0, len(kept)-historySize):]
+		}
+	}
+}
+
+// Set builds and publishes a whole configuration, whose records and services must not be changed afterwards. A zone
+// whose data are in the same memory as before is not looked at; otherwise names that stay the same are compared, not
+// compiled again. A zone that has not changed is the same Tree afterwards and keeps its serial. On an
 // error the snapshot stays what it was. A serial lower than the published one (RFC 1982) is refused with ErrSerial;
 // secondaries would never take it.
 func (s *Store) Set(c Config) error {
@@ -103,8 +120,8 @@ func (s *Store) Update(serial uint32, changes ...Change) error {
 func (s *Store) Before(origin wire.Name, serial uint32) *Tree {
 	s.writing.Lock()
 	defer s.writing.Unlock()
-	for i := len(s.history) - 1; i >= 0; i-- {
-		if t := s.history[i].Tree(origin); t != nil && t.Serial() == serial {
+	for _, t := range slices.Backward(s.history[origin]) {
+		if t.Serial() == serial {
 			return t
 		}
 	}

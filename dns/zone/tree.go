@@ -23,6 +23,7 @@ type Tree struct {
 	updates []updater
 	given   Zone // the zone as it was given, without records and services
 	header  Zone // the same with what was left out filled in
+	source  source
 	apex    *Node
 	cuts    int // delegations in the zone
 	// wanted are the delegations to zones of the same snapshot, and delegated those of them that are derived here.
