@@ -26,6 +26,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/hanse-federation/hanse/api/v1alpha1"
+	"github.com/hanse-federation/hanse/dns/wire"
 	"github.com/hanse-federation/hanse/dns/zone"
 	"github.com/hanse-federation/hanse/federation/names/acks"
 	"github.com/hanse-federation/hanse/federation/names/probescope"
@@ -70,11 +71,12 @@ type Exposer struct {
 	newest   atomic.Int64 // the newest resource version heard of
 	serial   uint32
 	served   []zone.Zone
+	digests  map[string]digest // of the served zones, by origin
 	networks []zone.Network
 	timer    *time.Timer
 	isFresh  bool
-	// published is when the last snapshot was.
-	published time.Time
+	// signed is when each zone got its serial: since then its signatures age in the copies of secondaries.
+	signed map[string]serialTime
 }
 
 // New prepares an Exposer.
@@ -253,16 +255,12 @@ func (x *Exposer) publish(ctx context.Context) error {
 	if p.recheck > 0 {
 		x.timer.Reset(p.recheck)
 	}
-	zones := x.servable(p, w)
-	if !x.isFresh || !reflect.DeepEqual(zones, x.served) || !slices.Equal(p.networks, x.networks) || x.copiesAge(zones) {
-		serial := x.nextSerial(w, zones)
-		err := x.Store.Set(zone.Config{
-			Serial: serial, Seed: x.Seed, Secret: x.Secret, Zones: zones, Networks: p.networks,
-		})
-		if err != nil {
+	zones, isSame := x.reuse(x.servable(p, w))
+	aging := x.aging(zones, w.now)
+	if !x.isFresh || !isSame || !slices.Equal(p.networks, x.networks) || len(aging) > 0 {
+		if err := x.set(w, zones, p.networks, aging); err != nil {
 			return err
 		}
-		x.serial, x.served, x.networks, x.isFresh, x.published = serial, zones, p.networks, true, w.now
 	}
 	if !x.Leads() {
 		return nil
@@ -276,15 +274,94 @@ func (x *Exposer) publish(ctx context.Context) error {
 	return nil
 }
 
+// set publishes zones. Those that are aging get the new serial although they have not changed.
+func (x *Exposer) set(w world, zones []zone.Zone, networks []zone.Network, aging map[string]bool) error {
+	digests := digestsOf(zones, x.served, x.digests)
+	serial := x.nextSerial(w, zones, digests)
+	given := slices.Clone(zones)
+	for i := range given {
+		switch {
+		case aging[given[i].Origin]:
+			given[i].Serial = serial
+		case !x.isFresh:
+			given[i].Serial = storedSerial(w, given[i].Origin, digests)
+		}
+	}
+	err := x.Store.Set(zone.Config{Serial: serial, Seed: x.Seed, Secret: x.Secret, Zones: given, Networks: networks})
+	if err != nil {
+		return err
+	}
+	x.serial, x.served, x.digests, x.networks, x.isFresh = serial, zones, digests, networks, true
+	published, before := x.Store.Snapshot(), x.signed
+	x.signed = make(map[string]serialTime, len(zones))
+	for i := range zones {
+		now := serialTime{serialOf(published, zones[i].Origin), w.now}
+		if last := before[zones[i].Origin]; last.serial == now.serial {
+			now.at = last.at
+		}
+		x.signed[zones[i].Origin] = now
+	}
+	return nil
+}
+
+// reuse puts in place of each zone that has not changed the value that was served, so that the store need not look at
+// it; isSame reports whether none has.
+func (x *Exposer) reuse(zones []zone.Zone) (reused []zone.Zone, isSame bool) {
+	served := make(map[string]zone.Zone, len(x.served))
+	for _, z := range x.served {
+		served[z.Origin] = z
+	}
+	isSame = len(zones) == len(x.served)
+	for i := range zones {
+		if before, ok := served[zones[i].Origin]; ok && reflect.DeepEqual(before, zones[i]) {
+			zones[i] = before
+			continue
+		}
+		isSame = false
+	}
+	return zones, isSame
+}
+
+// serialTime is a serial of a zone, and since when it is served.
+type serialTime struct {
+	serial uint32
+	at     time.Time
+}
+
+// serialOf is the serial of a zone as it is served; 0 if it is not.
+func serialOf(s *zone.Snapshot, origin string) uint32 {
+	name, err := wire.ParseName(origin, wire.Root)
+	if err != nil || s == nil || s.Tree(name) == nil {
+		return 0
+	}
+	return s.Tree(name).Serial()
+}
+
+// storedSerial is the serial that a zone had when its status was written, if it is still the same zone; otherwise 0.
+func storedSerial(w world, origin string, digests map[string]digest) uint32 {
+	for i := range w.zones {
+		status := w.zones[i].Status
+		if absolute(w.zones[i].Name) == origin && status.Digest != "" && status.Digest == digests[origin].whole {
+			return uint32(status.Serial)
+		}
+	}
+	return 0
+}
+
 // copyAge is how long a secondary may hold the signatures of a zone that does not change: well below the 36 hours that
 // the oldest of them are sure to last.
 const copyAge = 24 * time.Hour
 
-// copiesAge tells that secondaries must fetch a signed zone again, for its signatures: they only do for another serial.
-func (x *Exposer) copiesAge(zones []zone.Zone) bool {
-	return x.Now().Sub(x.published) > copyAge && slices.ContainsFunc(zones, func(z zone.Zone) bool {
-		return len(z.Keys) > 0 && len(z.Transfer.Keys)+len(z.Transfer.Allow) > 0
-	})
+// aging are the signed zones that secondaries must fetch again, for their signatures: they only do for another serial.
+func (x *Exposer) aging(zones []zone.Zone, now time.Time) map[string]bool {
+	aging := map[string]bool{}
+	for _, z := range zones {
+		last, isServed := x.signed[z.Origin]
+		if isServed && now.Sub(last.at) > copyAge && len(z.Keys) > 0 && len(z.Transfer.Keys)+len(z.Transfer.Allow) > 0 {
+			aging[z.Origin] = true
+		}
+	}
+	return aging
 }
 
 // servable are the zones without fault, and those with one as they were served last.
@@ -306,14 +383,14 @@ func (x *Exposer) servable(p plan, w world) []zone.Zone {
 
 // nextSerial grows with every snapshot. A hub that starts keeps the stored one if nothing has changed meanwhile: its
 // secondaries have nothing to fetch, and a restart writes nothing.
-func (x *Exposer) nextSerial(w world, zones []zone.Zone) uint32 {
+func (x *Exposer) nextSerial(w world, zones []zone.Zone, digests map[string]digest) uint32 {
 	stored := uint32(0)
 	for i := range w.zones {
 		stored = later(stored, uint32(w.zones[i].Status.Serial))
 	}
 	published := x.Store.Snapshot()
 	isKept := published == nil || published.Serial() == stored
-	if !x.isFresh && isKept && stored > 0 && isStored(w, zones) {
+	if !x.isFresh && isKept && stored > 0 && isStored(w, zones, digests) {
 		return stored
 	}
 	serial := later(stored, uint32(x.newest.Load()))
@@ -327,13 +404,13 @@ func (x *Exposer) nextSerial(w world, zones []zone.Zone) uint32 {
 }
 
 // isStored tells that the zones are those that the stored statuses speak of.
-func isStored(w world, zones []zone.Zone) bool {
+func isStored(w world, zones []zone.Zone, digests map[string]digest) bool {
 	if len(zones) != len(w.zones) {
 		return false // one is not served
 	}
-	for i := range zones {
+	for i := range w.zones {
 		status := w.zones[i].Status
-		if status.Serial == 0 || status.Digest == "" || status.Digest != digestOf(zones[i]) {
+		if status.Serial == 0 || status.Digest == "" || status.Digest != digests[absolute(w.zones[i].Name)].whole {
 			return false
 		}
 	}
@@ -544,8 +621,10 @@ func (x *Exposer) report(ctx context.Context, w world, p plan) time.Duration {
 	}
 	x.teller.tell(p.unserved, w.now)
 	x.keepKeys(ctx, w, p)
+	snapshot := x.Store.Snapshot()
 	for i := range w.zones {
-		status := zoneStatus(&w.zones[i], p, i, x.serial, w.now)
+		status := zoneStatus(&w.zones[i], p, i, served{
+			serialOf(snapshot, p.zones[i].Origin), x.digests[p.zones[i].Origin].whole}, w.now)
 		if equality.Semantic.DeepEqual(w.zones[i].Status, status) {
 			continue
 		}

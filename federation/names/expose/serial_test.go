@@ -65,9 +65,96 @@ func TestNextSerial(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if got := x.nextSerial(c.world, []zone.Zone{here}); got != c.want {
+		zones := []zone.Zone{here}
+		if got := x.nextSerial(c.world, zones, digestsOf(zones, nil, nil)); got != c.want {
 			t.Errorf("%s: serial %d, want %d", c.what, got, c.want)
 		}
+	}
+}
+
+// Only a zone that changes gets another serial, and a hub that starts again gives each zone the serial that it had.
+func TestSerialsOfZones(t *testing.T) {
+	ns := []zone.NameServer{{Name: "ns.example.net."}}
+	zones := []zone.Zone{{Origin: "a.example.", NameServers: ns}, {Origin: "b.example.", NameServers: ns}}
+	changed := func(ttl uint32) []zone.Zone {
+		next := slices.Clone(zones)
+		next[1].TTL = ttl
+		return next
+	}
+	newest := int64(0)
+	w := world{now: time.Unix(1_800_000_000, 0)}
+	step := func(x *Exposer, zones []zone.Zone) {
+		t.Helper()
+		newest++
+		x.newest.Store(newest)
+		zones, _ = x.reuse(zones)
+		if err := x.set(w, zones, nil, x.aging(zones, w.now)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	serials := func(x *Exposer) [2]uint32 {
+		return [2]uint32{serialOf(x.Store.Snapshot(), "a.example."), serialOf(x.Store.Snapshot(), "b.example.")}
+	}
+	x := New(Config{Store: zone.NewStore()})
+	newest = 99
+	step(x, zones)
+	step(x, changed(7))
+	step(x, changed(8))
+	if got, want := serials(x), [2]uint32{100, 102}; got != want {
+		t.Errorf("serials %v, want %v", got, want)
+	}
+	for i, name := range []string{"a.example", "b.example"} {
+		w.zones = append(w.zones, v1alpha1.Zone{ObjectMeta: metav1.ObjectMeta{Name: name}, Status: v1alpha1.ZoneStatus{
+			Serial: int64(serials(x)[i]), Digest: x.digests[name+"."].whole}})
+	}
+	restarted := New(Config{Store: zone.NewStore()})
+	newest = 200
+	step(restarted, changed(8))
+	if got, want := serials(restarted), [2]uint32{100, 102}; got != want || restarted.serial != 102 {
+		t.Errorf("after a restart: serials %v of version %d, want %v of 102", got, restarted.serial, want)
+	}
+	other := New(Config{Store: zone.NewStore()})
+	newest = 300
+	step(other, changed(9))
+	if got, want := serials(other), [2]uint32{100, 301}; got != want {
+		t.Errorf("after a restart with a change: serials %v, want %v", got, want)
+	}
+}
+
+// Copies of a signed zone that does not change are fetched again in time for their signatures, whatever happens to other
+// zones meanwhile.
+func TestAging(t *testing.T) {
+	now := time.Unix(1_800_000_000, 0)
+	transfer := zone.Transfer{Allow: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}}
+	zones := []zone.Zone{
+		{Origin: "signed.", Keys: []zone.Key{{}}, Transfer: transfer},
+		{Origin: "alone.", Keys: []zone.Key{{}}},
+		{Origin: "plain.", Transfer: transfer},
+	}
+	x := New(Config{Store: zone.NewStore()})
+	x.signed = map[string]serialTime{"signed.": {1, now}, "alone.": {1, now}, "plain.": {1, now}}
+	if got := x.aging(zones, now.Add(copyAge)); len(got) != 0 {
+		t.Errorf("in time: %v", got)
+	}
+	if got := x.aging(zones, now.Add(copyAge+time.Second)); len(got) != 1 || !got["signed."] {
+		t.Errorf("after %s: %v, want signed.", copyAge, got)
+	}
+}
+
+// The digest of a zone includes what it hands over to zones below it: their servers and keys, and nothing else.
+func TestDigestsOfParents(t *testing.T) {
+	of := func(child zone.Zone) map[string]digest {
+		return digestsOf([]zone.Zone{{Origin: "example."}, {Origin: "other."}, child}, nil, nil)
+	}
+	child := zone.Zone{Origin: "a.b.example.", NameServers: []zone.NameServer{{Name: "ns1"}}}
+	before := of(child)
+	child.TTL = 7
+	if after := of(child); after["example."] != before["example."] || after[child.Origin] == before[child.Origin] {
+		t.Error("a TTL of the child is in the digest of the parent, or not in its own")
+	}
+	child.NameServers = []zone.NameServer{{Name: "ns2"}}
+	if after := of(child); after["example."] == before["example."] || after["other."] != before["other."] {
+		t.Error("another server of the child is not in the digest of the parent, or in that of another zone")
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -138,13 +139,19 @@ func sameAnswers(a, b v1alpha1.GlobalServiceStatus) bool {
 		})
 }
 
+// served is what a Zone is served with.
+type served struct {
+	serial uint32
+	digest string
+}
+
 // zoneStatus is what is served of the i-th Zone.
-func zoneStatus(z *v1alpha1.Zone, p plan, i int, serial uint32, now time.Time) v1alpha1.ZoneStatus {
+func zoneStatus(z *v1alpha1.Zone, p plan, i int, as served, now time.Time) v1alpha1.ZoneStatus {
 	status := v1alpha1.ZoneStatus{
 		ObservedGeneration: z.Generation,
 		Conditions:         slices.Clone(z.Status.Conditions),
-		Serial:             int64(serial),
-		Digest:             digestOf(p.zones[i]),
+		Serial:             int64(as.serial),
+		Digest:             as.digest,
 		Records:            int32(countRecords(p.zones[i])),
 		Keys:               keyStatus(z.Name, p.signing[z.Name].published()),
 	}
@@ -208,6 +215,43 @@ func keyStatus(name string, ring dnskeys.Keys) []v1alpha1.ZoneKey {
 		})
 	}
 	return out
+}
+
+// digest identifies the contents of a zone: its own, and the whole with what it hands over to the zones below it.
+type digest struct{ own, whole string }
+
+// digestsOf are the digests of zones by their origins. A zone that is in the same memory as before is not read again.
+func digestsOf(zones, before []zone.Zone, known map[string]digest) map[string]digest {
+	former := make(map[string]zone.Zone, len(before))
+	for _, z := range before {
+		former[z.Origin] = z
+	}
+	digests := make(map[string]digest, len(zones))
+	for _, z := range zones {
+		was, isKnown := former[z.Origin]
+		own := known[z.Origin].own
+		if !isKnown || own == "" || !reflect.DeepEqual(was, z) {
+			own = digestOf(z)
+		}
+		digests[z.Origin] = digest{own, own}
+	}
+	for _, child := range zones { // in the order of their names, so that the result is always the same
+		for parent := child.Origin; ; {
+			_, above, isMore := strings.Cut(parent, ".")
+			if !isMore || above == "" {
+				break
+			}
+			parent = above
+			if d, ok := digests[parent]; ok {
+				d.whole = digestOf(zone.Zone{
+					Origin: d.whole + " " + child.Origin, NameServers: child.NameServers, Keys: child.Keys,
+				})
+				digests[parent] = d
+				break
+			}
+		}
+	}
+	return digests
 }
 
 // digestOf tells contents of a zone apart. It is empty, and equal to none, if there is no telling.
