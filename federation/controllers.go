@@ -87,6 +87,8 @@ type Config struct {
 	// LargeOutageThreshold is the share of members out of reach, in percent, from which failover moves in steps; 0 is the
 	// default of package sight.
 	LargeOutageThreshold int
+	// Sweep is in which time everything in a member is compared with what is wanted; 0 is the default of package propagate.
+	Sweep time.Duration
 	// Leading are more parts that run only where the reconcilers do.
 	Leading []func(context.Context) error
 	Logger  *slog.Logger
@@ -280,7 +282,7 @@ func (f *Federation) makeParts() *parts {
 		},
 		propagator: &propagate.Propagator{
 			Cache: cached, Decisions: f.decisions, Templates: f.templates, Claims: c.Claims, Fleet: f.fleet,
-			Results: f.results, Hub: id, Rules: f.rules, Logger: c.Logger,
+			Results: f.results, Hub: id, Rules: f.rules, Sweep: c.Sweep, Logger: c.Logger,
 		},
 		collector: &collect.Reconciler{
 			Client: quick, Dynamic: f.dynamic, Templates: f.templates, Fleet: f.fleet, Results: f.results, Rules: f.rules,

@@ -74,8 +74,12 @@ func reachable(d *deciding, c *candidate) (standing, Reason) {
 		return welcome, Reason{}
 	}
 	after := d.failoverAfter()
+	trouble := "it is out of reach"
+	if c.cluster.Trouble != "" {
+		trouble = c.cluster.Trouble
+	}
 	if c.cluster.Since.IsZero() || after < 0 {
-		return frozen, Reason{CodeNotReady, "it is out of reach"}
+		return frozen, Reason{CodeNotReady, trouble}
 	}
 	if d.in.Sight.Blind {
 		return frozen, Reason{CodeNotReady, "it is out of reach, as all clusters are; nothing moves until one can be reached"}
@@ -84,7 +88,10 @@ func reachable(d *deciding, c *candidate) (standing, Reason) {
 	if out < after {
 		d.recheckIn(after - out)
 		return frozen, Reason{CodeNotReady,
-			"it is out of reach for " + short(out) + " and counts as lost after " + short(after)}
+			trouble + " for " + short(out) + " and counts as lost after " + short(after)}
+	}
+	if c.cluster.Trouble != "" {
+		return lost, Reason{CodeLost, "it is lost: " + trouble + " for more than " + short(after)}
 	}
 	return lost, Reason{CodeLost, "it is lost: out of reach for more than " + short(after)}
 }

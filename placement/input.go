@@ -238,6 +238,8 @@ type Cluster struct {
 	// that is not Ready with a zero Since is never counted as lost.
 	Ready bool
 	Since time.Time
+	// Trouble says why it is not Ready, such as "none of its nodes is ready"; empty means that it is out of reach.
+	Trouble string
 	// Cordoned gets nothing new; Draining is also emptied; to Paused nothing is written, it keeps what it has.
 	Cordoned, Draining, Paused bool
 	// APIs is what the member serves; nil means not known, which is no reason to pass it over.

@@ -122,6 +122,14 @@ type Credentials struct {
 const (
 	// ClusterConditionReady is True while the member's API server answers and our account may work there.
 	ClusterConditionReady = "Ready"
+	// ClusterConditionReachable is False while nothing answers that could be the member's API server: only then does the
+	// member count as lost. It is True also when the answers are of no use, such as errors or a web page.
+	ClusterConditionReachable = "Reachable"
+	// ClusterConditionAuthorized is False while the member refuses the hub's account, and Unknown while it cannot be asked.
+	ClusterConditionAuthorized = "Authorized"
+	// ClusterConditionHealthy is False while the member has nodes and none of them is ready: what runs there counts as
+	// lost. While the nodes cannot be seen it stays as it was.
+	ClusterConditionHealthy = "Healthy"
 	// ClusterConditionLeftovers is True while the member has objects that carry this hub's mark and that the hub knows
 	// nothing of; there is no such condition when there are none.
 	ClusterConditionLeftovers = "Leftovers"
@@ -133,7 +141,8 @@ const (
 
 // ClusterStatus is what the hub sees of the member.
 type ClusterStatus struct {
-	// Conditions: Ready, with a reason and a message that a person can act on; Leftovers and TooMuch while there are any.
+	// Conditions: Ready, Reachable, Authorized and Healthy, with a reason and a message that a person can act on; Leftovers
+	// and TooMuch while there are any.
 	// +listType=map
 	// +listMapKey=type
 	Conditions []metav1.Condition `json:"conditions,omitempty"`

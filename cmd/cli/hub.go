@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"syscall"
+	"time"
 
 	"github.com/KimMachineGun/automemlimit/memlimit"
 	"github.com/spf13/cobra"
@@ -75,6 +76,8 @@ func hubFlags(f *pflag.FlagSet, cfg *hub.Config, quota *string) {
 
 	f.IntVar(&cfg.LargeOutageThreshold, "large-outage-threshold", 55,
 		"percent of the members out of reach at once from which failover moves in steps; when all are, it stops")
+	f.DurationVar(&cfg.SweepInterval, "sweep-interval", 10*time.Minute,
+		"time in which all copies in a member are compared with what is wanted, whatever its watches tell")
 
 	f.StringVar(&cfg.TokenFile, "token-file", "", "file of bearer tokens: token,user,uid,\"group1,group2\" a line")
 	f.StringVar(&cfg.OIDC.IssuerURL, "oidc-issuer-url", "", "URL of an OpenID Connect issuer whose tokens are accepted")

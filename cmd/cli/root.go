@@ -67,7 +67,8 @@ hub's kubeconfig, and say where things go with "hanse place" or a Placement obje
 		{"members", "Members:", []*cobra.Command{
 			newJoin(hub), newUnjoin(hub), newClusters(hub), newDrain(hub), newUncordon(hub),
 			newLeftovers(hub)}},
-		{"work", "What goes where:", []*cobra.Command{newPlan(hub), newPlace(hub), newStatus(hub), newExplain(hub)}},
+		{"work", "What goes where:", []*cobra.Command{newPlan(hub), newPlace(hub), newStatus(hub), newExplain(hub),
+			newVerify(hub)}},
 		{"inside", "In the members:", []*cobra.Command{newGet(hub), newLogs(hub), newExec(hub), newKubeconfig(hub)}},
 		{"more", "More:", []*cobra.Command{newDNS(hub), newKindRule(), newToken(hub), newVersion(hub)}},
 	}

@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"time"
 
 	"github.com/hanse-federation/hanse/api/access"
 	"github.com/hanse-federation/hanse/api/printable"
@@ -57,6 +58,8 @@ type Config struct {
 	probeNetworks []netip.Prefix
 	// LargeOutageThreshold is the share of members out of reach, in percent, from which failover moves in steps. Default 55.
 	LargeOutageThreshold int
+	// SweepInterval is in which time everything in a member is compared with what is wanted. Default 10 minutes.
+	SweepInterval time.Duration
 	// AllowExec permits credentials of members that run a command on this machine.
 	AllowExec bool
 
@@ -99,6 +102,9 @@ func (c Config) complete() (Config, error) {
 			return c, fmt.Errorf("--probe-networks: %q is no network such as 10.20.0.0/16", text)
 		}
 		c.probeNetworks = append(c.probeNetworks, network.Masked())
+	}
+	if c.SweepInterval < 0 {
+		return c, fmt.Errorf("--sweep-interval: %s is less than nothing", c.SweepInterval)
 	}
 	if c.LargeOutageThreshold < 0 || c.LargeOutageThreshold > 100 {
 		return c, fmt.Errorf("the threshold of a large outage is %d %%, and must be from 1 to 100", c.LargeOutageThreshold)

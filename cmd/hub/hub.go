@@ -293,6 +293,7 @@ func (h *Hub) buildFederation(ctx context.Context) error {
 		Identity:   identity(h.config.Listen),
 
 		LargeOutageThreshold: h.config.LargeOutageThreshold,
+		Sweep:                h.config.SweepInterval,
 
 		AllowExec: h.config.AllowExec,
 		Leading:   nativeControllers(loopback, followed),

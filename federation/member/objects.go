@@ -92,6 +92,9 @@ func (o *Objects) Again() {
 	o.follow.again()
 }
 
+// Refresh reads all objects anew; handlers are told of what is different. The present ones stay until then.
+func (o *Objects) Refresh() { o.follow.again() }
+
 // Subscribe tells handler of everything that is in the cache (as OnAdd) and of every change from now on. The returned
 // function ends it; a call under way may still finish.
 func (o *Objects) Subscribe(handler Handler) (cancel func()) {

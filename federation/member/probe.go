@@ -7,7 +7,9 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptrace"
 	"strings"
+	"sync/atomic"
 	"time"
 )
 
@@ -68,11 +70,20 @@ func (m *Member) ask(ctx context.Context, timeout time.Duration) outcome {
 	server := m.wire.line.Load().config.Server
 	deadline, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
+	// A new connection that is encrypted has been made with the server itself, not only with what stands before it.
+	var isConnected atomic.Bool
+	deadline = httptrace.WithClientTrace(deadline, &httptrace.ClientTrace{
+		GotConn: func(c httptrace.GotConnInfo) { isConnected.Store(!c.Reused) },
+	})
 	for _, path := range []string{"/readyz", "/healthz"} {
 		answer, err := m.get(deadline, path)
 		if err != nil {
 			if errors.Is(deadline.Err(), context.DeadlineExceeded) {
 				err = context.DeadlineExceeded
+				if isConnected.Load() {
+					return outcome{noAnswer, ReasonSilent, fmt.Sprintf("%s takes connections and answers no request within %s; "+
+						"what runs there may be well", server, timeout)}
+				}
 			}
 			return ofError(err, server)
 		}

@@ -28,6 +28,7 @@ const (
 	ReasonNoRoute      Reason = "NoRoute"            // the network has no way there
 	ReasonTimeout      Reason = "Timeout"            // no answer in time
 	ReasonReset        Reason = "ConnectionLost"     // the connection broke
+	ReasonSilent       Reason = "NoAnswer"           // a connection is made, encrypted too, and no request is answered
 	ReasonProxy        Reason = "ProxyError"         // the proxy on the way refused or failed
 	ReasonAuthority    Reason = "UnknownAuthority"   // the certificate is not signed by the CA bundle
 	ReasonExpired      Reason = "CertificateExpired" // the server's certificate is outside its time
@@ -99,5 +100,24 @@ type APIs struct {
 // IsReady reports whether the member can be worked with.
 func (s State) IsReady() bool { return s.Phase == Ready }
 
-// IsAway reports whether the member has been asked and cannot be worked with.
-func (s State) IsAway() bool { return s.Phase == Unreachable || s.Phase == NotReady }
+// IsLost reports whether the member has been asked and nothing answers that could be a Kubernetes API server.
+func (s State) IsLost() bool { return s.Phase == Unreachable && s.Reason.IsLoss() }
+
+// IsLoss reports whether a member that is not Ready for this reason gives no sign of life. One that answers with errors, or
+// with a certificate that is not trusted, may run all that it ran: a token that has ended is no reason to move replicas.
+func (r Reason) IsLoss() bool {
+	switch r {
+	case ReasonDNS, ReasonRefused, ReasonNoRoute, ReasonTimeout, ReasonReset, ReasonProxy, ReasonOther:
+		return true
+	}
+	return false
+}
+
+// IsRefusal reports whether the reason is that the member does not accept the hub's account.
+func (r Reason) IsRefusal() bool {
+	switch r {
+	case ReasonUnauthorized, ReasonForbidden, ReasonClientCert, ReasonExec:
+		return true
+	}
+	return false
+}

@@ -4,6 +4,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -32,10 +33,8 @@ func factsOf(c *v1alpha1.Cluster) placement.Cluster {
 		Paused:   c.Spec.Paused,
 		Free:     freeOf(c.Status),
 	}
-	if ready := meta.FindStatusCondition(c.Status.Conditions, v1alpha1.ClusterConditionReady); ready != nil {
-		facts.Ready = ready.Status == metav1.ConditionTrue
-		facts.Since = ready.LastTransitionTime.Time
-	}
+	facts.Ready, facts.Since = contactOf(c)
+	facts.Trouble = troubleOf(c)
 	for _, taint := range c.Spec.Taints {
 		t := placement.Taint{Key: taint.Key, Value: taint.Value, Effect: placement.Effect(taint.Effect)}
 		if taint.TimeAdded != nil {
@@ -44,6 +43,43 @@ func factsOf(c *v1alpha1.Cluster) placement.Cluster {
 		facts.Taints = append(facts.Taints, t)
 	}
 	return facts
+}
+
+// troubleOf says why a member's replicas cannot be relied on, where it is not that nothing answers.
+func troubleOf(c *v1alpha1.Cluster) string {
+	conditions := c.Status.Conditions
+	switch ready := meta.FindStatusCondition(conditions, v1alpha1.ClusterConditionReady); {
+	case ready == nil:
+	case ready.Status == metav1.ConditionTrue && meta.IsStatusConditionFalse(conditions, v1alpha1.ClusterConditionHealthy):
+		return "none of its nodes is ready"
+	case ready.Status != metav1.ConditionTrue && meta.IsStatusConditionTrue(conditions, v1alpha1.ClusterConditionReachable):
+		return "its API server answers, but cannot be worked with (" + ready.Reason + "); what runs there may be well"
+	}
+	return ""
+}
+
+// contactOf reports whether what runs in a member can be relied on, and since when it can, or cannot. Without a time the
+// member never counts as lost: its API server answers with errors, or refuses the hub, and what runs there may be well.
+func contactOf(c *v1alpha1.Cluster) (isReady bool, since time.Time) {
+	ready := meta.FindStatusCondition(c.Status.Conditions, v1alpha1.ClusterConditionReady)
+	if ready == nil {
+		return false, time.Time{}
+	}
+	reachable := meta.FindStatusCondition(c.Status.Conditions, v1alpha1.ClusterConditionReachable)
+	healthy := meta.FindStatusCondition(c.Status.Conditions, v1alpha1.ClusterConditionHealthy)
+	switch {
+	case ready.Status != metav1.ConditionTrue && reachable == nil: // as an older hub stored it
+		return false, ready.LastTransitionTime.Time
+	case ready.Status != metav1.ConditionTrue && reachable.Status != metav1.ConditionFalse:
+		return false, time.Time{}
+	case ready.Status != metav1.ConditionTrue:
+		return false, reachable.LastTransitionTime.Time
+	case healthy != nil && healthy.Status == metav1.ConditionFalse:
+		return false, healthy.LastTransitionTime.Time
+	case healthy != nil && healthy.LastTransitionTime.After(ready.LastTransitionTime.Time) && healthy.Status == metav1.ConditionTrue:
+		return true, healthy.LastTransitionTime.Time
+	}
+	return true, ready.LastTransitionTime.Time
 }
 
 func labelsOf(c *v1alpha1.Cluster) map[string]string {
@@ -124,7 +160,7 @@ func effectOf(old, now *v1alpha1.Cluster) effect {
 	case a.Region != b.Region || a.Provider != b.Provider || !maps.Equal(a.Labels, b.Labels) ||
 		!slices.Equal(a.Zones, b.Zones):
 		return choiceEffect
-	case !slices.Equal(a.Taints, b.Taints), a.Ready != b.Ready, a.Cordoned != b.Cordoned, a.Paused != b.Paused,
+	case !slices.Equal(a.Taints, b.Taints), a.Ready != b.Ready, a.Since.IsZero() != b.Since.IsZero(), a.Cordoned != b.Cordoned, a.Paused != b.Paused,
 		(a.Free == nil) != (b.Free == nil), apisHash(old) != apisHash(now):
 		return memberEffect
 	case !slices.EqualFunc(a.Free, b.Free, sameRoom):

@@ -166,3 +166,34 @@ func TestPodLabels(t *testing.T) {
 		t.Errorf("what has no pods has the labels %v", got)
 	}
 }
+
+// A member counts as lost by its network or its nodes, never by a refusal or a wrong answer.
+func TestContactOf(t *testing.T) {
+	at := func(minute int) time.Time { return time.Date(2026, 11, 28, 12, minute, 0, 0, time.UTC) }
+	condition := func(kind string, status metav1.ConditionStatus, minute int) metav1.Condition {
+		return metav1.Condition{Type: kind, Status: status, LastTransitionTime: metav1.NewTime(at(minute))}
+	}
+	for _, row := range []struct {
+		what       string
+		conditions []metav1.Condition
+		ready      bool
+		since      time.Time
+	}{
+		{"nothing is known", nil, false, time.Time{}},
+		{"well", []metav1.Condition{condition("Ready", "True", 1), condition("Reachable", "True", 0), condition("Healthy", "True", 0)},
+			true, at(1)},
+		{"its nodes came back", []metav1.Condition{condition("Ready", "True", 1), condition("Healthy", "True", 5)}, true, at(5)},
+		{"its nodes are not seen", []metav1.Condition{condition("Ready", "True", 1), condition("Healthy", "Unknown", 5)}, true, at(1)},
+		{"no contact", []metav1.Condition{condition("Ready", "False", 1), condition("Reachable", "False", 3)}, false, at(3)},
+		{"a broken token", []metav1.Condition{condition("Ready", "False", 1), condition("Reachable", "True", 0)}, false, time.Time{}},
+		{"no node is ready", []metav1.Condition{condition("Ready", "True", 1), condition("Reachable", "True", 0),
+			condition("Healthy", "False", 4)}, false, at(4)},
+		{"stored by an older hub", []metav1.Condition{condition("Ready", "False", 1)}, false, at(1)},
+	} {
+		c := &v1alpha1.Cluster{}
+		c.Status.Conditions = row.conditions
+		if ready, since := contactOf(c); ready != row.ready || !since.Equal(row.since) {
+			t.Errorf("%s: ready %t since %s, want %t since %s", row.what, ready, since, row.ready, row.since)
+		}
+	}
+}

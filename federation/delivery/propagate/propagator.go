@@ -48,7 +48,9 @@ type Propagator struct {
 	Hub apply.Hub
 	// Workers a member. Default 16.
 	Workers int
-	Logger  *slog.Logger
+	// Sweep is in which time everything in a member is compared. Default DefaultSweep.
+	Sweep  time.Duration
+	Logger *slog.Logger
 
 	mu      sync.RWMutex
 	workers map[member.Name]*memberWorker
@@ -107,6 +109,7 @@ func (p *Propagator) Join(ctx context.Context, m *member.Member) {
 	}
 	p.workers[m.Name()] = mw
 	p.mu.Unlock()
+	go mw.sweep(ctx, cmp.Or(p.Sweep, DefaultSweep))
 	go func() {
 		if err := runner.Start(ctx); err != nil && ctx.Err() == nil {
 			p.Logger.Error("the controller of a member ended", "member", m.Name(), "error", err)

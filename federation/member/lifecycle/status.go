@@ -66,6 +66,11 @@ func statusOf(cluster *v1alpha1.Cluster, m *member.Member, problem error, now ti
 		if state.IsReady() {
 			ready.Status = metav1.ConditionTrue
 		}
+		for _, c := range evidence(state) {
+			c.ObservedGeneration, c.LastTransitionTime = ready.ObservedGeneration, ready.LastTransitionTime
+			c.Message = printable.Text(c.Message)
+			meta.SetStatusCondition(&status.Conditions, c)
+		}
 	}
 	if cluster.Spec.Connection.InsecureSkipTLSVerify {
 		ready.Message = fmt.Sprintf("%s (INSECURE: the member's certificate is not checked)", ready.Message)
@@ -73,6 +78,36 @@ func statusOf(cluster *v1alpha1.Cluster, m *member.Member, problem error, now ti
 	ready.Message = printable.Text(ready.Message)
 	meta.SetStatusCondition(&status.Conditions, ready)
 	return status
+}
+
+// evidence is what is known of a member beside whether it can be worked with: which of these fails decides whether what
+// runs there counts as lost.
+func evidence(state member.State) []metav1.Condition {
+	reachable := metav1.Condition{Type: v1alpha1.ClusterConditionReachable, Status: metav1.ConditionTrue,
+		Reason: "Answers", Message: "something answers at the member's address"}
+	if state.IsLost() {
+		reachable.Status, reachable.Reason, reachable.Message = metav1.ConditionFalse, string(state.Reason), state.Message
+	}
+	authorized := metav1.Condition{Type: v1alpha1.ClusterConditionAuthorized, Status: metav1.ConditionUnknown,
+		Reason: "NotAsked", Message: "the member cannot be asked"}
+	switch {
+	case state.IsReady():
+		authorized.Status, authorized.Reason, authorized.Message = metav1.ConditionTrue, "Accepted", "the member accepts the hub"
+	case state.Reason.IsRefusal():
+		authorized.Status, authorized.Reason, authorized.Message = metav1.ConditionFalse, string(state.Reason), state.Message
+	}
+	told := []metav1.Condition{reachable, authorized}
+	nodes := state.Nodes
+	switch { // what was seen last stays until the nodes are seen again
+	case !state.IsReady() || !nodes.Known || nodes.Message != "":
+	case nodes.Total > 0 && nodes.Ready == 0:
+		told = append(told, metav1.Condition{Type: v1alpha1.ClusterConditionHealthy, Status: metav1.ConditionFalse,
+			Reason: "NodesNotReady", Message: fmt.Sprintf("none of %d nodes is ready; what runs there counts as lost", nodes.Total)})
+	default:
+		told = append(told, metav1.Condition{Type: v1alpha1.ClusterConditionHealthy, Status: metav1.ConditionTrue,
+			Reason: "NodesReady", Message: "nodes are ready, or the member has none of its own"})
+	}
+	return told
 }
 
 // fill takes over the figures that are known.

@@ -171,7 +171,7 @@ func (s *Sight) Run(ctx context.Context, fleet *member.Fleet) error {
 		away, failing, heard, stumbled := map[member.Name]bool{}, map[member.Name]bool{}, false, false
 		for _, m := range members {
 			state := m.State()
-			if state.IsAway() {
+			if state.IsLost() {
 				away[m.Name()] = true
 			} else if wasAway[m.Name()] {
 				heard = true

@@ -112,6 +112,9 @@ func contactOf(w world, gs *v1alpha1.GlobalService, name string) (contact, time.
 	if ready == nil || ready.Status == metav1.ConditionTrue {
 		return inTouch, 0
 	}
+	if meta.IsStatusConditionTrue(cluster.Status.Conditions, v1alpha1.ClusterConditionReachable) {
+		return inTouch, 0 // its API server answers, though not as it should: what it serves may be well
+	}
 	stale := defaultStaleAfter
 	if gs.Spec.StaleAfter != nil {
 		stale = gs.Spec.StaleAfter.Duration
