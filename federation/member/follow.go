@@ -152,7 +152,7 @@ func (f *followed) onePage(ctx context.Context, o metav1.ListOptions) (runtime.O
 		case !errors.Is(err, ErrTooLarge):
 			return list, err
 		case f.pageSize == leastPage:
-			f.refuse(&TooMuchError{What: fmt.Sprintf("one of the %s: %v", f.what, err)})
+			f.refuse(&TooMuchError{What: fmt.Sprintf("one of the %s: %v", f.what, ownWords(err))})
 			return nil, err
 		case f.pageSize == 0:
 			f.pageSize = firstPage
@@ -160,6 +160,14 @@ func (f *followed) onePage(ctx context.Context, o metav1.ListOptions) (runtime.O
 			f.pageSize = max(leastPage, f.pageSize/4)
 		}
 	}
+}
+
+// ownWords is what an answer that is too large is told with, without what client-go puts before it.
+func ownWords(err error) error {
+	for inner := errors.Unwrap(err); inner != nil && inner != ErrTooLarge && errors.Is(inner, ErrTooLarge); inner = errors.Unwrap(err) {
+		err = inner
+	}
+	return err
 }
 
 // readPage reads one page and makes it small before the next large answer is read.

@@ -210,9 +210,13 @@ type occupant struct {
 	err     error
 }
 
+// maxInside bounds what is looked at of one kind: a member that lies may never end its list.
+const maxInside = 100_000
+
 // inside looks for anything of one kind in the namespace, page by page, until it finds something foreign.
 func inside(ctx context.Context, target Target, hub Hub, gvr schema.GroupVersionResource, namespace string) occupant {
 	var found occupant
+	seen := 0
 	page := metav1.ListOptions{Limit: 100}
 	for {
 		list, err := target.Dynamic().Resource(gvr).Namespace(namespace).List(ctx, page)
@@ -233,6 +237,9 @@ func inside(ctx context.Context, target Target, hub Hub, gvr schema.GroupVersion
 			default:
 				return occupant{foreign: name}
 			}
+		}
+		if seen += 1 + len(list.Items); seen > maxInside {
+			return occupant{err: fmt.Errorf("list %s in namespace %s: there are more than %d", gvr.GroupResource(), namespace, maxInside)}
 		}
 		if page.Continue = list.GetContinue(); page.Continue == "" {
 			return found

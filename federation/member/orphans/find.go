@@ -40,8 +40,12 @@ type Object struct {
 // IsKnown tells that the hub has a Distribution that answers for a copy of a template in the member.
 type IsKnown func(ref template.Ref, template types.UID) bool
 
-// pageSize bounds one answer of a member.
-const pageSize = 500
+const (
+	// pageSize bounds one answer of a member.
+	pageSize = 500
+	// maxSeen bounds what is looked at of one kind: a member that lies may never end its list.
+	maxSeen = 250_000
+)
 
 // Find looks through all of a member. It fails when a part could not be seen; what the hub may not list it has not
 // made.
@@ -77,6 +81,7 @@ func findOf(
 	ctx context.Context, client metadata.Interface, r member.Resource, hub apply.Hub, isKnown IsKnown,
 ) ([]Object, error) {
 	var found []Object
+	seen := 0
 	page := metav1.ListOptions{LabelSelector: apply.LabelHub + "=" + string(hub), Limit: pageSize}
 	for {
 		list, err := client.Resource(r.GroupVersionResource).List(ctx, page)
@@ -85,6 +90,9 @@ func findOf(
 		}
 		if err != nil {
 			return nil, fmt.Errorf("listing %s: %w", r.GroupResource(), err)
+		}
+		if seen += 1 + len(list.Items); seen > maxSeen {
+			return nil, fmt.Errorf("listing %s: the member has more than %d objects with the mark of this hub", r.GroupResource(), maxSeen)
 		}
 		for i := range list.Items {
 			o, isCopy := objectOf(&list.Items[i], r)
