@@ -36,6 +36,9 @@
 // error of any other request asks for a probe at once, so a loss is seen about two seconds after somebody stumbles over
 // it, and a connection that is half open within ten seconds at most (HTTP/2 ping).
 //
+// A watch that has told nothing for a minute and a half, not even the bookmark that an API server sends every minute, is
+// mute: all is listed anew and watched again.
+//
 // # What it costs the member
 //
 // One TCP connection. One watch for each kind that we placed there, restricted to our label. One watch of nodes, and
