@@ -108,12 +108,13 @@ func (h *Hub) confirmZones(ctx context.Context) {
 	}
 }
 
-// zonesHeldAt is when what DNS serves was last known to hold; zero if it never was.
+// zonesHeldAt is when what DNS serves was last known to hold, by this hub or by the one that ran before; zero if it never
+// was.
 func (h *Hub) zonesHeldAt() time.Time {
 	if at := h.zonesHeld.Load(); at != 0 {
 		return time.Unix(0, at)
 	}
-	return time.Time{}
+	return h.disk.Heard()
 }
 
 // measureDNS registers the metric that a server away from the hub has, too, for one to be compared with the other.
@@ -161,12 +162,14 @@ func (h *Hub) protectedRoutes() []server.Route {
 	return routes
 }
 
-// dnsTLS is the API's certificate, for clients that speak DNS.
+// dnsTLS is the API's certificate, for clients that speak DNS. The DNS server listens before there is one.
 func (h *Hub) dnsTLS() *tls.Config {
-	config := h.pki.ServingTLS().Clone()
-	config.NextProtos = []string{"dot"} // RFC 7858
-	config.ClientAuth = tls.NoClientCert
-	return config
+	return &tls.Config{MinVersion: tls.VersionTLS12, GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) {
+		if c := h.dnsCertificate.Load(); c != nil {
+			return c, nil
+		}
+		return nil, errStarting
+	}}
 }
 
 // dnsUpdates is the way of DNS updates into the hub's store. The DNS server listens before there is one.

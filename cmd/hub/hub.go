@@ -2,6 +2,7 @@ package hub
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"hash/fnv"
@@ -30,6 +31,7 @@ import (
 	"github.com/hanse-federation/hanse/api/server"
 	"github.com/hanse-federation/hanse/api/storage"
 	"github.com/hanse-federation/hanse/api/v1alpha1"
+	"github.com/hanse-federation/hanse/dns/disk"
 	"github.com/hanse-federation/hanse/dns/geography"
 	"github.com/hanse-federation/hanse/dns/querylog"
 	dnsserver "github.com/hanse-federation/hanse/dns/server"
@@ -54,6 +56,9 @@ type Hub struct {
 	api   *server.Server
 	zones *zone.Store
 	dns   *dnsserver.Server
+	disk  *disk.Disk
+	// dnsCertificate is what DNS over TLS is served with, from when there is one.
+	dnsCertificate atomic.Pointer[tls.Config]
 	// queries are those of DNS, for whoever watches.
 	queries querylog.Ring
 	// places is nil without a geographic database.
@@ -104,10 +109,10 @@ func (h *Hub) build(ctx context.Context) error {
 		do   func() error
 	}{
 		{"data directory", h.openDataDir},
+		{"DNS", h.buildDNS}, // first, since it can answer from what it has on disk
 		{"etcd", func() error { return h.openEtcd(ctx) }},
 		{"certificates", func() error { return h.openPKI(ctx) }},
 		{"port", func() (err error) { listener, err = h.listen(ctx); return err }},
-		{"DNS", h.buildDNS}, // binds its ports before anything is promised
 		{"API", func() error { return h.buildAPI(listener) }},
 		{"federation", func() error { return h.buildFederation(ctx) }},
 		{"kubeconfig", func() error { return h.pki.WriteAdminKubeconfig(h.config.KubeconfigOut, h.url) }},
@@ -164,12 +169,19 @@ func (h *Hub) openPKI(ctx context.Context) error {
 			sans = append(sans, host)
 		}
 	}
-	var err error
-	h.pki, err = access.OpenPKI(filepath.Join(h.config.DataDir, "pki"), access.PKIOptions{
+	pki, err := access.OpenPKI(filepath.Join(h.config.DataDir, "pki"), access.PKIOptions{
 		SANs: sans,
 		Keep: func(text []byte) ([]byte, error) { return h.etcd.Keep(ctx, "authority", text) },
 	})
-	return err
+	if err != nil {
+		return err
+	}
+	h.pki = pki
+	overTLS := pki.ServingTLS().Clone()
+	overTLS.NextProtos = []string{"dot"} // RFC 7858
+	overTLS.ClientAuth = tls.NoClientCert
+	h.dnsCertificate.Store(overTLS)
+	return nil
 }
 
 func (h *Hub) listen(ctx context.Context) (net.Listener, error) {
@@ -197,6 +209,15 @@ func reachable(addr net.Addr) string {
 }
 
 func (h *Hub) buildDNS() error {
+	dir := filepath.Join(h.config.DataDir, "dns")
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return fmt.Errorf("making the directory of the DNS snapshot: %w", err)
+	}
+	h.disk = disk.New(dir, h.log)
+	if h.disk.Load(h.zones) {
+		h.log.Debug("DNS answers from the snapshot on disk until the store is read",
+			"serial", h.zonesSerial(), "heard", h.disk.Heard())
+	}
 	var err error
 	if h.places, err = geography.OpenOptional(h.config.GeoDatabase); err != nil {
 		return err
@@ -366,6 +387,7 @@ func (h *Hub) Run(ctx context.Context) error {
 	group.Go(func() error { h.etcd.KeepSpace(serving); return nil })
 	group.Go(func() error { return h.reportDNS(ctx) })
 	group.Go(func() error { h.confirmZones(serving); return nil })
+	group.Go(func() error { h.disk.Keep(serving, h.zones, h.zonesHeldAt); return nil })
 	group.Go(func() error {
 		defer endServing()
 		defer end()

@@ -52,6 +52,12 @@ func startIn(t *testing.T, dir string) *running {
 			t.Errorf("the hub did not end well: %v", err)
 		}
 	})
+	return clientOf(t, h, dir)
+}
+
+// clientOf is a hub with a client of its administrator.
+func clientOf(t *testing.T, h *hub.Hub, dir string) *running {
+	t.Helper()
 	config, err := clientcmd.BuildConfigFromFlags("", h.Kubeconfig())
 	if err != nil {
 		t.Fatal(err)

@@ -16,6 +16,7 @@ import (
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/certwatcher"
 
+	"github.com/hanse-federation/hanse/dns/disk"
 	"github.com/hanse-federation/hanse/dns/feed"
 	"github.com/hanse-federation/hanse/dns/geography"
 	"github.com/hanse-federation/hanse/dns/querylog"
@@ -32,7 +33,7 @@ type Nameserver struct {
 	dns      *server.Server
 	follower *feed.Follower
 	reporter *acks.Reporter
-	disk     *disk
+	disk     *disk.Disk
 	registry *prometheus.Registry
 	handover *handover
 	queries  querylog.Ring
@@ -110,18 +111,11 @@ func (n *Nameserver) connect() error {
 
 // load publishes the snapshot on disk, if there is a good one.
 func (n *Nameserver) load() {
-	n.disk = newDisk(n.config.DataDir, n.config.Logger)
-	c, ok := n.disk.load()
-	if !ok {
-		return
+	n.disk = disk.New(n.config.DataDir, n.config.Logger)
+	if n.disk.Load(n.store) {
+		n.config.Logger.Info("answering from the snapshot on disk until the hub has spoken",
+			"serial", n.store.Snapshot().Serial(), "heard", n.disk.Heard())
 	}
-	if err := n.store.Set(c); err != nil {
-		n.disk.setAside(err)
-		return
-	}
-	n.disk.saved = n.store.Snapshot()
-	n.config.Logger.Info("answering from the snapshot on disk until the hub has spoken",
-		"serial", c.Serial, "heard", n.disk.heard)
 }
 
 // serve opens the sockets, or goes on with those of a former process.
@@ -167,7 +161,7 @@ func (n *Nameserver) asOf() time.Time {
 	if at := n.follower.AsOf(); !at.IsZero() {
 		return at
 	}
-	return n.disk.heard
+	return n.disk.Heard()
 }
 
 // sockets are all that a process that takes over needs.
@@ -188,7 +182,7 @@ func (n *Nameserver) Run(ctx context.Context) error {
 	var group errgroup.Group
 	group.Go(func() error { n.follow(ctx); return nil })
 	group.Go(func() error { n.reporter.Run(ctx); return nil })
-	group.Go(func() error { n.disk.keep(ctx, n.store, n.follower.AsOf); return nil })
+	group.Go(func() error { n.disk.Keep(ctx, n.store, n.follower.AsOf); return nil })
 	group.Go(func() error {
 		defer end(nil)
 		return n.serveMetrics(ctx)
@@ -197,10 +191,10 @@ func (n *Nameserver) Run(ctx context.Context) error {
 	group.Go(func() error { n.watchCertificate(ctx); return nil })
 	group.Go(func() error { n.credential.keep(ctx); return nil })
 	group.Go(func() error {
-		if !n.handover.run(ctx, func() { n.disk.save(n.store.Snapshot()) }) {
+		if !n.handover.run(ctx, func() { n.disk.Save(n.store.Snapshot()) }) {
 			return nil
 		}
-		n.disk.leave()
+		n.disk.Leave()
 		end(acks.ErrSucceeded)
 		n.config.Logger.Info("another process has taken over")
 		n.web.retire(retirePatience)

@@ -71,6 +71,9 @@ type Exposer struct {
 	newest   atomic.Int64 // the newest resource version heard of
 	serial   uint32
 	served   []zone.Zone
+	// former are the zones of the snapshot that the process before this one left on disk. One that has had a fault since is
+	// served as it was.
+	former   []zone.Zone
 	digests  map[string]digest // of the served zones, by origin
 	networks []zone.Network
 	timer    *time.Timer
@@ -255,6 +258,9 @@ func (x *Exposer) publish(ctx context.Context) error {
 	if p.recheck > 0 {
 		x.timer.Reset(p.recheck)
 	}
+	if !x.isFresh && x.former == nil {
+		x.former = servedBefore(x.Store.Snapshot())
+	}
 	zones, isSame := x.reuse(x.servable(p, w))
 	aging := x.aging(zones, w.now)
 	if !x.isFresh || !isSame || !slices.Equal(p.networks, x.networks) || len(aging) > 0 {
@@ -364,6 +370,18 @@ func (x *Exposer) aging(zones []zone.Zone, now time.Time) map[string]bool {
 	return aging
 }
 
+// servedBefore are the zones of a snapshot that this process has from the one before it, on disk.
+func servedBefore(s *zone.Snapshot) []zone.Zone {
+	if s == nil {
+		return nil
+	}
+	c, err := s.Config()
+	if err != nil {
+		return nil // then a zone with a fault is not served, as on a first start
+	}
+	return c.Zones
+}
+
 // servable are the zones without fault, and those with one as they were served last.
 func (x *Exposer) servable(p plan, w world) []zone.Zone {
 	var good []zone.Zone
@@ -372,9 +390,10 @@ func (x *Exposer) servable(p plan, w world) []zone.Zone {
 			good = append(good, z)
 			continue
 		}
-		for _, before := range x.served {
+		for _, before := range slices.Concat(x.served, x.former) {
 			if before.Origin == z.Origin {
 				good = append(good, before)
+				break
 			}
 		}
 	}

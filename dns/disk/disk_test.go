@@ -1,4 +1,4 @@
-package nameserver
+package disk
 
 import (
 	"bytes"
@@ -26,22 +26,22 @@ func published(t *testing.T, serial uint32, origin string) *zone.Store {
 // TestDiskKeepsTheLast: what was saved last is loaded, with the time at which the hub was heard.
 func TestDiskKeepsTheLast(t *testing.T) {
 	dir := t.TempDir()
-	d := newDisk(dir, slog.New(slog.DiscardHandler))
-	if _, ok := d.load(); ok {
+	d := New(dir, slog.New(slog.DiscardHandler))
+	if _, ok := d.read(); ok {
 		t.Error("an empty directory has a snapshot")
 	}
-	d.save(published(t, 7, "one.test").Snapshot())
+	d.Save(published(t, 7, "one.test").Snapshot())
 	heard := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 	d.touch(heard)
 	d.touch(time.Time{}) // nothing was heard
-	next := newDisk(dir, slog.New(slog.DiscardHandler))
-	c, ok := next.load()
+	next := New(dir, slog.New(slog.DiscardHandler))
+	c, ok := next.read()
 	if !ok || c.Serial != 7 || c.Zones[0].Origin != "one.test." && c.Zones[0].Origin != "one.test" || !next.heard.Equal(heard) {
 		t.Errorf("loaded %v of %s, heard %s", c.Serial, c.Zones[0].Origin, next.heard)
 	}
-	d.leave()
-	d.save(published(t, 8, "two.test").Snapshot())
-	if c, _ := next.load(); c.Serial != 7 {
+	d.Leave()
+	d.Save(published(t, 8, "two.test").Snapshot())
+	if c, _ := next.read(); c.Serial != 7 {
 		t.Errorf("a process that was taken over from has written serial %d", c.Serial)
 	}
 }
@@ -49,7 +49,7 @@ func TestDiskKeepsTheLast(t *testing.T) {
 // TestDiskSetsAside: a file that cannot be used is kept beside, and nothing is answered from it.
 func TestDiskSetsAside(t *testing.T) {
 	good := filepath.Join(t.TempDir(), snapshotFile)
-	newDisk(filepath.Dir(good), slog.New(slog.DiscardHandler)).save(published(t, 7, "one.test").Snapshot())
+	New(filepath.Dir(good), slog.New(slog.DiscardHandler)).Save(published(t, 7, "one.test").Snapshot())
 	text, err := os.ReadFile(good)
 	if err != nil {
 		t.Fatal(err)
@@ -66,7 +66,7 @@ func TestDiskSetsAside(t *testing.T) {
 				t.Fatal(err)
 			}
 			var said bytes.Buffer
-			if _, ok := newDisk(dir, slog.New(slog.NewTextHandler(&said, nil))).load(); ok {
+			if _, ok := New(dir, slog.New(slog.NewTextHandler(&said, nil))).read(); ok {
 				t.Error("it was loaded")
 			}
 			kept, err := os.ReadFile(filepath.Join(dir, damagedFile))
@@ -84,10 +84,10 @@ func TestDiskSetsAside(t *testing.T) {
 func TestDiskFollows(t *testing.T) {
 	dir := t.TempDir()
 	store := published(t, 1, "one.test")
-	d := newDisk(dir, slog.New(slog.DiscardHandler))
+	d := New(dir, slog.New(slog.DiscardHandler))
 	ctx, end := context.WithCancel(t.Context())
 	done := make(chan struct{})
-	go func() { d.keep(ctx, store, func() time.Time { return time.Time{} }); close(done) }()
+	go func() { d.Keep(ctx, store, func() time.Time { return time.Time{} }); close(done) }()
 	for serial := uint32(2); serial < 20; serial++ {
 		c, err := store.Snapshot().Config()
 		if err != nil {
@@ -100,7 +100,7 @@ func TestDiskFollows(t *testing.T) {
 	}
 	end()
 	<-done
-	if c, ok := newDisk(dir, slog.New(slog.DiscardHandler)).load(); !ok || c.Serial != 19 {
+	if c, ok := New(dir, slog.New(slog.DiscardHandler)).read(); !ok || c.Serial != 19 {
 		t.Errorf("serial %d is on disk, want 19", c.Serial)
 	}
 }

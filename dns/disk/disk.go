@@ -1,4 +1,4 @@
-package nameserver
+package disk
 
 import (
 	"context"
@@ -27,11 +27,11 @@ const (
 	touchEvery = 30 * time.Second
 )
 
-// disk keeps the last snapshot in a file. The file's time is when the hub last said that it holds.
-type disk struct {
+// Disk is the file with the last snapshot.
+type Disk struct {
 	path  string
 	log   *slog.Logger
-	heard time.Time // of the snapshot that was loaded
+	heard time.Time
 
 	mu    sync.Mutex
 	saved *zone.Snapshot
@@ -41,12 +41,29 @@ type disk struct {
 	isLeft bool
 }
 
-func newDisk(dir string, log *slog.Logger) *disk {
-	return &disk{path: filepath.Join(dir, snapshotFile), log: log}
+// New returns the Disk of a data directory.
+func New(dir string, log *slog.Logger) *Disk {
+	return &Disk{path: filepath.Join(dir, snapshotFile), log: log}
 }
 
-// load reads the file. A damaged one is set aside.
-func (d *disk) load() (zone.Config, bool) {
+// Load publishes the snapshot in the file, and reports whether there is a good one. A damaged file is set aside.
+func (d *Disk) Load(store *zone.Store) bool {
+	c, ok := d.read()
+	if !ok {
+		return false
+	}
+	if err := store.Set(c); err != nil {
+		d.setAside(err)
+		return false
+	}
+	d.saved = store.Snapshot()
+	return true
+}
+
+// Heard is when the hub last knew that the snapshot in the file held; zero if none was loaded.
+func (d *Disk) Heard() time.Time { return d.heard }
+
+func (d *Disk) read() (zone.Config, bool) {
 	c, err := server.LoadSnapshot(d.path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -63,7 +80,7 @@ func (d *disk) load() (zone.Config, bool) {
 }
 
 // setAside keeps a file that cannot be used for whoever wants to know why, and says so.
-func (d *disk) setAside(why error) {
+func (d *Disk) setAside(why error) {
 	aside := filepath.Join(filepath.Dir(d.path), damagedFile)
 	d.log.Error("the snapshot on disk cannot be used and is set aside; SERVFAIL is answered until the hub has spoken",
 		"error", why, "kept as", aside)
@@ -72,20 +89,20 @@ func (d *disk) setAside(why error) {
 	}
 }
 
-// keep saves what is published, until the context ends, and then once more.
-func (d *disk) keep(ctx context.Context, store *zone.Store, heard func() time.Time) {
+// Keep saves what is published, until the context ends, and then once more.
+func (d *Disk) Keep(ctx context.Context, store *zone.Store, heard func() time.Time) {
 	touch := time.NewTicker(touchEvery)
 	defer touch.Stop()
 	for {
 		changed := store.Changed()
-		d.save(store.Snapshot())
+		d.Save(store.Snapshot())
 		select {
 		case <-ctx.Done():
 		case <-time.After(saveEvery):
 		}
 		select {
 		case <-ctx.Done():
-			d.save(store.Snapshot())
+			d.Save(store.Snapshot())
 			return
 		case <-changed:
 		case <-touch.C:
@@ -95,7 +112,7 @@ func (d *disk) keep(ctx context.Context, store *zone.Store, heard func() time.Ti
 }
 
 // touch gives the file the time of the hub's last word. Its age is for people to see, nothing depends on it.
-func (d *disk) touch(heard time.Time) {
+func (d *Disk) touch(heard time.Time) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if !heard.IsZero() && d.saved != nil && !d.isLeft {
@@ -103,15 +120,15 @@ func (d *disk) touch(heard time.Time) {
 	}
 }
 
-// leave saves nothing from then on.
-func (d *disk) leave() {
+// Leave saves nothing from then on.
+func (d *Disk) Leave() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.isLeft = true
 }
 
-// save writes a snapshot that is not the one on disk.
-func (d *disk) save(s *zone.Snapshot) {
+// Save writes a snapshot that is not the one on disk.
+func (d *Disk) Save(s *zone.Snapshot) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if s == nil || s == d.saved || d.isLeft {
