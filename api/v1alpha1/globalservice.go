@@ -42,8 +42,9 @@ type GlobalServiceSpec struct {
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=256
 	Addresses []ClusterAddresses `json:"addresses,omitempty"`
-	// Workload whose ready replicas are the weights and the health, as KIND/NAME. Default: what the Service
-	// selects.
+	// Workload whose ready replicas are the weights and the health, as KIND/NAME. Default: the workloads that the Service
+	// selects, or those behind the Services that the Ingress, or the HTTPRoutes of the Gateway, lead the hostnames to. A
+	// member where one of several such Services has no ready replica is unhealthy.
 	Workload string `json:"workload,omitempty"`
 	// Hostnames to answer; each must lie in a Zone. Default: <name>.<namespace>.<default zone>.
 	// +kubebuilder:validation:MaxItems=64
@@ -202,6 +203,9 @@ type TCPProbe struct {
 const (
 	// ConditionFailOpen is True while no member is healthy, and those that are not are answered.
 	ConditionFailOpen = "FailOpen"
+	// ConditionHealthKnown is False while nothing tells the hub how the members are: neither a workload that the exposed
+	// object leads to, nor a probe. Members count as healthy then while they have an address.
+	ConditionHealthKnown = "HealthKnown"
 	// ConditionDrained is False while a member that is being left may still be in answers that somebody keeps: its
 	// copies of what is exposed stay until then. It is absent while no member is being left.
 	ConditionDrained = "Drained"
@@ -217,7 +221,7 @@ const HealthDraining = "Draining"
 type GlobalServiceStatus struct {
 	// ObservedGeneration is the generation of the spec that this status speaks of.
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
-	// Conditions: Ready, FailOpen, Drained, AnnotationsFollowed.
+	// Conditions: Ready, FailOpen, HealthKnown, Drained, AnnotationsFollowed.
 	// +listType=map
 	// +listMapKey=type
 	Conditions []metav1.Condition `json:"conditions,omitempty"`

@@ -1,6 +1,7 @@
 package expose
 
 import (
+	"fmt"
 	"net/netip"
 	"strconv"
 	"strings"
@@ -42,9 +43,9 @@ func wishOf(w world, obj *unstructured.Unstructured) (wish, bool) {
 				spec.Hostnames = append(spec.Hostnames, strings.TrimSuffix(strings.ToLower(name), "."))
 			}
 		}
-		spec.TTL = ttlOf(get("ttl"))
+		spec.TTL, one.ttlFault = ttlOf(get("ttl"))
 		if targets := split(get("target")); len(targets) > 0 {
-			spec.Addresses = []v1alpha1.ClusterAddresses{given(targets)}
+			spec.Addresses = given(targets)
 		}
 		break
 	}
@@ -52,6 +53,9 @@ func wishOf(w world, obj *unstructured.Unstructured) (wish, bool) {
 		return one, false
 	}
 	one.notFollowed = notFollowed(obj, prefix)
+	if one.ttlFault != "" {
+		one.notFollowed = append(one.notFollowed, prefix+"ttl "+one.ttlFault)
+	}
 	if spec.Addresses == nil {
 		weights, err := annotatedWeights(w, obj, prefix)
 		if err != nil {
@@ -85,30 +89,59 @@ func split(list string) []string {
 	return all
 }
 
-// ttlOf reads seconds or a duration; 0, the default, for anything else.
-func ttlOf(text string) int32 {
-	seconds, err := strconv.ParseInt(text, 10, 32)
+// The TTL of a GlobalService, in seconds: the default of the schema, and the most.
+const (
+	defaultTTL = 30
+	maxTTL     = 86400
+)
+
+// ttlOf reads seconds or a duration. It is 0 if nothing is said; what is said as 0 is the default, as ExternalDNS has it.
+// The fault says what of the text is not followed.
+func ttlOf(text string) (ttl int32, fault string) {
+	if text == "" {
+		return 0, ""
+	}
+	seconds, err := strconv.ParseInt(text, 10, 64)
 	if err != nil {
 		d, err := time.ParseDuration(text)
 		if err != nil {
-			return 0
+			return 0, fmt.Sprintf("is %q, and neither seconds nor a duration", text)
 		}
 		seconds = int64(d / time.Second)
 	}
-	return int32(max(0, min(seconds, 86400)))
+	switch {
+	case seconds < 0:
+		return 0, fmt.Sprintf("is %q, which is negative", text)
+	case seconds == 0:
+		return defaultTTL, ""
+	case seconds > maxTTL:
+		return maxTTL, fmt.Sprintf("is %q, and %d seconds are the most", text, maxTTL)
+	}
+	return int32(seconds), ""
 }
 
-// given are targets that the annotation names instead of what the members have: IPs, or one host name.
-func given(targets []string) v1alpha1.ClusterAddresses {
-	a := v1alpha1.ClusterAddresses{Cluster: "target"}
+// given are targets that the annotation names instead of what the members have: all IPs are one place, and each host
+// name is another, since a CNAME stands alone in an answer; they take turns.
+func given(targets []string) []v1alpha1.ClusterAddresses {
+	var ips []string
+	var all []v1alpha1.ClusterAddresses
 	for _, target := range targets {
 		if _, err := netip.ParseAddr(target); err == nil {
-			a.IPs = append(a.IPs, target)
-		} else if a.Hostname == "" {
-			a.Hostname = target
+			ips = append(ips, target)
+			continue
+		}
+		all = append(all, v1alpha1.ClusterAddresses{Hostname: strings.TrimSuffix(target, ".")})
+	}
+	if len(ips) > 0 {
+		all = append([]v1alpha1.ClusterAddresses{{IPs: ips}}, all...)
+	}
+	for i := range all {
+		all[i].Cluster = "target"
+		if i > 0 {
+			all[i].Cluster = fmt.Sprintf("target-%d", i+1)
 		}
 	}
-	return a
+	return all
 }
 
 // wish is a GlobalService that annotations ask for.
@@ -118,6 +151,8 @@ type wish struct {
 	owner                 *unstructured.Unstructured
 	// keepsWeights: what the annotations say of weights cannot be followed, so that those of before stay.
 	keepsWeights bool
+	// ttlFault says what of the ttl is not followed.
+	ttlFault string
 	// notFollowed says which annotations are not followed, and what to do.
 	notFollowed []string
 }

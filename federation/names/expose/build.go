@@ -43,6 +43,8 @@ type world struct {
 	servers []string
 	// nameservers are the DNS servers of the hub, and what each answers from.
 	nameservers []acks.Server
+	// routes calls visit for the HTTPRoutes of a namespace.
+	routes func(namespace string, visit func(*unstructured.Unstructured))
 	// annotated calls visit for the templates that may carry annotations of ExternalDNS.
 	annotated func(visit func(*unstructured.Unstructured))
 	// imported calls visit for the ServiceImports of the hub.
@@ -66,8 +68,10 @@ type exposure struct {
 	// isDisowned: a name of it belongs to somebody else.
 	isDisowned bool
 	service    zone.Service // without a name
-	findings   map[string]finding
-	behind     []string // templates
+	// isHealthKnown reports whether the members' health follows from anything but their addresses.
+	isHealthKnown bool
+	findings      map[string]finding
+	behind        []string // templates
 	// notFollowed says which annotations that it was made for are not followed.
 	notFollowed []string
 }

@@ -174,10 +174,12 @@ func (x *Exposer) watch(ctx context.Context) error {
 	return x.Templates.WaitForSync(ctx)
 }
 
-// HandleTemplate hears of templates that carry what DNS serves: annotations, or what other clusters export. What else a
+// HandleTemplate hears of templates that carry what DNS serves: annotations, what other clusters export, or which
+// Services stand behind a name. What else a
 // template says comes to members first, and with their status back. It is a handler of template.Store.
 func (x *Exposer) HandleTemplate(e template.Event) {
-	if e.Ref.GroupKind() == importKind || isAnnotated(e.Old) || isAnnotated(e.New) || changesOwners(e) {
+	kind := e.Ref.GroupKind()
+	if kind == importKind || slices.Contains(leadsOn, kind) || isAnnotated(e.Old) || isAnnotated(e.New) || changesOwners(e) {
 		x.Again()
 	}
 }
@@ -540,6 +542,9 @@ func (x *Exposer) gatherOthers(ctx context.Context, w *world) error {
 				return true
 			})
 		}
+	}
+	w.routes = func(namespace string, visit func(*unstructured.Unstructured)) {
+		x.Templates.Each(routeKind, namespace, func(obj *unstructured.Unstructured) bool { visit(obj); return true })
 	}
 	w.imported = func(visit func(*unstructured.Unstructured)) {
 		x.Templates.Each(importKind, "", func(obj *unstructured.Unstructured) bool { visit(obj); return true })

@@ -101,6 +101,9 @@ func judge(gs *v1alpha1.GlobalService, l load, e endpoint, c contact) (int64, zo
 	case l.isKnown && l.ready[e.cluster] == 0 && l.desired[e.cluster] > 0:
 		state, reason = zone.Unhealthy, fmt.Sprintf("0 of %d replicas are ready", l.desired[e.cluster])
 		weight = max(weight, fallbackWeight(gs, l, e.cluster))
+	case l.failing[e.cluster] != "":
+		state, reason = zone.Unhealthy, fmt.Sprintf("Service %s has no ready replica", l.failing[e.cluster])
+		weight = max(weight, fallbackWeight(gs, l, e.cluster))
 	case l.isKnown && l.desired[e.cluster] == 0 && l.ready[e.cluster] > 0: // left, and still running
 		weight, reason = max(weight, l.ready[e.cluster]), fmt.Sprintf("%d replicas are ready", l.ready[e.cluster])
 	case l.isKnown && l.desired[e.cluster] == 0:

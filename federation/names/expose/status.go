@@ -91,6 +91,12 @@ func serviceStatus(w world, e exposure, serial uint32) v1alpha1.GlobalServiceSta
 	default:
 		set(v1alpha1.ConditionFailOpen, false, "Healthy", "")
 	}
+	if e.isHealthKnown {
+		set(v1alpha1.ConditionHealthKnown, true, "Known", "")
+	} else {
+		set(v1alpha1.ConditionHealthKnown, false, "NothingTells", "no workload of the hub stands behind it and there is no probe: a member "+
+			"counts as healthy while it has an address; set spec.workload or spec.probe")
+	}
 	if len(e.notFollowed) > 0 {
 		set(v1alpha1.ConditionAnnotationsFollowed, false, "NotFollowed", strings.Join(e.notFollowed, "; "))
 	} else {

@@ -82,6 +82,13 @@ func (s *stage) world() world {
 			}
 		}
 	}
+	w.routes = func(namespace string, visit func(*unstructured.Unstructured)) {
+		for _, obj := range s.objects {
+			if obj.GetKind() == "HTTPRoute" && obj.GetNamespace() == namespace {
+				visit(obj)
+			}
+		}
+	}
 	w.imported = func(visit func(*unstructured.Unstructured)) {
 		for _, obj := range s.objects {
 			if obj.GetKind() == "ServiceImport" {

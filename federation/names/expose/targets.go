@@ -10,7 +10,6 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/utils/ptr"
 
 	"github.com/hanse-federation/hanse/api/v1alpha1"
@@ -33,7 +32,8 @@ type endpoint struct {
 // targets works out where a GlobalService can be reached, in the order of the members' names.
 func targets(w world, gs *v1alpha1.GlobalService, e *exposure) time.Duration {
 	endpoints, exposed, ports := endpointsOf(w, gs)
-	load := loadOf(w, gs, exposed)
+	load := loadOf(w, gs, exposed, namesOf(e))
+	e.isHealthKnown = load.isKnown || gs.Spec.Probe != nil
 	recheck := soonest{}
 	findings := make([]finding, len(endpoints))
 	for i := range endpoints {
@@ -69,6 +69,15 @@ func targets(w world, gs *v1alpha1.GlobalService, e *exposure) time.Duration {
 	return recheck.after
 }
 
+// namesOf are the names that requests come for.
+func namesOf(e *exposure) []string {
+	names := make([]string, 0, len(e.hostnames))
+	for _, hostname := range e.hostnames {
+		names = append(names, strings.TrimSuffix(hostname, "."))
+	}
+	return names
+}
+
 // soonest is the shortest of some times; 0 means never.
 type soonest struct{ after time.Duration }
 
@@ -85,6 +94,8 @@ type load struct {
 	desired map[string]int64
 	// stays has the members that are to go on running some of it, as decided.
 	stays map[string]bool
+	// failing names, by member, a Service among several that has no ready replica there.
+	failing map[string]string
 	// behind are the templates: the workloads, and what goes where they go.
 	behind []string
 }
@@ -317,29 +328,40 @@ func addresses(texts []string) []netip.Addr {
 	return all
 }
 
-// loadOf adds up the workloads behind a GlobalService: the one it names, or those that its Service selects.
-func loadOf(w world, gs *v1alpha1.GlobalService, exposed *unstructured.Unstructured) load {
-	l := load{ready: map[string]int64{}, desired: map[string]int64{}, stays: map[string]bool{}}
-	var matches func(*unstructured.Unstructured) bool
+// loadOf adds up the workloads behind a GlobalService: the one it names, or those that what it exposes leads to.
+func loadOf(w world, gs *v1alpha1.GlobalService, exposed *unstructured.Unstructured, hostnames []string) load {
 	switch {
 	case gs.Spec.Workload != "":
 		kind, name, _ := strings.Cut(gs.Spec.Workload, "/")
-		matches = func(obj *unstructured.Unstructured) bool {
+		return loadOfMatching(w, gs.Namespace, func(obj *unstructured.Unstructured) bool {
 			return strings.EqualFold(obj.GetKind(), kind) && obj.GetName() == name
-		}
-	case exposed != nil && exposed.GetKind() == "Service":
-		selector, _, _ := unstructured.NestedStringMap(exposed.Object, "spec", "selector")
-		if len(selector) == 0 {
-			return l
-		}
-		matches = func(obj *unstructured.Unstructured) bool {
-			pods, _, _ := unstructured.NestedStringMap(obj.Object, "spec", "template", "metadata", "labels")
-			return labels.SelectorFromSet(selector).Matches(labels.Set(pods))
-		}
-	default:
-		return l
+		})
+	case exposed != nil:
+		return loadBehind(w, exposed, hostnames)
 	}
-	w.workloads(gs.Namespace, func(obj *unstructured.Unstructured) {
+	return newLoad()
+}
+
+func newLoad() load {
+	return load{ready: map[string]int64{}, desired: map[string]int64{}, stays: map[string]bool{}, failing: map[string]string{}}
+}
+
+// add adds another load.
+func (l *load) add(other load) {
+	l.behind = append(l.behind, other.behind...)
+	for name, stays := range other.stays {
+		l.stays[name] = l.stays[name] || stays
+	}
+	for name := range other.desired {
+		l.ready[name] += other.ready[name]
+		l.desired[name] += other.desired[name]
+	}
+}
+
+// loadOfMatching adds up the workloads of a namespace that match.
+func loadOfMatching(w world, namespace string, matches func(*unstructured.Unstructured) bool) load {
+	l := newLoad()
+	w.workloads(namespace, func(obj *unstructured.Unstructured) {
 		if !matches(obj) {
 			return
 		}

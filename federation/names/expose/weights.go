@@ -90,6 +90,11 @@ var elsewhere = []struct{ key, instead string }{
 	{"aws-geoproximity-", "set spec.policy: Nearest"},
 	{"aws-multi-value-answer", "set spec.policy: All"},
 	{"aws-health-check-id", "set spec.probe"},
+	{"endpoints-type", "addresses of pods and nodes are not answered; set spec.addresses"},
+	{"access", "addresses of nodes are not answered; set spec.addresses"},
+	{"record-type", "set spec.records of the Zone"},
+	{"ingress-hostname-source", "set spec.hostnames"},
+	{"gateway-hostname-source", "set spec.hostnames"},
 }
 
 // notFollowed says of each annotation that is not, and what to do instead in the GlobalService that is made.
@@ -100,6 +105,17 @@ func notFollowed(obj *unstructured.Unstructured, prefix string) []string {
 			if name, ok := strings.CutPrefix(key, prefix); ok && strings.HasPrefix(name, e.key) {
 				said = append(said, key+": "+e.instead+" of this GlobalService instead")
 			}
+		}
+	}
+	annotations := obj.GetAnnotations()
+	if obj.GetKind() == "Service" && annotations[prefix+"target"] == "" {
+		if annotations[prefix+"internal-hostname"] != "" {
+			said = append(said, prefix+"internal-hostname: is answered with the addresses of load balancers, since cluster IPs "+
+				"reach nothing from outside their member")
+		}
+		if ip, _, _ := unstructured.NestedString(obj.Object, "spec", "clusterIP"); ip == "None" {
+			said = append(said, prefix+"hostname: the Service is headless, and addresses of pods are not answered; set "+prefix+
+				"target, or export the Service to the zone clusterset.local")
 		}
 	}
 	slices.Sort(said)
