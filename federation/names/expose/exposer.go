@@ -269,6 +269,7 @@ func (x *Exposer) publish(ctx context.Context) error {
 		if err := x.set(w, zones, p.networks, aging); err != nil {
 			return err
 		}
+		x.former = nil // what is left of them is in served
 	}
 	if !x.Leads() {
 		return nil
@@ -380,6 +381,9 @@ func servedBefore(s *zone.Snapshot) []zone.Zone {
 	c, err := s.Config()
 	if err != nil {
 		return nil // then a zone with a fault is not served, as on a first start
+	}
+	for i := range c.Zones {
+		c.Zones[i].Serial = 0
 	}
 	return c.Zones
 }
