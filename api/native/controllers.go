@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"sync"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/discovery/cached/memory"
 	"k8s.io/client-go/informers"
@@ -17,9 +19,12 @@ import (
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/restmapper"
 	"k8s.io/client-go/tools/cache"
+	"k8s.io/klog/v2"
+	"k8s.io/kubernetes/pkg/controller/certificates/rootcacertpublisher"
 	"k8s.io/kubernetes/pkg/controller/clusterroleaggregation"
 	"k8s.io/kubernetes/pkg/controller/garbagecollector"
 	"k8s.io/kubernetes/pkg/controller/namespace"
+	serviceaccountcontroller "k8s.io/kubernetes/pkg/controller/serviceaccount"
 )
 
 // Upstream's controllers take a number of workers and periods; these are upstream's defaults, except where said.
@@ -34,6 +39,8 @@ const (
 
 	// aggregationWorkers is one: a hub has a handful of aggregated roles.
 	aggregationWorkers = 1
+
+	furnishingWorkers = 1
 )
 
 // RunNamespaceController empties namespaces that are being deleted, whatever kinds they hold, and then lets them go.
@@ -140,6 +147,50 @@ func RunClusterRoleAggregation(ctx context.Context, config *rest.Config) error {
 	factory.Shutdown()
 	return nil
 }
+
+// RunNamespaceFurnishing gives each namespace what every cluster has in it: the ServiceAccount "default", and the
+// ConfigMap kube-root-ca.crt with the certificates by which to know this API server. It returns as
+// RunNamespaceController does.
+func RunNamespaceFurnishing(ctx context.Context, config *rest.Config, rootCA []byte) error {
+	c, err := newClients(config, "service-account-controller")
+	if err != nil {
+		return err
+	}
+	named := func(name string) informers.SharedInformerFactory { // the others are not held
+		return informers.NewSharedInformerFactoryWithOptions(c.kube, 0, informers.WithTweakListOptions(
+			func(o *metav1.ListOptions) { o.FieldSelector = "metadata.name=" + name }))
+	}
+	namespaces := informers.NewSharedInformerFactory(c.kube, 0)
+	accounts, bundles := named(defaultAccount), named(rootcacertpublisher.RootCACertConfigMapName)
+	accountController, err := serviceaccountcontroller.NewServiceAccountsController(klog.FromContext(ctx),
+		accounts.Core().V1().ServiceAccounts(), namespaces.Core().V1().Namespaces(), c.kube,
+		serviceaccountcontroller.ServiceAccountsControllerOptions{
+			ServiceAccounts: []corev1.ServiceAccount{{ObjectMeta: metav1.ObjectMeta{Name: defaultAccount}}},
+		})
+	if err != nil {
+		return fmt.Errorf("make the controller of ServiceAccounts: %w", err)
+	}
+	publisher, err := rootcacertpublisher.NewPublisher(bundles.Core().V1().ConfigMaps(),
+		namespaces.Core().V1().Namespaces(), c.kube, rootCA)
+	if err != nil {
+		return fmt.Errorf("make the publisher of %s: %w", rootcacertpublisher.RootCACertConfigMapName, err)
+	}
+	factories := []informers.SharedInformerFactory{namespaces, accounts, bundles}
+	for _, factory := range factories {
+		factory.Start(ctx.Done())
+	}
+	var running sync.WaitGroup
+	running.Go(func() { accountController.Run(ctx, furnishingWorkers) })
+	running.Go(func() { publisher.Run(ctx, furnishingWorkers) })
+	running.Wait()
+	for _, factory := range factories {
+		factory.Shutdown()
+	}
+	return nil
+}
+
+// defaultAccount is the name of the ServiceAccount that each namespace has.
+const defaultAccount = "default"
 
 type clients struct {
 	kube     kubernetes.Interface

@@ -29,6 +29,8 @@
 // Values that only a running cluster hands out (clusterIP, the selector of a Job, node ports) are absent in a
 // template; that never fails, because upstream's preparation step completes the copy first.
 //
-// The hub does not make a "default" ServiceAccount in each namespace. Every hub object is a template, so such an
-// account would be sent to members that have their own. Nothing on the hub runs as it either.
+// Each namespace has a ServiceAccount "default" and a ConfigMap kube-root-ca.crt, as on a cluster. They are the hub's own:
+// members have theirs, and no selector of a placement takes them. What is put on the account, such as imagePullSecrets,
+// reaches the members' accounts by a Placement that names it (ServiceAccount default) with onConflict Adopt, as for every
+// object that a member has already.
 package native

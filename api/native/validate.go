@@ -186,7 +186,7 @@ func completeService(c *candidate) {
 // completePod names the account that a member gives to a pod without one, before it validates.
 func completePod(c *candidate) {
 	if pod, ok := c.object.(*core.Pod); ok && pod.Spec.ServiceAccountName == "" {
-		pod.Spec.ServiceAccountName, pod.Spec.DeprecatedServiceAccount = "default", "default"
+		pod.Spec.ServiceAccountName, pod.Spec.DeprecatedServiceAccount = defaultAccount, defaultAccount
 	}
 }
 

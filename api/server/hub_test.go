@@ -467,3 +467,37 @@ func TestRequestsLeaveNothingBehind(t *testing.T) {
 		t.Errorf("request 30 is %d frames deep, the first %d", last, first)
 	}
 }
+
+// TestNamespacesAreFurnished: each namespace has the account and the certificates that every cluster has in it, and has
+// them again when somebody deletes them.
+func TestNamespacesAreFurnished(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	ended := make(chan error, 1)
+	go func() { ended <- native.RunNamespaceFurnishing(ctx, common.server.Loopback(), []byte("certificates")) }()
+	ns, client := common.namespace(t), common.client(t, admin)
+	for range 2 {
+		for _, namespace := range []string{ns, "default"} {
+			eventually(t, func() string {
+				if _, err := client.CoreV1().ServiceAccounts(namespace).Get(t.Context(), "default", metav1.GetOptions{}); err != nil {
+					return err.Error()
+				}
+				bundle, err := client.CoreV1().ConfigMaps(namespace).Get(t.Context(), "kube-root-ca.crt", metav1.GetOptions{})
+				if err != nil || bundle.Data["ca.crt"] != "certificates" {
+					return fmt.Sprintf("the certificates are %+v, %v", bundle, err)
+				}
+				return ""
+			})
+		}
+		if err := client.CoreV1().ServiceAccounts(ns).Delete(t.Context(), "default", metav1.DeleteOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		if err := client.CoreV1().ConfigMaps(ns).Delete(t.Context(), "kube-root-ca.crt", metav1.DeleteOptions{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	cancel()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+}

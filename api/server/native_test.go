@@ -580,3 +580,29 @@ func TestDeploymentTable(t *testing.T) {
 		t.Errorf("row says %q", got)
 	}
 }
+
+// TestOneNameInAllNamespaces: a field selector by name looks into all namespaces, as one by anything else.
+func TestOneNameInAllNamespaces(t *testing.T) {
+	ns, client := common.namespace(t), common.client(t, admin)
+	if _, err := client.CoreV1().ConfigMaps(ns).Create(t.Context(), configMap("alone-"+ns, "1"), metav1.CreateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	options := metav1.ListOptions{FieldSelector: "metadata.name=alone-" + ns}
+	list, err := client.CoreV1().ConfigMaps("").List(t.Context(), options)
+	if err != nil || len(list.Items) != 1 {
+		t.Errorf("list: %v, %v", list, err)
+	}
+	events, err := client.CoreV1().ConfigMaps("").Watch(t.Context(), options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer events.Stop()
+	if e := <-events.ResultChan(); e.Type != watch.Added {
+		t.Errorf("the watch says %s: %v", e.Type, e.Object)
+	}
+	for _, path := range []string{"/api/v1/configmaps/x", "/api/v1/configmaps/x?watch=true"} {
+		if status, body := ask(t, path); status != 404 {
+			t.Errorf("%s: %d %.100s, want 404", path, status, body)
+		}
+	}
+}

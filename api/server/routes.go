@@ -154,7 +154,8 @@ func (s *Server) serveResource(w http.ResponseWriter, req *http.Request) {
 // accepts says whether a request names a namespace where the kind has one, and only there.
 func (e *endpoint) accepts(info *request.RequestInfo) bool {
 	if e.namespaced {
-		return info.Namespace != "" || info.Name == "" && (info.Verb == "list" || info.Verb == "watch")
+		// The name in the info may be that of a field selector; the one of a path would be a second part.
+		return info.Namespace != "" || len(info.Parts) == 1 && (info.Verb == "list" || info.Verb == "watch")
 	}
 	return info.Namespace == "" || info.Resource == "namespaces"
 }

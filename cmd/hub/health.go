@@ -27,7 +27,7 @@ func (h *Hub) federationReady(*http.Request) error {
 
 // nativeControllers keep the hub's own objects in order: content of namespaces that end, objects whose owner is gone,
 // and aggregated roles. What is followed already is not watched once more.
-func nativeControllers(loopback *rest.Config, followed native.Informers) []func(context.Context) error {
+func nativeControllers(loopback *rest.Config, followed native.Informers, rootCA []byte) []func(context.Context) error {
 	distributions := schema.GroupResource{Group: v1alpha1.GroupVersion.Group, Resource: "distributions"}
 	return []func(context.Context) error{
 		func(ctx context.Context) error { return native.RunNamespaceController(ctx, loopback) },
@@ -35,6 +35,7 @@ func nativeControllers(loopback *rest.Config, followed native.Informers) []func(
 			return native.RunGarbageCollector(ctx, loopback, followed, distributions)
 		},
 		func(ctx context.Context) error { return native.RunClusterRoleAggregation(ctx, loopback) },
+		func(ctx context.Context) error { return native.RunNamespaceFurnishing(ctx, loopback, rootCA) },
 	}
 }
 

@@ -317,7 +317,7 @@ func (h *Hub) buildFederation(ctx context.Context) error {
 		Sweep:                h.config.SweepInterval,
 
 		AllowExec: h.config.AllowExec,
-		Leading:   nativeControllers(loopback, followed),
+		Leading:   nativeControllers(loopback, followed, h.pki.CABundle()),
 		Logger:    h.log,
 	})
 	if err != nil {
