@@ -204,8 +204,8 @@ func TestOrphan(t *testing.T) {
 	}
 }
 
-// A template that nothing places any more says nothing of members; one that is placed nowhere is neither applied nor
-// ready.
+// A template that nothing places any more says that it runs nowhere, and nothing of members; one that is placed nowhere is
+// neither applied nor ready, and says why.
 func TestUnplace(t *testing.T) {
 	s := onTestbed(t)
 	s.apply(deployment("web", 2), placement("web", []string{"Deployment/web"}, both))
@@ -214,11 +214,13 @@ func TestUnplace(t *testing.T) {
 	s.kubectl("", "delete", "placement", "web")
 	awaitGone[appsv1.Deployment](s, "web", "alpha", "beta")
 	s.eventually("the sum is gone", s.readyOnHub("web", 0))
+	s.awaitUnplaced("web", "NotPlaced", "no placement selects it")
 	s.awaitEvent("Deployment", "web", "Unplaced", "alpha, beta")
 	s.apply(placement("web", []string{"Deployment/web"}, []string{"mars=1"}))
 	s.awaitCondition("deployment.apps-web", "Applied", metav1.ConditionFalse, "NoClusters")
 	s.awaitCondition("deployment.apps-web", "Ready", metav1.ConditionUnknown, "NoClusters")
 	s.awaitEvent("Deployment", "web", "NoClusters", "mars")
+	s.awaitUnplaced("web", "Unplaced", "there is no cluster mars")
 	s.apply(placement("web", []string{"Deployment/web"}, both))
 	s.awaitShares("web", shares{"alpha": 1, "beta": 1})
 }
@@ -226,11 +228,29 @@ func TestUnplace(t *testing.T) {
 func (s *scenario) readyOnHub(name string, ready int32) func() error {
 	return func() error {
 		d, err := get[appsv1.Deployment](s, s.hub.Client, name)
-		if err == nil && (d.Status.ReadyReplicas != ready || ready == 0 && len(d.Status.Conditions) > 0) {
+		if err == nil && (d.Status.ReadyReplicas != ready || ready == 0 && d.Status.Replicas > 0) {
 			err = fmt.Errorf("its status is %+v", d.Status)
 		}
 		return err
 	}
+}
+
+// awaitUnplaced waits until a Deployment on the hub says why it runs nowhere.
+func (s *scenario) awaitUnplaced(name, reason, text string) {
+	s.Helper()
+	s.eventually("the template says why it runs nowhere", func() error {
+		d, err := get[appsv1.Deployment](s, s.hub.Client, name)
+		if err != nil {
+			return err
+		}
+		for _, c := range d.Status.Conditions {
+			if c.Type == appsv1.DeploymentAvailable && c.Status == corev1.ConditionFalse && c.Reason == reason &&
+				strings.Contains(c.Message, text) {
+				return nil
+			}
+		}
+		return fmt.Errorf("its conditions are %+v", d.Status.Conditions)
+	})
 }
 
 // A second hub that is pointed at a member is told whose object it is, and does not fight.

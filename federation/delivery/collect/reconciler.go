@@ -61,8 +61,8 @@ func (r *Reconciler) Reconcile(ctx context.Context, ref template.Ref) (reconcile
 	if wait := r.paceOf(ref).wait(now, view); wait > 0 {
 		return reconcile.Result{RequeueAfter: wait}, nil
 	}
-	if len(d.Spec.Clusters) == 0 && len(d.Status.Clusters) > 0 {
-		if err := r.clearTemplate(ctx, view); err != nil {
+	if len(d.Spec.Clusters) == 0 {
+		if err := r.tellNowhere(ctx, view, now); err != nil {
 			return lagging(err)
 		}
 	}
@@ -138,12 +138,26 @@ func lagging(err error) (reconcile.Result, error) {
 func (r *Reconciler) end(
 	ctx context.Context, ref template.Ref, obj *unstructured.Unstructured,
 ) (reconcile.Result, error) {
-	if r.reported(ref) && obj != nil {
-		v := view{ref: ref, template: obj, rule: r.Rules.For(ref.GroupKind())}
-		v.kind, _ = r.Templates.Kind(ref.GroupKind())
-		if err := r.clearTemplate(ctx, v); err != nil {
-			return lagging(err)
+	if obj == nil {
+		r.forget(ref)
+		return reconcile.Result{}, nil
+	}
+	v := view{ref: ref, template: obj, rule: r.Rules.For(ref.GroupKind())}
+	v.kind, _ = r.Templates.Kind(ref.GroupKind())
+	var err error
+	switch reported := r.reported(ref); {
+	case tellsUnplaced[ref.GroupKind()]:
+		now := r.Now()
+		if wait := placementPatience - now.Sub(obj.GetCreationTimestamp().Time); !reported && wait > 0 {
+			return reconcile.Result{RequeueAfter: wait}, nil
 		}
+		err = r.tellUnplaced(ctx, v, notPlaced, "no placement selects it: it runs nowhere; place it with hanse place, "+
+			"the annotation hanse.io/clusters or a Placement", now)
+	case reported:
+		err = r.clearTemplate(ctx, v)
+	}
+	if err != nil {
+		return lagging(err)
 	}
 	r.forget(ref)
 	return reconcile.Result{}, nil
@@ -257,6 +271,18 @@ func (r *Reconciler) assign(ctx context.Context, v view, now time.Time) error {
 		return fmt.Errorf("filling in %s: %w", v.ref, err)
 	}
 	return nil
+}
+
+// tellNowhere has the template of a decision that chose no cluster say so, or at least say nothing of clusters that had it.
+func (r *Reconciler) tellNowhere(ctx context.Context, v view, now time.Time) error {
+	if tellsUnplaced[v.ref.GroupKind()] {
+		c := scheduled(v)
+		return r.tellUnplaced(ctx, v, c.Reason, c.Message, now)
+	}
+	if len(v.distribution.Status.Clusters) == 0 {
+		return nil
+	}
+	return r.clearTemplate(ctx, v)
 }
 
 // clearTemplate takes the sum off a template that no member has any more: nobody keeps it up to date.
