@@ -96,17 +96,30 @@ func Undefaulted(next, stored runtime.Object) (runtime.Object, error) {
 	if err := takeStatus(out, stored); err != nil {
 		return nil, err
 	}
-	want := Defaulted(out)
 	owned, err := gainedFields(next, stored)
 	if err != nil {
 		return nil, err
 	}
 	value, before, served := valueOf(out), valueOf(stored.DeepCopyObject()), valueOf(Defaulted(stored))
 	content := contentOf(value.Type())
+	unchanged := true
 	for _, i := range content {
 		name, inline := jsonName(value.Type().Field(i))
-		strip(value.Field(i), served.Field(i), before.Field(i), owned.child(name, inline))
+		if part := owned.child(name, inline); !part.empty() || !sameValue(value.Field(i), served.Field(i)) {
+			unchanged = false
+			strip(value.Field(i), served.Field(i), before.Field(i), part)
+			continue
+		}
+		value.Field(i).Set(before.Field(i))
 	}
+	if unchanged {
+		return takeBack(out, next), nil
+	}
+	want := next.DeepCopyObject()
+	if err := takeStatus(want, stored); err != nil {
+		return nil, err
+	}
+	Default(want)
 	for range 2 { // one default may hang on another
 		got := Defaulted(out)
 		if equality.Semantic.DeepEqual(got, want) {
