@@ -1,6 +1,7 @@
 package admission
 
 import (
+	"context"
 	"fmt"
 
 	"k8s.io/apimachinery/pkg/api/equality"
@@ -9,6 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apiserver/pkg/admission"
+	"k8s.io/apiserver/pkg/warning"
 
 	"github.com/hanse-federation/hanse/api/v1alpha1"
 	"github.com/hanse-federation/hanse/federation/template"
@@ -17,7 +19,7 @@ import (
 // inBounds refuses to place what is the hub's own: by its annotation, by a placement that names it, or by a Placement in
 // a system namespace. It would be placed nowhere anyway; a refusal tells the author why. What was stored before is
 // refused only when that part of it changes, so that it can still be changed otherwise, and deleted.
-func inBounds(a admission.Attributes, object metav1.Object) error {
+func inBounds(ctx context.Context, a admission.Attributes, object metav1.Object) error {
 	kind := a.GetKind().GroupKind()
 	if kind == placementKind || kind == clusterPlacementKind {
 		return placementInBounds(a)
@@ -31,6 +33,11 @@ func inBounds(a admission.Attributes, object metav1.Object) error {
 		return nil
 	}
 	if reason, stays := template.StaysOnHub(outline(a, object)); isPlaced && stays {
+		if kind.Kind == "ConfigMap" && !template.IsSystem(a.GetNamespace()) {
+			// The one that is in every namespace: who places all ConfigMaps means the others.
+			warning.AddWarning(ctx, "", fmt.Sprintf("annotation %s has no effect: %s", v1alpha1.ClustersAnnotation, reason))
+			return nil
+		}
 		return fmt.Errorf("annotation %s: it cannot be placed in a cluster: %s", v1alpha1.ClustersAnnotation, reason)
 	}
 	return nil

@@ -68,3 +68,18 @@ func TestWarnsOfClustersThatAreNotThere(t *testing.T) {
 		})
 	}
 }
+
+// TestPlacingAllConfigMaps: who places all ConfigMaps of a namespace is not refused for the one that every namespace has.
+func TestPlacingAllConfigMaps(t *testing.T) {
+	for namespace, refused := range map[string]bool{"shop": false, "hanse-system": true} {
+		u := &unstructured.Unstructured{Object: map[string]any{"apiVersion": "v1", "kind": "ConfigMap", "metadata": map[string]any{
+			"name": "kube-root-ca.crt", "namespace": namespace, "annotations": map[string]any{"hanse.io/clusters": "east"}}}}
+		a := admission.NewAttributesRecord(u, nil, u.GroupVersionKind(), namespace, u.GetName(),
+			u.GroupVersionKind().GroupVersion().WithResource("configmaps"), "", admission.Create, nil, false, &user.DefaultInfo{})
+		var heard told
+		err := plugin(t).Validate(warning.WithWarningRecorder(context.Background(), &heard), a, nil)
+		if (err != nil) != refused || !refused && (len(heard) != 1 || !strings.Contains(heard[0], "has no effect")) {
+			t.Errorf("in %s: %v, warnings %q", namespace, err, heard)
+		}
+	}
+}

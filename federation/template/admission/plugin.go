@@ -81,7 +81,7 @@ func (p *Plugin) Validate(ctx context.Context, a admission.Attributes, _ admissi
 		return nil
 	}
 	kind := a.GetKind().GroupKind()
-	if err := inBounds(a, object); err != nil {
+	if err := inBounds(ctx, a, object); err != nil {
 		return refuse(kind, object, err)
 	}
 	if kind.Group == v1alpha1.GroupVersion.Group {
