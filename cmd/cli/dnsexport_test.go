@@ -1,6 +1,9 @@
 package cli
 
 import (
+	"encoding/json"
+	"net/http"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -98,5 +101,33 @@ spec:
 		if diff := cmp.Diff(row.want, string(got)); diff != "" {
 			t.Errorf("weighted %t (-want +got):\n%s", row.weighted, diff)
 		}
+	}
+}
+
+// The command reads the hub with the client that all commands have.
+func TestExportReadsTheHub(t *testing.T) {
+	var zones v1alpha1.ZoneList
+	zones.APIVersion, zones.Kind = "hanse.io/v1alpha1", "ZoneList"
+	zones.Items = []v1alpha1.Zone{{ObjectMeta: metav1.ObjectMeta{Name: "example.org"}}}
+	var services v1alpha1.GlobalServiceList
+	services.APIVersion, services.Kind = "hanse.io/v1alpha1", "GlobalServiceList"
+	gs := v1alpha1.GlobalService{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "web"}}
+	gs.Status.Hostnames = []string{"web.example.org"}
+	gs.Status.Clusters = []v1alpha1.GlobalServiceCluster{{Name: "east", Addresses: []string{"10.0.0.1"}, Share: "100.0%"}}
+	services.Items = []v1alpha1.GlobalService{gs}
+	path := hubAnswering(t, func(w http.ResponseWriter, req *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		switch req.URL.Path {
+		case "/apis/hanse.io/v1alpha1/zones":
+			_ = json.NewEncoder(w).Encode(zones)
+		case "/apis/hanse.io/v1alpha1/globalservices":
+			_ = json.NewEncoder(w).Encode(services)
+		default:
+			http.NotFound(w, req)
+		}
+	})
+	code, stdout, stderr := hanse(t, "", "dns", "export", "example.org.", "--kubeconfig", path)
+	if code != 0 || !strings.Contains(stdout, "dnsName: web.example.org") || !strings.Contains(stdout, "- 10.0.0.1") {
+		t.Errorf("exit code %d\n%s%s", code, stdout, stderr)
 	}
 }

@@ -33,6 +33,9 @@ type Response struct {
 	// Denied is what the response says is not there, if it says so.
 	Denied Denial
 
+	// Wildcard is the node that stands for the name of the question; nil: the name exists, or nothing stands for it.
+	Wildcard *zone.Node
+
 	client zone.Client
 }
 
@@ -208,6 +211,9 @@ func (l *lookup) step(name []byte, node *zone.Node, owner wire.Name) (alias []by
 			l.Rcode = wire.NXDomain
 			l.negative(owner, nil)
 			return nil, false
+		}
+		if owner == "" {
+			l.Wildcard = node
 		}
 	}
 	scope := l.Scope

@@ -116,7 +116,7 @@ func (cs *connections) hurry(until time.Time) {
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
 	for c := range cs.open {
-		if !c.idleSince.IsZero() {
+		if c.isIdle {
 			_ = c.SetReadDeadline(until)
 		}
 	}

@@ -46,8 +46,8 @@ func (l *limiter) allow(key uint64, now int64) bool {
 	}
 }
 
-// likeness is the key of the bucket for a response: of positive answers and NODATA the name counts, of NXDOMAIN and
-// errors only the zone, because those are asked for under ever new names.
+// likeness is the key of the bucket for a response: of positive answers and NODATA the name counts (that of the wildcard,
+// if one made the answer), of NXDOMAIN and errors only the zone, because those are asked for under ever new names.
 func likeness(from netip.Addr, rcode wire.Rcode, name []byte, t wire.Type, zone wire.Name) uint64 {
 	key := networkOf(from)
 	if rcode == wire.NoError {

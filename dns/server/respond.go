@@ -168,7 +168,30 @@ func (r *responder) withinRate(from netip.Addr, rcode wire.Rcode) bool {
 	if d := &r.response.Denied; d.Is && d.Node == nil {
 		rcode = wire.NXDomain // whatever the code says in a signed zone
 	}
-	return r.limiter.allow(likeness(from, rcode, r.query.Name(), r.query.Type, origin), r.nanos)
+	name, kind := r.likely()
+	return r.limiter.allow(likeness(from, rcode, name, kind, origin), r.nanos)
+}
+
+// likely is what a response has in common with all that say the same. Who asks cannot make up more of them: a wildcard
+// and a delegation answer any number of names, an alias and a name without data any type.
+func (r *responder) likely() ([]byte, wire.Type) {
+	x := &r.response
+	name, kind := r.query.Name(), r.query.Type
+	if x.Wildcard != nil {
+		name = []byte(x.Wildcard.Name())
+	}
+	switch {
+	case x.Denied.Is:
+		kind = 0
+	case len(x.Answer) > 0:
+		kind = x.Answer[0].RRset.Type
+	case len(x.Authority) > 0: // a referral
+		kind = wire.TypeNS
+		if owner := x.Authority[0].Owner; owner != "" {
+			name = []byte(owner)
+		}
+	}
+	return name, kind
 }
 
 // respondWithoutQuestion answers an OPT record alone, a question for a cookie (RFC 7873 section 5.4).

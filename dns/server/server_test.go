@@ -163,7 +163,7 @@ func waitIdle(t *testing.T, s *Server, n int) {
 		idle := 0
 		s.conns.mu.Lock()
 		for c := range s.conns.open {
-			if !c.idleSince.IsZero() {
+			if c.isIdle {
 				idle++
 			}
 		}

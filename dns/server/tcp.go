@@ -2,6 +2,7 @@ package server
 
 import (
 	"bufio"
+	"cmp"
 	"encoding/binary"
 	"errors"
 	"io"
@@ -19,29 +20,34 @@ const queryTimeout = 5 * time.Second
 type connections struct {
 	max, maxPerClient int
 
-	mu       sync.Mutex
-	open     map[*connection]struct{}
-	byClient map[netip.Addr]int
-	closed   bool
+	mu        sync.Mutex
+	open      map[*connection]struct{}
+	byClient  map[netip.Addr]int
+	byNetwork map[uint64]int // by networkOf
+	closed    bool
 }
 
 // connection is one TCP or TLS connection.
 type connection struct {
 	net.Conn
-	client netip.AddrPort
-	// idleSince is zero while a query is being answered; guarded by connections.mu.
-	idleSince time.Time
+	client  netip.AddrPort
+	network uint64
+	// waitsSince is when the server began to wait for the client: for its next query, the rest of one, or for it to take
+	// a response. It is zero while a query is being answered; guarded by connections.mu.
+	waitsSince time.Time
+	// isIdle: it is between two queries; guarded by connections.mu.
+	isIdle bool
 }
 
 func newConnections(all, perClient int) *connections {
 	return &connections{
 		max: all, maxPerClient: perClient,
-		open: map[*connection]struct{}{}, byClient: map[netip.Addr]int{},
+		open: map[*connection]struct{}{}, byClient: map[netip.Addr]int{}, byNetwork: map[uint64]int{},
 	}
 }
 
-// admit takes a connection in, or reports false: too many of its client, or too many at all and none idle. Of too many,
-// the one idle longest is closed to make room (RFC 7766 section 6.2.3, RFC 9210 section 4.2).
+// admit takes a connection in, or reports false: too many of its client, or too many at all and none that waits for its
+// client. Of too many, one is closed to make room (RFC 7766 section 6.2.3, RFC 9210 section 4.2).
 func (cs *connections) admit(c *connection, now time.Time) bool {
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
@@ -50,27 +56,43 @@ func (cs *connections) admit(c *connection, now time.Time) bool {
 		return false
 	}
 	if len(cs.open) >= cs.max {
-		oldest := cs.longestIdle()
-		if oldest == nil {
+		last := cs.dispensable()
+		if last == nil {
 			return false
 		}
-		cs.forget(oldest)
-		oldest.Close()
+		cs.forget(last)
+		go last.abort() // TLS says goodbye, which a client that reads nothing delays
 	}
-	c.idleSince = now
+	c.waitsSince, c.isIdle = now, true
 	cs.open[c] = struct{}{}
 	cs.byClient[addr]++
+	cs.byNetwork[c.network]++
 	return true
 }
 
-func (cs *connections) longestIdle() *connection {
-	var oldest *connection
+// dispensable is the connection to close when there are too many: one that waits for its client, of the network and the
+// address that have the most, and of theirs the one that has waited longest. Whoever keeps connections without end,
+// idle, in the middle of a query or without reading, gives way before those with few.
+func (cs *connections) dispensable() *connection {
+	var last *connection
 	for c := range cs.open {
-		if !c.idleSince.IsZero() && (oldest == nil || c.idleSince.Before(oldest.idleSince)) {
-			oldest = c
+		if !c.waitsSince.IsZero() && (last == nil || cs.compare(c, last) > 0) {
+			last = c
 		}
 	}
-	return oldest
+	return last
+}
+
+// compare is positive if a is to give way before b.
+func (cs *connections) compare(a, b *connection) int {
+	return cmp.Or(cmp.Compare(cs.byNetwork[a.network], cs.byNetwork[b.network]),
+		cmp.Compare(cs.byClient[a.client.Addr()], cs.byClient[b.client.Addr()]), b.waitsSince.Compare(a.waitsSince))
+}
+
+// abort closes a connection without waiting for its client.
+func (c *connection) abort() {
+	c.SetDeadline(time.Unix(1, 0))
+	c.Close()
 }
 
 // forget must be called with the lock held.
@@ -83,6 +105,9 @@ func (cs *connections) forget(c *connection) {
 	if cs.byClient[addr]--; cs.byClient[addr] == 0 {
 		delete(cs.byClient, addr)
 	}
+	if cs.byNetwork[c.network]--; cs.byNetwork[c.network] == 0 {
+		delete(cs.byNetwork, c.network)
+	}
 }
 
 func (cs *connections) leave(c *connection) {
@@ -91,11 +116,11 @@ func (cs *connections) leave(c *connection) {
 	cs.forget(c)
 }
 
-// setIdle notes since when c has been idle; the zero time says that it is not.
-func (cs *connections) setIdle(c *connection, since time.Time) {
+// setWaiting notes since when c has waited for its client; the zero time says that it does not.
+func (cs *connections) setWaiting(c *connection, since time.Time, isIdle bool) {
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
-	c.idleSince = since
+	c.waitsSince, c.isIdle = since, isIdle
 }
 
 func (cs *connections) count() int {
@@ -135,6 +160,7 @@ func (s *Server) serveConnection(conn net.Conn, by transport, counts *counters) 
 	c := &connection{Conn: conn}
 	if a, ok := conn.RemoteAddr().(*net.TCPAddr); ok {
 		c.client = netip.AddrPortFrom(a.AddrPort().Addr().Unmap(), a.AddrPort().Port())
+		c.network = networkOf(c.client.Addr())
 	}
 	if !s.conns.admit(c, s.now()) {
 		counts.refused.Add(1)
@@ -163,18 +189,19 @@ func (s *Server) converse(c *connection, by transport, counts *counters) {
 	ready := 0 // responses in out
 	for {
 		if in.Buffered() == 0 {
-			s.conns.setIdle(c, s.now())
+			s.conns.setWaiting(c, s.now(), true)
 			c.SetReadDeadline(time.Now().Add(s.patience()))
 			if _, err := in.Peek(1); err != nil {
 				return
 			}
-			s.conns.setIdle(c, time.Time{})
+			s.conns.setWaiting(c, s.now(), false)
 			c.SetReadDeadline(time.Now().Add(min(queryTimeout, s.idle)))
 		}
 		var err error
 		if query, err = readMessage(in, query); err != nil {
 			return
 		}
+		s.conns.setWaiting(c, time.Time{}, false)
 		r.tick(s.now())
 		response = r.respond(response, query, c.client, by)
 		if r.wantsZone {
@@ -196,6 +223,7 @@ func (s *Server) converse(c *connection, by transport, counts *counters) {
 		if hasMessage(in) && len(out) < maxTCPSize {
 			continue
 		}
+		s.conns.setWaiting(c, s.now(), false)
 		c.SetWriteDeadline(time.Now().Add(queryTimeout))
 		if _, err := c.Write(out); err != nil {
 			return

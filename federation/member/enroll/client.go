@@ -38,6 +38,10 @@ var kindsInUse = []struct {
 	{v1alpha1.GroupVersion, "Cluster", meta.RESTScopeRoot},
 	{v1alpha1.GroupVersion, "Distribution", meta.RESTScopeNamespace},
 	{v1alpha1.GroupVersion, "Plan", meta.RESTScopeRoot},
+	{v1alpha1.GroupVersion, "KindRule", meta.RESTScopeRoot},
+	{v1alpha1.GroupVersion, "Placement", meta.RESTScopeNamespace},
+	{v1alpha1.GroupVersion, "ClusterPlacement", meta.RESTScopeRoot},
+	{v1alpha1.GroupVersion, "GlobalService", meta.RESTScopeNamespace},
 	{v1alpha1.GroupVersion, "Zone", meta.RESTScopeRoot},
 	{corev1.SchemeGroupVersion, "ConfigMap", meta.RESTScopeNamespace},
 }
