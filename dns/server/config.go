@@ -35,7 +35,8 @@ type Config struct {
 	// UDPSize bounds UDP responses, in octets, 512 to 1400; 0 is 1232, which passes nearly every path unfragmented (RFC
 	// 9715).
 	UDPSize int
-	// MaxConnections bounds TCP and TLS connections, all together; 0 is 1000. The one idle longest makes room.
+	// MaxConnections bounds TCP and TLS connections, all together; 0 is 1000. One of the network and the address with the
+	// most makes room: the one that has waited longest for its client.
 	MaxConnections int
 	// MaxConnectionsPerClient bounds those of one client address; 0 is 100.
 	MaxConnectionsPerClient int
