@@ -39,7 +39,7 @@ func wishOf(w world, obj *unstructured.Unstructured) (wish, bool) {
 			return one, false
 		}
 		for _, name := range names {
-			if _, ok := zoneFor(w.zones, absolute(name)); ok {
+			if _, ok := w.origins.covering(absolute(name)); ok {
 				spec.Hostnames = append(spec.Hostnames, strings.TrimSuffix(strings.ToLower(name), "."))
 			}
 		}

@@ -11,7 +11,10 @@ import (
 
 // bind adds the HTTPS records that GlobalServices ask for to a zone that is right without them. One that does not fit
 // beside the zone's own records is left out, and said so.
-func (p *plan) bind(z *zone.Zone) {
+func (p *plan) bind(z *zone.Zone, names []exposedName) {
+	if !slices.ContainsFunc(names, func(n exposedName) bool { return n.of.object.Spec.HTTPS != nil }) {
+		return
+	}
 	served := map[string]*zone.Service{}
 	for i := range z.Services {
 		served[z.Services[i].Name] = &z.Services[i]
@@ -27,19 +30,17 @@ func (p *plan) bind(z *zone.Zone) {
 		record zone.Record
 	}
 	var wanted []binding
-	for i := range p.exposures {
-		e := &p.exposures[i]
-		if e.object.Spec.HTTPS == nil {
+	for _, n := range names {
+		https := n.of.object.Spec.HTTPS
+		if https == nil {
 			continue
 		}
-		for _, hostname := range e.hostnames {
-			switch service := served[hostname]; {
-			case service == nil || slices.ContainsFunc(service.Targets, isReachedByName):
-			case owned[hostname]:
-				e.refuse(fmt.Errorf("spec.https: %s has an HTTPS record in its Zone already", strings.TrimSuffix(hostname, ".")))
-			default:
-				wanted = append(wanted, binding{e, bindingOf(e.object.Spec.HTTPS, hostname, service.TTL)})
-			}
+		switch service := served[n.hostname]; {
+		case service == nil || slices.ContainsFunc(service.Targets, isReachedByName):
+		case owned[n.hostname]:
+			n.of.refuse(fmt.Errorf("spec.https: %s has an HTTPS record in its Zone already", strings.TrimSuffix(n.hostname, ".")))
+		default:
+			wanted = append(wanted, binding{n.of, bindingOf(https, n.hostname, service.TTL)})
 		}
 	}
 	add := func(z *zone.Zone, b binding) { z.Records = append(z.Records, b.record) }

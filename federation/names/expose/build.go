@@ -57,7 +57,11 @@ type world struct {
 	probed map[string]v1alpha1.ProbeStatus
 	// scope is what the hub answers and probes for others.
 	scope probescope.Scope
-	now   time.Time
+	// fitting are zones, by origin, that are known to be right with their services.
+	fitting map[string]zone.Zone
+	now     time.Time
+
+	origins origins // made by build
 }
 
 // exposure is what is to be served of one GlobalService.
@@ -92,6 +96,8 @@ type plan struct {
 	wishes []wish
 	// unserved are objects of which something is not served, and that have no status to say so.
 	unserved []unserved
+	// fitting are the zones that are right with all their services, see world.
+	fitting map[string]zone.Zone
 	// recheck is when time alone changes the plan; 0 means never.
 	recheck time.Duration
 }
@@ -104,12 +110,14 @@ type unserved struct {
 
 // build is pure: the world in, the plan out.
 func build(w world) plan {
-	p := plan{problems: map[string]error{}, faults: map[string]error{}, signing: map[string]signing{}}
+	p := plan{problems: map[string]error{}, faults: map[string]error{}, signing: map[string]signing{},
+		fitting: map[string]zone.Zone{}}
 	slices.SortFunc(w.zones, func(a, b v1alpha1.Zone) int { return cmp.Compare(a.Name, b.Name) })
 	slices.SortFunc(w.services, func(a, b v1alpha1.GlobalService) int {
 		return cmp.Or(a.CreationTimestamp.Compare(b.CreationTimestamp.Time), cmp.Compare(a.Namespace, b.Namespace),
 			cmp.Compare(a.Name, b.Name))
 	})
+	w.origins = originsOf(w.zones)
 	owners := map[string]string{}
 	for i := range w.services {
 		e, recheck := expose(w, &w.services[i])
@@ -128,15 +136,15 @@ func build(w world) plan {
 		p.lookAgain(recheck)
 		p.exposures = append(p.exposures, e)
 	}
-	if in, ok := defaultZone(w.zones); ok {
-		p.defaultZone = in.Name
+	if w.origins.main != nil {
+		p.defaultZone = w.origins.main.Name
 	}
 	p.wishes = wishes(w)
 	p.tellNotFollowed()
 	p.networks = networksOf(w, p.faults)
-	ladders := laddersOf(w, p.exposures, owners)
+	ladders, names := laddersOf(w, p.exposures, owners), p.namesByZone(w)
 	for i := range w.zones {
-		z, err := p.assemble(w, &w.zones[i], ladders[w.zones[i].Name])
+		z, err := p.assemble(w, &w.zones[i], names[w.zones[i].Name], ladders[w.zones[i].Name])
 		if err != nil {
 			p.problems[w.zones[i].Name] = err
 		}
@@ -148,26 +156,22 @@ func build(w world) plan {
 // assemble puts a zone together, in the order of who has a name first: the Zone's own records, GlobalServices, what
 // clusters export, what others have written by updates. What does not fit is left out alone. The error is why the zone
 // itself cannot be served.
-func (p *plan) assemble(w world, from *v1alpha1.Zone, ladder []zone.Service) (zone.Zone, error) {
+func (p *plan) assemble(w world, from *v1alpha1.Zone, names []exposedName, ladder []zone.Service) (zone.Zone, error) {
 	z := zoneOf(w, from)
 	unsigned := p.complete(w, from, &z)
-	for _, e := range p.exposures {
-		for _, hostname := range e.hostnames {
-			if in, ok := zoneFor(w.zones, hostname); ok && in.Name == from.Name {
-				service := e.service
-				service.Name = hostname
-				if hostname == z.Origin {
-					service.Targets = p.flatten(w, service.Targets, originOf(e.object))
-				}
-				z.Services = append(z.Services, service)
-			}
+	for _, n := range names {
+		service := n.of.service
+		service.Name = n.hostname
+		if n.hostname == z.Origin {
+			service.Targets = p.flatten(w, service.Targets, originOf(n.of.object))
 		}
+		z.Services = append(z.Services, service)
 	}
 	z.Services = append(z.Services, ladder...)
-	if err := p.keepServices(&z); err != nil {
+	if err := p.keepServices(w, &z); err != nil {
 		return z, err
 	}
-	p.bind(&z)
+	p.bind(&z, names)
 	if from.Name == clusterSetZone {
 		p.addImports(w, &z)
 	}
@@ -175,6 +179,25 @@ func (p *plan) assemble(w world, from *v1alpha1.Zone, ladder []zone.Service) (zo
 		p.addFault(from.Name, addUpdates(w, from.Name, &z))
 	}
 	return z, unsigned
+}
+
+// exposedName is one name of a GlobalService.
+type exposedName struct {
+	of       *exposure
+	hostname string
+}
+
+// namesByZone are the names of GlobalServices by the zone that they are in.
+func (p *plan) namesByZone(w world) map[string][]exposedName {
+	names := make(map[string][]exposedName, len(w.zones))
+	for i := range p.exposures {
+		for _, hostname := range p.exposures[i].hostnames {
+			if in, ok := w.origins.covering(hostname); ok {
+				names[in.Name] = append(names[in.Name], exposedName{&p.exposures[i], hostname})
+			}
+		}
+	}
+	return names
 }
 
 // tellNotFollowed gives to each exposure that was made for annotations what is to be said of them.
@@ -269,17 +292,34 @@ func nameServer(name string, ips []string) zone.NameServer {
 // absolute closes a name with a dot.
 func absolute(name string) string { return strings.ToLower(strings.TrimSuffix(name, ".")) + "." }
 
-// zoneFor finds the zone of a name: the longest origin that covers it.
-func zoneFor(zones []v1alpha1.Zone, hostname string) (*v1alpha1.Zone, bool) {
-	var best *v1alpha1.Zone
+// origins finds Zones by their names.
+type origins struct {
+	named map[string]*v1alpha1.Zone
+	// main is the default zone; nil if there is none.
+	main *v1alpha1.Zone
+}
+
+func originsOf(zones []v1alpha1.Zone) origins {
+	o := origins{named: make(map[string]*v1alpha1.Zone, len(zones))}
 	for i := range zones {
-		origin := absolute(zones[i].Name)
-		covers := hostname == origin || strings.HasSuffix(hostname, "."+origin)
-		if covers && (best == nil || len(zones[i].Name) > len(best.Name)) {
-			best = &zones[i]
-		}
+		o.named[absolute(zones[i].Name)] = &zones[i]
 	}
-	return best, best != nil
+	o.main, _ = defaultZone(zones)
+	return o
+}
+
+// covering finds the zone of a name: the longest origin that covers it.
+func (o origins) covering(hostname string) (*v1alpha1.Zone, bool) {
+	for {
+		if z, ok := o.named[hostname]; ok {
+			return z, true
+		}
+		_, above, isMore := strings.Cut(hostname, ".")
+		if !isMore || above == "" {
+			return nil, false
+		}
+		hostname = above
+	}
 }
 
 // defaultZone is where GlobalServices without hostnames are named: the oldest Zone that says so, so that a second one
@@ -312,15 +352,16 @@ func isOlder(a, b *v1alpha1.Zone) bool {
 
 // homeZone is where a GlobalService without hostnames is named: where it is already, while that Zone is there, and else
 // in the default one. An annotation lets it follow the default.
-func homeZone(zones []v1alpha1.Zone, gs *v1alpha1.GlobalService) (*v1alpha1.Zone, bool) {
+func homeZone(zones origins, gs *v1alpha1.GlobalService) (*v1alpha1.Zone, bool) {
 	if gs.Annotations[v1alpha1.FollowDefaultZone] != "true" && len(gs.Spec.Hostnames) == 0 {
-		for i := range zones {
-			if slices.Contains(gs.Status.Hostnames, strings.TrimSuffix(nameIn(&zones[i], gs), ".")) {
-				return &zones[i], true
+		for _, hostname := range gs.Status.Hostnames {
+			origin, isDefaultName := strings.CutPrefix(absolute(hostname), gs.Name+"."+gs.Namespace+".")
+			if home := zones.named[origin]; isDefaultName && home != nil {
+				return home, true
 			}
 		}
 	}
-	return defaultZone(zones)
+	return zones.main, zones.main != nil
 }
 
 // nameIn is the name of a GlobalService without hostnames in a Zone.
@@ -331,7 +372,7 @@ func nameIn(z *v1alpha1.Zone, gs *v1alpha1.GlobalService) string {
 // expose works out one GlobalService.
 func expose(w world, gs *v1alpha1.GlobalService) (exposure, time.Duration) {
 	e := exposure{object: gs, findings: map[string]finding{}}
-	e.hostnames, e.problem = hostnamesOf(w.zones, gs)
+	e.hostnames, e.problem = hostnamesOf(w.origins, gs)
 	minHealthy, err := strconv.Atoi(strings.TrimSuffix(cmp.Or(gs.Spec.MinHealthy, "0%"), "%"))
 	if err != nil {
 		e.hostnames = nil
@@ -352,7 +393,7 @@ func expose(w world, gs *v1alpha1.GlobalService) (exposure, time.Duration) {
 }
 
 // hostnamesOf are the names that lie in a zone; the error says which do not.
-func hostnamesOf(zones []v1alpha1.Zone, gs *v1alpha1.GlobalService) ([]string, error) {
+func hostnamesOf(zones origins, gs *v1alpha1.GlobalService) ([]string, error) {
 	if len(gs.Spec.Hostnames) == 0 {
 		in, ok := homeZone(zones, gs)
 		if !ok {
@@ -365,7 +406,7 @@ func hostnamesOf(zones []v1alpha1.Zone, gs *v1alpha1.GlobalService) ([]string, e
 	var strange []string
 	for i, hostname := range gs.Spec.Hostnames {
 		name := absolute(hostname)
-		if _, ok := zoneFor(zones, name); !ok {
+		if _, ok := zones.covering(name); !ok {
 			strange = append(strange, fmt.Sprintf("spec.hostnames[%d]: %s lies in no Zone of the hub", i, hostname))
 			continue
 		}

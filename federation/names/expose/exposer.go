@@ -75,6 +75,7 @@ type Exposer struct {
 	// served as it was.
 	former   []zone.Zone
 	digests  map[string]digest // of the served zones, by origin
+	fitting  map[string]zone.Zone
 	networks []zone.Network
 	timer    *time.Timer
 	isFresh  bool
@@ -256,6 +257,7 @@ func (x *Exposer) publish(ctx context.Context) error {
 		return err
 	}
 	p := build(w)
+	x.fitting = p.fitting
 	x.timer.Reset(time.Hour)
 	if p.recheck > 0 {
 		x.timer.Reset(p.recheck)
@@ -452,12 +454,13 @@ func later(a, b uint32) uint32 {
 
 // gather reads everything from memory.
 func (x *Exposer) gather(ctx context.Context) (world, error) {
-	w := world{clusters: map[string]*v1alpha1.Cluster{}, servers: x.Servers, scope: x.Scope(), now: x.Now()}
+	w := world{clusters: map[string]*v1alpha1.Cluster{}, servers: x.Servers, scope: x.Scope(), fitting: x.fitting,
+		now: x.Now()}
 	var zones v1alpha1.ZoneList
 	var services v1alpha1.GlobalServiceList
 	var clusters v1alpha1.ClusterList
 	for _, list := range []client.ObjectList{&zones, &services, &clusters} {
-		if err := x.Client.List(ctx, list); err != nil {
+		if err := x.Client.List(ctx, list, client.UnsafeDisableDeepCopy); err != nil { // nothing below changes an object
 			return w, fmt.Errorf("listing %T: %w", list, err)
 		}
 	}

@@ -3,6 +3,7 @@ package expose
 import (
 	"errors"
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -35,8 +36,13 @@ func fit[T any](z *zone.Zone, pieces []T, add func(*zone.Zone, T), refuse func(T
 
 // keepServices takes those services out of a zone that cannot be served beside its records and the services before
 // them. The error is what is wrong with the zone itself.
-func (p *plan) keepServices(z *zone.Zone) error {
+func (p *plan) keepServices(w world, z *zone.Zone) error {
+	if before, isKnown := w.fitting[z.Origin]; isKnown && reflect.DeepEqual(before, *z) {
+		p.fitting[z.Origin] = before
+		return nil
+	}
 	if zone.Check(*z) == nil {
+		p.fitting[z.Origin] = *z
 		return nil
 	}
 	misfits, err := zone.Misfits(*z)

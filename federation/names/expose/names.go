@@ -17,7 +17,7 @@ import (
 func laddersOf(w world, exposures []exposure, owners map[string]string) map[string][]zone.Service {
 	ladders := map[string][]zone.Service{}
 	for _, e := range exposures {
-		in, ok := homeZone(w.zones, e.object)
+		in, ok := homeZone(w.origins, e.object)
 		if !ok || len(e.hostnames) == 0 {
 			continue
 		}

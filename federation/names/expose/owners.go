@@ -24,7 +24,7 @@ func (e *exposure) disown(w world) {
 	claimed := owners.ParseClaims(e.object.Annotations[v1alpha1.ClaimedNamesAnnotation])
 	kept := e.hostnames[:0:0]
 	for _, hostname := range e.hostnames {
-		in, ok := zoneFor(w.zones, hostname)
+		in, ok := w.origins.covering(hostname)
 		if !ok {
 			continue // hostnamesOf has said so
 		}

@@ -215,7 +215,7 @@ func TestChangedLeavesOutOurOwnWrites(t *testing.T) {
 	}
 }
 
-func TestZoneFor(t *testing.T) {
+func TestCovering(t *testing.T) {
 	var zones []v1alpha1.Zone
 	for _, name := range []string{"example.org", "shop.example.org", "org"} {
 		zones = append(zones, v1alpha1.Zone{ObjectMeta: metav1.ObjectMeta{Name: name}})
@@ -225,7 +225,7 @@ func TestZoneFor(t *testing.T) {
 		"badexample.org.": "org", "example.com.": "",
 	} {
 		got := ""
-		if z, ok := zoneFor(zones, hostname); ok {
+		if z, ok := originsOf(zones).covering(hostname); ok {
 			got = z.Name
 		}
 		if got != want {

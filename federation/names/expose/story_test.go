@@ -117,6 +117,7 @@ func (s *stage) world() world {
 			}
 		}
 	}
+	w.origins = originsOf(w.zones)
 	return w
 }
 
