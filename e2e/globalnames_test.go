@@ -85,8 +85,8 @@ spec:
 ---
 apiVersion: hanse.io/v1alpha1
 kind: GlobalService
-metadata: {name: top, namespace: default}
-spec: {hostnames: [names.example, www.names.example], addresses: [{cluster: lb, hostname: localhost}]}
+metadata: {name: www, namespace: default}
+spec: {hostnames: [www.names.example], addresses: [{cluster: lb, hostname: lb.example.net}]}
 ---
 apiVersion: v1
 kind: Service
@@ -104,8 +104,7 @@ spec: {ports: [{port: 80}]}`)
 	told(t, hub.DNS, "web.default.us-1.r.names.example", dns.TypeAAAA)
 	told(t, hub.DNS, "us-1.r.names.example", dns.TypeA) // it exists, for what is below it
 	told(t, hub.DNS, "note.names.example", dns.TypeTXT, `"hello"`)
-	told(t, hub.DNS, "www.names.example", dns.TypeCNAME, "localhost.")
-	told(t, hub.DNS, "names.example", dns.TypeA, "127.0.0.1")
+	told(t, hub.DNS, "www.names.example", dns.TypeCNAME, "lb.example.net.")
 	told(t, hub.DNS, "a.names.example", dns.TypeA, "192.0.2.1")
 
 	// The annotation goes, and with it the name.
