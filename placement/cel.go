@@ -7,6 +7,8 @@ import (
 	"github.com/google/cel-go/cel"
 	"github.com/google/cel-go/common/types"
 	"github.com/google/cel-go/ext"
+
+	bounded "github.com/hanse-federation/hanse/placement/expression"
 )
 
 // Program is a compiled CEL expression over a cluster's facts. It holds no state, and any number of goroutines may
@@ -16,12 +18,9 @@ type Program struct {
 	program cel.Program
 }
 
-// What an expression may cost: bounds that no honest selector meets, and that keep a decision over a thousand
-// clusters in milliseconds.
-const (
-	maxExpression     = 4096 // bytes
-	maxExpressionCost = 10_000
-)
+// maxExpressionCost is what an expression may cost: a bound that no honest selector meets, and that keeps a decision
+// over a thousand clusters in milliseconds.
+const maxExpressionCost = 10_000
 
 // CompileSelector compiles a CEL expression that says of a cluster whether it is chosen. It sees the variable
 // cluster with name, region and provider (strings), zones (list of strings), labels (map of strings), ready and
@@ -31,17 +30,17 @@ const (
 //
 // The error says what is wrong and where, for people.
 func CompileSelector(expression string) (*Program, error) {
-	if len(expression) > maxExpression {
-		return nil, fmt.Errorf("cluster expression is longer than %d bytes", maxExpression)
+	if len(expression) > bounded.MaxExpression {
+		return nil, fmt.Errorf("cluster expression is longer than %d bytes", bounded.MaxExpression)
 	}
-	env, err := cel.NewEnv(
-		cel.OptionalTypes(), // before the types of our own, which wrap the provider
+	options, err := bounded.Options(false,
 		ext.NativeTypes(reflect.TypeFor[clusterFacts](), ext.ParseStructTags(true)),
 		cel.Variable("cluster", cel.ObjectType("placement.clusterFacts")),
-		cel.ParserExpressionSizeLimit(maxExpression),
-		cel.ParserRecursionLimit(64),
-		ext.Strings(ext.StringsVersion(2)),
 	)
+	if err != nil {
+		return nil, err
+	}
+	env, err := cel.NewCustomEnv(options...)
 	if err != nil {
 		return nil, fmt.Errorf("preparing the language of cluster expressions: %w", err)
 	}
@@ -52,7 +51,7 @@ func CompileSelector(expression string) (*Program, error) {
 	if out := ast.OutputType(); !out.IsExactType(cel.BoolType) && !out.IsExactType(cel.DynType) {
 		return nil, fmt.Errorf("cluster expression must say true or false, this one gives %s", out)
 	}
-	program, err := env.Program(ast, cel.CostLimit(maxExpressionCost), cel.EvalOptions(cel.OptOptimize))
+	program, err := env.Program(ast, bounded.ProgramOptions(maxExpressionCost)...)
 	if err != nil {
 		return nil, fmt.Errorf("cluster expression: %w", err)
 	}

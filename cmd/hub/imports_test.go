@@ -38,7 +38,7 @@ type rule struct {
 }
 
 var (
-	purePackages = []string{"./placement", "./federation/kinds", "./federation/kinds/override", "./federation/names/owners",
+	purePackages = []string{"./placement", "./placement/expression", "./federation/kinds", "./federation/kinds/override", "./federation/names/owners",
 		"./dns/zone", "./dns/wire", "./dns/answer", "./dns/balance", "./dns/sign", "./api/printable", "./federation/names/probescope"}
 	reconcilers = []string{"./federation/template/admission", "./federation/template/events", "./federation/delivery/collect",
 		"./federation/names/expose", "./federation/member/lifecycle", "./federation/delivery/propagate",

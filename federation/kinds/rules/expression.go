@@ -1,21 +1,26 @@
 package rules
 
 import (
+	"context"
 	"fmt"
 	"math"
 	"strings"
+	"time"
 
 	"github.com/google/cel-go/cel"
 	"github.com/google/cel-go/common/types"
 	"github.com/google/cel-go/common/types/ref"
 	"github.com/google/cel-go/common/types/traits"
 	"github.com/google/cel-go/ext"
+
+	bounded "github.com/hanse-federation/hanse/placement/expression"
 )
 
 // Bounds of an expression: no honest rule meets them, and a dishonest one costs a decision some milliseconds.
+// maxTime is for the case that the cost misjudges a function.
 const (
-	maxExpression     = 4096 // bytes
 	maxExpressionCost = 100_000
+	maxTime           = 250 * time.Millisecond
 )
 
 // language compiles expressions.
@@ -25,19 +30,18 @@ type language struct {
 }
 
 func newLanguage() (*language, error) {
-	base, err := cel.NewEnv(
-		cel.OptionalTypes(),
+	options, err := bounded.Options(true,
 		cel.CrossTypeNumericComparisons(true), // a number of a JSON object may be an int or a double
-		cel.ParserExpressionSizeLimit(maxExpression),
-		cel.ParserRecursionLimit(64),
-		ext.Strings(ext.StringsVersion(4)),
-		ext.Lists(ext.ListsVersion(3)),
 		ext.Math(),
 		cel.Function("condition", cel.Overload("condition_dyn_string", []*cel.Type{cel.DynType, cel.StringType},
 			cel.MapType(cel.StringType, cel.StringType), cel.BinaryBinding(conditionOf))),
 		cel.Function("sum", cel.Overload("sum_list", []*cel.Type{cel.ListType(cel.DynType)}, cel.IntType,
 			cel.UnaryBinding(sumOf))),
 	)
+	if err != nil {
+		return nil, err
+	}
+	base, err := cel.NewCustomEnv(options...)
 	if err != nil {
 		return nil, fmt.Errorf("preparing the language of rules: %w", err)
 	}
@@ -123,8 +127,8 @@ func compile(env *cel.Env, field, text string, wanted ...*cel.Type) (*expression
 	if text == "" {
 		return nil, nil
 	}
-	if len(text) > maxExpression {
-		return nil, fmt.Errorf("%s: is longer than %d bytes", field, maxExpression)
+	if len(text) > bounded.MaxExpression {
+		return nil, fmt.Errorf("%s: is longer than %d bytes", field, bounded.MaxExpression)
 	}
 	ast, issues := env.Compile(text)
 	if issues.Err() != nil {
@@ -135,7 +139,8 @@ func compile(env *cel.Env, field, text string, wanted ...*cel.Type) (*expression
 	if out := ast.OutputType(); !isOneOf(out, wanted) {
 		return nil, fmt.Errorf("%s: gives %s, and must give %s", field, typeName(out), typeName(wanted[0]))
 	}
-	program, err := env.Program(ast, cel.CostLimit(maxExpressionCost), cel.EvalOptions(cel.OptOptimize))
+	program, err := env.Program(ast,
+		append(bounded.ProgramOptions(maxExpressionCost), cel.InterruptCheckFrequency(100))...)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", field, err)
 	}
@@ -180,7 +185,9 @@ func typeName(t *cel.Type) string {
 
 // eval gives the value in JSON types.
 func (e *expression) eval(variables map[string]any) (any, error) {
-	out, _, err := e.program.Eval(variables)
+	ctx, cancel := context.WithTimeout(context.Background(), maxTime)
+	defer cancel()
+	out, _, err := e.program.ContextEval(ctx, variables)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", e.field, err)
 	}
