@@ -536,7 +536,8 @@ func TestBackupAndRestore(t *testing.T) {
 			t.Errorf("%s: does not say %q: %s", row.name, row.says, r)
 		}
 	}
-	r, err := harness.RunHanse(t.Context(), "", "restore", file, "--data-dir", restored)
+	r, err := harness.RunHanse(t.Context(), "", "restore", file, "--data-dir", restored,
+		"--encryption-key-file", filepath.Join(s.hub.DataDir(), "encryption-config.yaml"))
 	s.must(err)
 	if r.Code != 0 {
 		t.Fatal(r)

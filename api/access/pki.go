@@ -286,10 +286,19 @@ func (p *PKI) servingCertificate() (*tls.Certificate, error) {
 func (p *PKI) ServingTLS() *tls.Config {
 	return &tls.Config{
 		MinVersion:     tls.VersionTLS12,
+		CipherSuites:   authenticatedCiphers,
 		NextProtos:     []string{"h2", "http/1.1"},
 		ClientAuth:     tls.RequestClientCert,
 		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return p.servingCertificate() },
 	}
+}
+
+// authenticatedCiphers are the suites of TLS 1.2 with forward secrecy and authenticated encryption (AEAD). Those of
+// TLS 1.3 all are, and cannot be chosen.
+var authenticatedCiphers = []uint16{
+	tls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, tls.TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
+	tls.TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384, tls.TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
+	tls.TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256, tls.TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256,
 }
 
 // CABundle returns the authority's certificate in PEM: what a client must trust to speak with the hub.

@@ -2,12 +2,10 @@ package server
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log"
 	"log/slog"
 	"net/http"
-	"os"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -19,10 +17,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/serializer"
 	"k8s.io/apimachinery/pkg/util/sets"
 	"k8s.io/apiserver/pkg/admission"
-	auditinternal "k8s.io/apiserver/pkg/apis/audit"
-	auditv1 "k8s.io/apiserver/pkg/apis/audit/v1"
 	"k8s.io/apiserver/pkg/apis/flowcontrol/bootstrap"
-	"k8s.io/apiserver/pkg/audit/policy"
 	"k8s.io/apiserver/pkg/authentication/authenticator"
 	"k8s.io/apiserver/pkg/authentication/user"
 	"k8s.io/apiserver/pkg/authorization/authorizer"
@@ -31,8 +26,6 @@ import (
 	genericfilters "k8s.io/apiserver/pkg/server/filters"
 	"k8s.io/apiserver/pkg/util/feature"
 	utilflowcontrol "k8s.io/apiserver/pkg/util/flowcontrol"
-	"k8s.io/apiserver/plugin/pkg/audit/buffered"
-	auditlog "k8s.io/apiserver/plugin/pkg/audit/log"
 	"k8s.io/client-go/informers"
 
 	"github.com/hanse-federation/hanse/api/native"
@@ -135,57 +128,6 @@ func (g *gate) ConditionsAwareAuthorize(ctx context.Context, a authorizer.Attrib
 func (g *gate) EvaluateConditions(context.Context, authorizer.ConditionsAwareDecision,
 	authorizer.ConditionsData) (authorizer.Decision, string, error) {
 	return authorizer.DecisionDeny, "", authorizer.ErrorConditionEvaluationNotSupported
-}
-
-// buildAudit sets up the audit log, when there is to be one.
-func (s *Server) buildAudit(c *genericserver.Config) error {
-	if s.cfg.AuditLogFile == "" {
-		if s.cfg.AuditPolicyFile != "" {
-			return errors.New("an audit policy is given, but no audit log file")
-		}
-		return nil
-	}
-	rules := defaultAuditPolicy
-	if s.cfg.AuditPolicyFile != "" {
-		var err error
-		if rules, err = policy.LoadPolicyFromFile(s.cfg.AuditPolicyFile); err != nil {
-			return fmt.Errorf("read audit policy %s: %w", s.cfg.AuditPolicyFile, err)
-		}
-	}
-	file, err := os.OpenFile(s.cfg.AuditLogFile, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
-	if err != nil {
-		return fmt.Errorf("open audit log: %w", err)
-	}
-	backend := buffered.NewBackend(auditlog.NewBackend(file, auditlog.FormatJson, auditv1.SchemeGroupVersion),
-		auditBatches)
-	if err := backend.Run(s.background.Done()); err != nil {
-		return fmt.Errorf("start audit log: %w", err)
-	}
-	s.goRun(func(ctx context.Context) {
-		<-ctx.Done()
-		backend.Shutdown()
-		_ = file.Close()
-	})
-	c.AuditBackend = backend
-	c.AuditPolicyRuleEvaluator = policy.NewPolicyRuleEvaluator(rules)
-	return nil
-}
-
-// auditBatches writes events in the background and, when they come faster than the disk takes them, drops none for as
-// long as ten thousand are waiting.
-var auditBatches = buffered.BatchConfig{BufferSize: 10000, MaxBatchSize: 1, AsyncDelegate: false}
-
-// defaultAuditPolicy records who did what, once, without bodies, and leaves out what nobody asks about later.
-var defaultAuditPolicy = &auditinternal.Policy{
-	OmitStages: []auditinternal.Stage{auditinternal.StageRequestReceived},
-	Rules: []auditinternal.PolicyRule{
-		{Level: auditinternal.LevelNone, Verbs: []string{"watch"}},
-		{Level: auditinternal.LevelNone, NonResourceURLs: []string{"/healthz*", "/livez*", "/readyz*", "/metrics", "/version"}},
-		{Level: auditinternal.LevelNone, Resources: []auditinternal.GroupResources{
-			{Group: "coordination.k8s.io", Resources: []string{"leases"}}, {Resources: []string{"events"}},
-			{Group: "events.k8s.io", Resources: []string{"events"}}}},
-		{Level: auditinternal.LevelMetadata},
-	},
 }
 
 // runFairness creates the flow schemas and priority levels that are missing and starts priority and fairness.

@@ -58,9 +58,8 @@ type Config struct {
 	// PublicHealth and PublicMetrics serve /healthz, /livez, /readyz, or /metrics, to anybody. Otherwise they need
 	// credentials that allow "get" on the path.
 	PublicHealth, PublicMetrics bool
-	// AuditLogFile gets one line of JSON an event, by the rules in AuditPolicyFile (audit.k8s.io/v1 Policy; empty
-	// means metadata of everything but watches and health). Empty turns audit off.
-	AuditLogFile, AuditPolicyFile string
+	// Audit says where the audit log goes; without a file and a webhook there is none.
+	Audit AuditConfig
 
 	// Readiness are named checks of other parts, added to /readyz.
 	Readiness []healthz.HealthChecker

@@ -285,7 +285,7 @@ func TestHealthAndMetrics(t *testing.T) {
 func TestAuditSaysWho(t *testing.T) {
 	dir := t.TempDir()
 	file := filepath.Join(dir, "audit.log")
-	h := start(t, filepath.Join(dir, "data"), func(c *server.Config) { c.AuditLogFile = file })
+	h := start(t, filepath.Join(dir, "data"), func(c *server.Config) { c.Audit.LogFile = file })
 	_, err := h.client(t, "user:eve").CoreV1().Secrets("default").Get(t.Context(), "s", metav1.GetOptions{})
 	if !apierrors.IsForbidden(err) {
 		t.Fatal(err)
@@ -309,6 +309,41 @@ func TestAuditSaysWho(t *testing.T) {
 		}
 		return "no line about eve's try"
 	})
+}
+
+// Whoever watches Secrets reads them all, so a watch leaves a line, and the file is closed to others.
+func TestAuditSaysWhoWatches(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "audit.log")
+	h := start(t, filepath.Join(dir, "data"), func(c *server.Config) { c.Audit.LogFile = file })
+	for _, user := range []string{"user:eve", admin} {
+		w, err := h.client(t, user).CoreV1().Secrets("").Watch(t.Context(), metav1.ListOptions{})
+		if err == nil {
+			w.Stop()
+		}
+	}
+	eventually(t, func() string {
+		raw, err := os.ReadFile(file)
+		if err != nil {
+			return err.Error()
+		}
+		codes := map[string]bool{}
+		for line := range strings.Lines(string(raw)) {
+			if strings.Contains(line, `"verb":"watch"`) && strings.Contains(line, `"resource":"secrets"`) {
+				codes[strings.Split(strings.Split(line, `"code":`)[1], "}")[0]] = true
+			}
+			if strings.Contains(line, server.HubUser) && strings.Contains(line, `"verb":"watch"`) {
+				t.Fatalf("the hub's own reads are recorded: %s", line)
+			}
+		}
+		if !codes["403"] || !codes["200"] {
+			return fmt.Sprint("watches of Secrets that are recorded: ", codes)
+		}
+		return ""
+	})
+	if info, err := os.Stat(file); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("the audit log has mode %v, %v", info.Mode(), err)
+	}
 }
 
 // refuser admits nothing named "no" and labels all else.

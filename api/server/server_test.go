@@ -232,7 +232,7 @@ func TestMain(m *testing.M) {
 		panic(err)
 	}
 	audit := filepath.Join(dir, "audit.log")
-	common, err = startHub(dir, func(c *server.Config) { c.AuditLogFile = audit })
+	common, err = startHub(dir, func(c *server.Config) { c.Audit.LogFile = audit })
 	if err != nil {
 		panic(err)
 	}

@@ -14,9 +14,11 @@ import (
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.etcd.io/etcd/client/v3/kubernetes"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apiserver/pkg/storage"
 	"k8s.io/apiserver/pkg/storage/etcd3"
 	"k8s.io/apiserver/pkg/storage/feature"
+	encryption "k8s.io/apiserver/pkg/storage/value"
 	"k8s.io/utils/clock"
 )
 
@@ -46,6 +48,9 @@ type Etcd struct {
 	room      sync.Mutex             // one MakeRoom at a time
 	wasFull   time.Time              // when MakeRoom last found the database Full; guarded by room
 	defrag    func() error           // of the embedded server; its in-process client panics there (etcd 3.7)
+
+	// transformers encrypt resources; set by Encrypt before any store is made.
+	transformers map[schema.GroupResource]encryption.Transformer
 
 	mu      sync.Mutex
 	stores  map[*func()]struct{} // destroy functions of the stores, run before the client closes

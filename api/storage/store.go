@@ -27,7 +27,6 @@ import (
 	"k8s.io/apiserver/pkg/storage/names"
 	"k8s.io/apiserver/pkg/storage/storagebackend"
 	"k8s.io/apiserver/pkg/storage/storagebackend/factory"
-	"k8s.io/apiserver/pkg/storage/value/encrypt/identity"
 	flowcontrol "k8s.io/apiserver/pkg/util/flowcontrol/request"
 	"k8s.io/client-go/tools/cache"
 )
@@ -202,7 +201,7 @@ func (e *Etcd) decorate(config *storagebackend.ConfigForResource, resourcePrefix
 	indexers storage.IndexerFuncs, indices *cache.Indexers) (storage.Interface, factory.DestroyFunc, error) {
 	versioner := storage.APIObjectVersioner{}
 	raw, err := etcd3.New(e.client, e.compactor, config.Codec, newObject, newList, config.Prefix, resourcePrefix,
-		config.GroupResource, identity.NewEncryptCheckTransformer(), config.LeaseManagerConfig,
+		config.GroupResource, e.transformer(config.GroupResource), config.LeaseManagerConfig,
 		etcd3.NewDefaultDecoder(config.Codec, versioner), versioner)
 	if err != nil {
 		return nil, nil, fmt.Errorf("make etcd store of %s: %w", config.GroupResource, err)

@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/hanse-federation/hanse/api/storage"
+	"github.com/hanse-federation/hanse/cmd/hub"
 )
 
 // source is the etcd to save.
@@ -28,8 +29,10 @@ func newBackup() *cobra.Command {
 		Short: "Save all that a hub knows into a file, also while it runs",
 		Long: `Save all that a hub knows into a file: a snapshot of its etcd at one moment, with a checksum.
 
-It runs on the machine of the hub, or reaches its etcd with --etcd-endpoints, and does not disturb a running hub. The
-file has the Secrets of the hub in it, and only its owner may read it.`,
+It runs on the machine of the hub, or reaches its etcd with --etcd-endpoints, and does not disturb a running hub. Only
+the file's owner may read it. Secrets and the hub's certificate authority are encrypted in it, and the key is not in it:
+keep a copy of encryption-config.yaml of the data directory (or of the file of --encryption-provider-config) apart from
+the backups. Without the key, a backup is useless, to a thief and to you.`,
 		Example: `  hanse backup hub.snapshot --data-dir /var/lib/hanse`,
 		Args:    oneArg("the FILE to write"),
 		RunE: func(c *cobra.Command, args []string) error {
@@ -67,8 +70,16 @@ func runBackup(c *cobra.Command, from source, file string) (err error) {
 		return err
 	}
 	p.stop()
+	if key := filepath.Join(from.dataDir, hub.EncryptionFile); from.dataDir != "" && isFile(key) {
+		_, _ = fmt.Fprintf(c.ErrOrStderr(), "the key of its Secrets is not in it; keep a copy of %s elsewhere\n", key)
+	}
 	_, err = fmt.Fprintf(c.OutOrStdout(), "%s: %d bytes\n", file, written)
 	return err
+}
+
+func isFile(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.Mode().IsRegular()
 }
 
 // saveWhole writes beside the file and renames at the end: a file of that name is always a whole backup, on disk.
@@ -127,20 +138,35 @@ func (s source) open(ctx context.Context) (*storage.Etcd, error) {
 }
 
 func newRestore() *cobra.Command {
-	var dataDir string
+	var dataDir, key string
 	c := &cobra.Command{
 		Use:   "restore FILE --data-dir DIR",
 		Short: "Make the data directory of a hub out of a backup",
 		Long: `Make the data directory of a hub out of a backup. The file is checked first; a directory that has a database
-already is refused. Then start a hub on it: it brings the members to what the backup says.`,
-		Example: `  hanse restore hub.snapshot --data-dir /var/lib/hanse-restored`,
+already is refused. Then start a hub on it: it brings the members to what the backup says.
+
+A backup does not contain the key of its Secrets. Name your copy of encryption-config.yaml with --encryption-key-file,
+or put it into the data directory before the hub starts.`,
+		Example: `  hanse restore hub.snapshot --data-dir /var/lib/hanse-restored --encryption-key-file encryption-config.yaml`,
 		Args:    oneArg("the FILE of the backup"),
 		RunE: func(c *cobra.Command, args []string) error {
 			p := startProgress(c.ErrOrStderr())
 			defer p.stop()
+			var text []byte
+			if key != "" {
+				var err error
+				if text, err = os.ReadFile(key); err != nil {
+					return fmt.Errorf("reading the key: %w", err)
+				}
+			}
 			p.say("restoring " + args[0])
 			if err := storage.Restore(args[0], dataDir); err != nil {
 				return restoreProblem(err)
+			}
+			if key != "" {
+				if err := os.WriteFile(filepath.Join(dataDir, hub.EncryptionFile), text, 0o600); err != nil {
+					return fmt.Errorf("writing the key: %w", err)
+				}
 			}
 			p.stop()
 			_, err := fmt.Fprintf(c.OutOrStdout(), "restored; now: hanse hub --data-dir %s\n", dataDir)
@@ -148,6 +174,7 @@ already is refused. Then start a hub on it: it brings the members to what the ba
 		},
 	}
 	c.Flags().StringVar(&dataDir, "data-dir", "", "data directory to make")
+	c.Flags().StringVar(&key, "encryption-key-file", "", "copy of the encryption-config.yaml of the hub that was saved")
 	_ = c.MarkFlagRequired("data-dir")
 	_ = c.MarkFlagDirname("data-dir")
 	return c

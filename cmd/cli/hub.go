@@ -88,8 +88,17 @@ func hubFlags(f *pflag.FlagSet, cfg *hub.Config, quota *string) {
 	f.StringVar(&cfg.OIDC.GroupsPrefix, "oidc-groups-prefix", "", "put before each group")
 	f.StringVar(&cfg.OIDC.CAFile, "oidc-ca-file", "", "CA of the issuer (PEM; default: the system's)")
 
-	f.StringVar(&cfg.AuditLogFile, "audit-log-file", "", "write an audit log there; - is standard output (default: none)")
-	f.StringVar(&cfg.AuditPolicyFile, "audit-policy-file", "", "what the audit log has (default: metadata)")
+	f.StringVar(&cfg.EncryptionProviderConfig, "encryption-provider-config", "", "file that says how Secrets are encrypted "+
+		"in etcd, as kube-apiserver has it (default: with a key that the hub makes in its data directory when etcd is "+
+		"embedded; not at all with --etcd-endpoints)")
+	f.StringVar(&cfg.Audit.LogFile, "audit-log-file", "", "write an audit log there; - is standard output (default: none)")
+	f.IntVar(&cfg.Audit.LogMaxSize, "audit-log-maxsize", 100, "MiB at which a new audit log file begins")
+	f.IntVar(&cfg.Audit.LogMaxBackups, "audit-log-maxbackup", 10, "old audit log files that are kept; 0 keeps all")
+	f.IntVar(&cfg.Audit.LogMaxAge, "audit-log-maxage", 0, "days that old audit log files are kept; 0 keeps them for ever")
+	f.StringVar(&cfg.Audit.WebhookConfigFile, "audit-webhook-config-file", "", "kubeconfig of a server that is sent the "+
+		"audit log (default: none)")
+	f.StringVar(&cfg.Audit.PolicyFile, "audit-policy-file", "", "what the audit log has (default: metadata of all "+
+		"requests, with reads of Secrets)")
 	f.BoolVar(&cfg.PublicHealth, "public-health", false, "serve /healthz, /livez and /readyz without credentials")
 	f.BoolVar(&cfg.PublicMetrics, "public-metrics", false, "serve /metrics without credentials")
 	f.StringVar(&cfg.LogFormat, "log-format", "text", "text or json")

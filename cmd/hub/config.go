@@ -15,6 +15,7 @@ import (
 
 	"github.com/hanse-federation/hanse/api/access"
 	"github.com/hanse-federation/hanse/api/printable"
+	"github.com/hanse-federation/hanse/api/server"
 )
 
 // Config is a hub. Only DataDir is required.
@@ -49,8 +50,12 @@ type Config struct {
 	// OIDC is used if it has an IssuerURL.
 	OIDC access.OIDCOptions
 
-	// AuditLogFile gets the audit log, by the rules in AuditPolicyFile. Empty: there is none.
-	AuditLogFile, AuditPolicyFile string
+	// Audit says where the audit log goes.
+	Audit server.AuditConfig
+	// EncryptionProviderConfig is a file that says how Secrets are encrypted in etcd
+	// (apiserver.config.k8s.io/v1 EncryptionConfiguration). Empty: with the key in the data directory when etcd is
+	// embedded, and not at all otherwise.
+	EncryptionProviderConfig string
 	// PublicHealth and PublicMetrics serve those paths to anybody.
 	PublicHealth, PublicMetrics bool
 	// ProbeNetworks are networks (CIDR) in which the hub probes addresses that users give by hand, beside public ones.

@@ -73,6 +73,9 @@ type Hub struct {
 	claims        atomic.Pointer[match.Index]
 	endFederation context.CancelFunc
 
+	// encryptionHealth checks the KMS plugins that encrypt Secrets.
+	encryptionHealth []healthz.HealthChecker
+
 	// isStopping is set as soon as Run is told to end; see libraryHandler.
 	isStopping atomic.Bool
 
@@ -111,6 +114,7 @@ func (h *Hub) build(ctx context.Context) error {
 		{"data directory", h.openDataDir},
 		{"DNS", h.buildDNS}, // first, since it can answer from what it has on disk
 		{"etcd", func() error { return h.openEtcd(ctx) }},
+		{"encryption", func() error { return h.openEncryption(ctx) }}, // before anything secret is stored
 		{"certificates", func() error { return h.openPKI(ctx) }},
 		{"port", func() (err error) { listener, err = h.listen(ctx); return err }},
 		{"API", func() error { return h.buildAPI(listener) }},
@@ -131,11 +135,38 @@ func (h *Hub) openDataDir() error {
 	if err := os.MkdirAll(h.config.DataDir, 0o700); err != nil {
 		return fmt.Errorf("making the data directory: %w", err)
 	}
+	if err := h.closeDataDir(); err != nil {
+		return err
+	}
 	probe, err := os.CreateTemp(h.config.DataDir, ".writable-")
 	if err != nil {
 		return fmt.Errorf("writing to the data directory: %w", err)
 	}
 	return errors.Join(probe.Close(), os.Remove(probe.Name()))
+}
+
+// closeDataDir takes the access of groups and others from the data directory. A volume that belongs to somebody else,
+// as Kubernetes mounts them, stays as it is: what is in it has modes of its own.
+func (h *Hub) closeDataDir() error {
+	info, err := os.Stat(h.config.DataDir)
+	if err != nil {
+		return fmt.Errorf("reading the mode of the data directory: %w", err)
+	}
+	if info.Mode().Perm()&0o077 == 0 {
+		return nil
+	}
+	err = os.Chmod(h.config.DataDir, 0o700)
+	switch {
+	case errors.Is(err, os.ErrPermission):
+		h.log.Warn("others may use the data directory, and it belongs to another user: chmod 700 it",
+			"directory", h.config.DataDir, "mode", info.Mode().Perm().String())
+	case err != nil:
+		return fmt.Errorf("closing the data directory to others: %w", err)
+	default:
+		h.log.Warn("others could use the data directory; it has mode 0700 now", "directory", h.config.DataDir,
+			"mode", info.Mode().Perm().String())
+	}
+	return nil
 }
 
 func (h *Hub) openEtcd(ctx context.Context) error {
@@ -250,28 +281,28 @@ func (h *Hub) buildAPI(listener net.Listener) error {
 	if err != nil {
 		return err
 	}
-	readiness := []healthz.HealthChecker{healthz.NamedCheck("federation", h.federationReady)}
+	readiness := append([]healthz.HealthChecker{healthz.NamedCheck("federation", h.federationReady)},
+		h.encryptionHealth...)
 	h.api, err = server.New(server.Config{
-		Etcd:            h.etcd,
-		Listener:        listener,
-		TLS:             h.pki.ServingTLS(),
-		Access:          h.doors.open,
-		CRDs:            crds,
-		Namespaces:      []string{v1alpha1.SystemNamespace, acks.Namespace},
-		Public:          h.publicRoutes(),
-		Protected:       h.protectedRoutes(),
-		Admission:       h.admission(),
-		Clusters:        h.clusters,
-		Members:         h.members,
-		Reviews:         reviews,
-		Metrics:         ownMetrics{},
-		PublicHealth:    h.config.PublicHealth,
-		PublicMetrics:   h.config.PublicMetrics,
-		AuditLogFile:    h.config.AuditLogFile,
-		AuditPolicyFile: h.config.AuditPolicyFile,
-		Readiness:       readiness,
-		Version:         Version(),
-		Logger:          h.log,
+		Etcd:          h.etcd,
+		Listener:      listener,
+		TLS:           h.pki.ServingTLS(),
+		Access:        h.doors.open,
+		CRDs:          crds,
+		Namespaces:    []string{v1alpha1.SystemNamespace, acks.Namespace},
+		Public:        h.publicRoutes(),
+		Protected:     h.protectedRoutes(),
+		Admission:     h.admission(),
+		Clusters:      h.clusters,
+		Members:       h.members,
+		Reviews:       reviews,
+		Metrics:       ownMetrics{},
+		PublicHealth:  h.config.PublicHealth,
+		PublicMetrics: h.config.PublicMetrics,
+		Audit:         h.config.Audit,
+		Readiness:     readiness,
+		Version:       Version(),
+		Logger:        h.log,
 	})
 	if err != nil {
 		return err
@@ -385,6 +416,7 @@ func (h *Hub) Run(ctx context.Context) error {
 		return named("the API", h.api.Run(serving))
 	})
 	group.Go(func() error { h.etcd.KeepSpace(serving); return nil })
+	group.Go(func() error { h.reencrypt(ctx); return nil })
 	group.Go(func() error { return h.reportDNS(ctx) })
 	group.Go(func() error { h.confirmZones(serving); return nil })
 	group.Go(func() error { h.disk.Keep(serving, h.zones, h.zonesHeldAt); return nil })
