@@ -89,8 +89,9 @@ type Taint struct {
 // +kubebuilder:validation:XValidation:rule="!(has(self.server) && has(self.tunnel))",message="set either server or tunnel, not both"
 // +kubebuilder:validation:XValidation:rule="!(has(self.caBundle) && has(self.insecureSkipTLSVerify) && self.insecureSkipTLSVerify)",message="caBundle and insecureSkipTLSVerify exclude each other"
 type Connection struct {
-	// Server is the https URL of the member's API server.
-	// +kubebuilder:validation:Pattern=`^https?://`
+	// Server is the https URL of the member's API server. Plain http is refused: it would carry the hub's credentials in
+	// clear text.
+	// +kubebuilder:validation:Pattern=`^https://`
 	// +kubebuilder:validation:MaxLength=2048
 	Server string `json:"server,omitempty"`
 	// Tunnel: the member's agent dials the hub.
