@@ -16,7 +16,8 @@ func configMapMode(obj map[string]any) Mode {
 	return Duplicate
 }
 
-var secretRule = Rule{step: config, health: settled, status: []string{}, modeOf: secretMode, clean: cleanSecret}
+var secretRule = Rule{step: config, health: settled, status: []string{}, modeOf: secretMode, clean: cleanSecret,
+	refs: secretRefs}
 
 // secretMode: a Helm release is the record of what was installed on the hub, with every value that was given; it is
 // of no use to a member.
@@ -25,6 +26,15 @@ func secretMode(obj map[string]any) Mode {
 		return Local
 	}
 	return Duplicate
+}
+
+// secretRefs: a token is made for an account, and a member refuses the Secret without it.
+func secretRefs(obj map[string]any, namespace string) []Ref {
+	name := stringAt(obj, "metadata", "annotations", "kubernetes.io/service-account.name")
+	if stringAt(obj, "type") != "kubernetes.io/service-account-token" || name == "" {
+		return nil
+	}
+	return []Ref{{GroupKind: account, Namespace: namespace, Name: name}}
 }
 
 // cleanSecret: a service account's token is the member's; it is made there anew and signed by that cluster.

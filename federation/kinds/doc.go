@@ -45,8 +45,8 @@
 // and the sum is in the template's status and scale. When the autoscaler goes, what ran is wanted until the template
 // names a number.
 //
-// What goes to exactly one cluster (CronJob, Pod, an Indexed Job) comes to the next one when the last one has let go of
-// it, so that reachable clusters never keep one schedule twice. A cluster that cannot be reached is left without
+// What goes to exactly one cluster (CronJob, Pod, an Indexed Job) comes to the next one when the last one has let go
+// of it, so that reachable clusters never keep one schedule twice. A cluster that cannot be reached is left without
 // asking: if it is only cut off, it keeps the schedule until it is back, when its copy is removed. Clocks that differ
 // between clusters by more than the hand-over takes can make a run at that very moment happen twice, or not at all.
 // Jobs that a CronJob has started go with it.
@@ -55,14 +55,27 @@
 // pods have ended. backoffLimit is not divided: each member has the whole, so that a flaky one does not fail the sum
 // early.
 //
+// A Job that has ended never runs again. No member gets a copy that it does not have, whatever made the copy
+// disappear, and what a member has done counts when its copy is gone. ttlSecondsAfterFinished stays on the hub, which
+// deletes the template then. The completions of a Job cannot change, so they stay where they were given; those of a
+// lost member go to one that has no copy yet. Without such a member the Job is not Complete, and its condition
+// CompletionsMissing says how many lack.
+//
+// A CronJob's history is that of the member that has it, and stays behind when the CronJob moves. Its schedule, time
+// zone, startingDeadlineSeconds and suspend travel as they are; the new member counts missed runs from the creation
+// of its copy, so what was missed on the way is not made up for.
+//
 // A ResourceQuota divides what pods take. What counts other objects is copied: an object that is counted once on the
 // hub is one object in every member that has it; its use is that of the member with the most. The hub refuses new
 // objects beyond such a number as any API server does, and counts no pods itself.
 //
-// A Service of type LoadBalancer has EverywhereIP as its cluster IP on the hub once every member has an address for it.
+// A Service of type LoadBalancer has EverywhereIP as its cluster IP on the hub once every member has an address for
+// it.
 //
-// A node port that a template names is the user's wish and travels; the hub never allocates one. Cluster IPs do not
-// travel, except "None".
+// What a member allocates unless the user says it (volumeName, nodeName, clusterIP, nodePort, healthCheckNodePort,
+// loadBalancerIP, claimRef, ipFamilies) is sent if the template sets it, and stays the member's if not; the hub
+// allocates none of it. A template copied from a running object leaves out what a controller chose there, where the
+// object says so.
 //
 // A number that cannot be divided below one (an autoscaler's bounds, maxSurge) can add up to more than the template
 // says when there are more members than units. One too many is a lesser surprise than a member that can never roll.

@@ -37,7 +37,7 @@ func applyObject(
 		return classify(ref, err), nil, nil
 	}
 	live, looked := o.Live, o.Live == nil || o.isWhole
-	if !looked && len(o.Ignore) > 0 { // what the cache has is stripped
+	if !looked && (len(o.Ignore) > 0 || isShared(ref)) { // what the cache has is stripped
 		if live, err = look(ctx, client, ref.Name); err != nil {
 			return classify(ref, err), nil, nil
 		}
@@ -159,9 +159,13 @@ func (s step) send(
 
 // body is the object with our marks and the preconditions.
 func (s step) body(obj, live *unstructured.Unstructured, o Options) ([]byte, error) {
-	marked := shallowMeta(obj)
 	if live != nil {
-		marked = shallowMeta(yield(obj, live, o.Ignore))
+		obj = yield(obj, live, o.Ignore)
+	}
+	obj, entries := unite(obj, live)
+	marked := shallowMeta(obj)
+	if text := encodeEntries(entries); text != "" {
+		setAnnotation(marked, AnnotationEntries, text)
 	}
 	if s.uid != "" {
 		marked.SetUID(s.uid)

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -37,6 +38,7 @@ var (
 	minutely  = Result{Verdict: Failed, RetryAfter: time.Minute}
 	coming    = Result{Verdict: Failed, RetryAfter: time.Second, Backoff: true} // its definition may be on the way
 	freeing   = Result{Verdict: Failed, RetryAfter: 10 * time.Second, Backoff: true}
+	taken     = Result{Verdict: Failed, RetryAfter: 5 * time.Second}
 	soon      = Result{Verdict: Failed, RetryAfter: 5 * time.Second, Backoff: true}
 	waiting   = Result{Verdict: Pending, RetryAfter: time.Second, Backoff: true}
 	ending    = Result{Verdict: Pending, RetryAfter: 2 * time.Second, Backoff: true}
@@ -61,6 +63,8 @@ var failures = []failure{
 	{ReasonDenied, says("admission webhook"), soon, ""},
 	{ReasonDenied, says("ValidatingAdmissionPolicy", "violates PodSecurity", "denied request"), soon, ""},
 	{ReasonQuota, says("exceeded quota"), freeing, ""},
+	{ReasonTaken, says("port is already allocated", "IP is already allocated"), taken,
+		"another Service in the member has it; it is tried again every few seconds"},
 	{ReasonNamespaceEnding, isNamespaceEnding, ending, ""},
 	{ReasonNamespaceMissing, isNamespaceMissing, waiting, ""},
 	{ReasonKindMissing, says("while custom resource definition is terminating"), waiting, ""},
@@ -187,17 +191,15 @@ func isImmutable(err error) bool {
 	if !ok || status.Code != http.StatusUnprocessableEntity {
 		return false
 	}
-	for _, text := range []string{
-		"field is immutable", "is immutable", "may not change once set", "cannot be changed", "may not be changed",
-		"updates to statefulset spec for fields other than", "pod updates may not change fields other than",
-		"forbidden after creation", "can not be unset", "is immutable after creation",
-	} {
-		if strings.Contains(status.Message, text) {
-			return true
-		}
-	}
-	return false
+	return immutable.MatchString(status.Message)
 }
+
+// immutable has the wordings of the validation of Kubernetes 1.33 to 1.37, see TestImmutable: "field is immutable",
+// "is immutable after creation", "cannot change roleRef", "updates to parameters are forbidden", "updates to statefulset
+// spec for fields other than", "pod updates may not change fields other than", "may not change once set", "can not be
+// unset", "cannot be modified once set". What only looks like it, as a quantity that may only grow, is not among them.
+var immutable = regexp.MustCompile(`(?i)\bimmutable\b|\b(may not|can ?not) (change|be (changed|modified|updated|unset|cleared))\b|` +
+	`\bupdates to .{1,80} (is|are) forbidden|\bupdates to \w+ spec for fields other than|forbidden after creation`)
 
 // isAboutUID reports whether the UID that we demanded is not the object's.
 func isAboutUID(err error) bool {

@@ -131,6 +131,7 @@ var unremarkable = map[string]bool{
 	".metadata.creationTimestamp":                    true,
 	".metadata.labels." + LabelHub:                   true,
 	".metadata.annotations." + AnnotationFields:      true,
+	".metadata.annotations." + AnnotationEntries:     true,
 	".metadata.annotations." + AnnotationTemplate:    true,
 	".metadata.annotations." + AnnotationFingerprint: true,
 	".metadata.annotations." + AnnotationAdopted:     true,

@@ -20,6 +20,8 @@ const (
 	AnnotationAdopted = "hanse.io/adopted"
 	// AnnotationFields has a digest of the fields that we set, see setBefore.
 	AnnotationFields = "hanse.io/fields"
+	// AnnotationEntries has the entries that are ours of lists to which the member's controllers append, see unite.
+	AnnotationEntries = "hanse.io/entries"
 	// AnnotationFingerprint is set by Seal on cached objects only. It is never sent to a member.
 	AnnotationFingerprint = "hanse.io/fingerprint"
 )

@@ -134,7 +134,7 @@ func release(
 		"uid":             live.GetUID(),
 		"resourceVersion": live.GetResourceVersion(),
 		"labels":          map[string]any{LabelHub: nil},
-		"annotations":     map[string]any{AnnotationTemplate: nil, AnnotationAdopted: nil, AnnotationFields: nil},
+		"annotations":     map[string]any{AnnotationTemplate: nil, AnnotationAdopted: nil, AnnotationFields: nil, AnnotationEntries: nil},
 		"managedFields":   others,
 	}})
 	if err != nil {

@@ -36,6 +36,7 @@ const (
 	ReasonDenied           Reason = "AdmissionDenied"   // an admission webhook or policy said no
 	ReasonWebhookBroken    Reason = "WebhookFailed"     // an admission webhook could not be called
 	ReasonQuota            Reason = "QuotaExceeded"     // a ResourceQuota in the member is used up
+	ReasonTaken            Reason = "Taken"             // a port or address that another object in the member has
 	ReasonForbidden        Reason = "Forbidden"         // 403: our account may not do this
 	ReasonUnauthorized     Reason = "Unauthorized"      // 401: our credentials are not accepted
 	ReasonNamespaceMissing Reason = "NamespaceMissing"  // the namespace does not exist
