@@ -59,6 +59,14 @@ func TestClassify(t *testing.T) {
 		{status(400, metav1.StatusReasonBadRequest, `admission webhook "x" denied the request: web`), Failed, ReasonDenied, 5 * time.Second, false, ""},
 		{status(500, metav1.StatusReasonInternalError, `Internal error occurred: failed calling webhook "x": web`),
 			Failed, ReasonWebhookBroken, 5 * time.Second, false, "does not answer"},
+		{status(422, metav1.StatusReasonInvalid, `Service "web" is invalid: spec.ports[0].nodePort: Invalid value: 30500: provided `+
+			`port is already allocated`), Failed, ReasonTaken, 5 * time.Second, false, "tried again"},
+		{status(422, metav1.StatusReasonInvalid, `RoleBinding "web" is invalid: roleRef: Invalid value: cannot change roleRef`),
+			Failed, ReasonImmutable, 0, false, "undo the change"},
+		{status(422, metav1.StatusReasonInvalid, `StorageClass "web" is invalid: parameters: Forbidden: updates to parameters `+
+			`are forbidden.`), Failed, ReasonImmutable, 0, false, "undo the change"},
+		{status(422, metav1.StatusReasonInvalid, `PersistentVolumeClaim "web" is invalid: spec.resources.requests.storage: `+
+			`Forbidden: field can not be less than status.capacity`), Failed, ReasonInvalid, 5 * time.Minute, false, ""},
 		{apierrors.NewForbidden(gr, "web", errors.New("exceeded quota: q, requested: pods=1")), Failed, ReasonQuota, 10 * time.Second, false, "exceeded quota"},
 		{terminating, Pending, ReasonNamespaceEnding, 2 * time.Second, false, ""},
 		{apierrors.NewForbidden(gr, "web", errors.New(`User "hanse" cannot patch`)), Failed, ReasonForbidden, time.Minute, false, "permission"},
