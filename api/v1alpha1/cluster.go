@@ -5,8 +5,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// Cluster is a member: a Kubernetes cluster that joined the hub. Its name is a DNS label and serves as the
-// cluster id in clusterset names.
+// Cluster is a member: a Kubernetes cluster that joined the hub. Its name is a DNS label and the cluster ID in
+// clusterset names.
 //
 // +kubebuilder:object:root=true
 // +kubebuilder:subresource:status
@@ -24,34 +24,34 @@ type Cluster struct {
 	metav1.TypeMeta   `json:",inline"`
 	metav1.ObjectMeta `json:"metadata,omitempty"`
 
-	// Spec is what is known of the member and how it is reached.
+	// Spec describes the member and how the hub reaches it.
 	Spec ClusterSpec `json:"spec,omitempty"`
-	// Status is what the hub sees of the member.
+	// Status reports what the hub knows about the member. The hub writes it.
 	Status ClusterStatus `json:"status,omitempty"`
 }
 
-// ClusterSpec says what the member is and how it is reached.
+// ClusterSpec describes a member and how the hub reaches it.
 type ClusterSpec struct {
-	// Region the member runs in, for example eu-west-1. Optional everywhere.
+	// Region of the member, for example eu-west-1. It is optional.
 	// +kubebuilder:validation:MaxLength=63
 	Region string `json:"region,omitempty"`
-	// Zones the member's nodes run in.
+	// Zones lists the zones of the nodes of the member. At most 64 entries.
 	// +listType=set
 	// +kubebuilder:validation:MaxItems=64
 	Zones []string `json:"zones,omitempty"`
 	// Provider of the member, for example aws.
 	// +kubebuilder:validation:MaxLength=63
 	Provider string `json:"provider,omitempty"`
-	// Location of the member, for answers by distance. Optional.
+	// Location of the member for DNS answers by distance. It is optional.
 	Location *Location `json:"location,omitempty"`
-	// Taints keep off, or evict, what does not tolerate them.
+	// Taints keep templates away that do not tolerate them, or evict their copies. At most 64 entries.
 	// +kubebuilder:validation:MaxItems=64
 	Taints []Taint `json:"taints,omitempty"`
-	// Connection says how the hub reaches the member.
+	// Connection describes how the hub reaches the member.
 	Connection Connection `json:"connection,omitempty"`
-	// Paused: nothing is written to the member; it keeps what it has.
+	// Paused stops all writes to the member. It keeps what it has. The default is false.
 	Paused bool `json:"paused,omitempty"`
-	// Unschedulable (cordoned): the member keeps what it has but is given nothing new.
+	// Unschedulable (cordoned) means that the member keeps what it has and gets nothing new. The default is false.
 	Unschedulable bool `json:"unschedulable,omitempty"`
 }
 
@@ -67,19 +67,20 @@ type Location struct {
 	Longitude float64 `json:"longitude"`
 }
 
-// Taint marks a member, as a node's taint marks a node.
+// Taint marks a member, as the taint of a node marks a node.
 type Taint struct {
 	// Key of the taint.
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=316
 	Key string `json:"key"`
-	// Value of the taint; may be empty.
+	// Value of the taint. It may be empty.
 	// +kubebuilder:validation:MaxLength=63
 	Value string `json:"value,omitempty"`
-	// Effect: NoSchedule gives nothing new to the member, NoExecute also moves what is there.
+	// Effect of the taint: NoSchedule gives nothing new to the member, NoExecute also moves what runs there.
 	// +kubebuilder:validation:Enum=NoSchedule;NoExecute
 	Effect corev1.TaintEffect `json:"effect"`
-	// TimeAdded is when the taint was set; tolerationSeconds count from it. The hub fills it in.
+	// TimeAdded is the time at which the taint was set. The tolerationSeconds of a placement count from it. The hub
+	// sets it.
 	TimeAdded *metav1.Time `json:"timeAdded,omitempty"`
 }
 
@@ -109,10 +110,10 @@ type Connection struct {
 	ProxyURL string `json:"proxyURL,omitempty"`
 }
 
-// Tunnel is a connection that the member's agent opens to the hub.
+// Tunnel is a connection that the agent of the member opens to the hub.
 type Tunnel struct{}
 
-// Credentials names the Secret with what the hub shows to the member.
+// Credentials identifies the Secret with the credentials of the hub for the member.
 type Credentials struct {
 	// SecretName in the namespace hanse-system of the hub. Keys: token, or tls.crt and tls.key, or kubeconfig
 	// (for exec plugins).
@@ -140,56 +141,56 @@ const (
 	ClusterConditionTooMuch = "TooMuch"
 )
 
-// ClusterStatus is what the hub sees of the member.
+// ClusterStatus reports what the hub knows about a member.
 type ClusterStatus struct {
 	// Conditions: Ready, Reachable, Authorized and Healthy, with a reason and a message that a person can act on; Leftovers
 	// and TooMuch while there are any.
 	// +listType=map
 	// +listMapKey=type
 	Conditions []metav1.Condition `json:"conditions,omitempty"`
-	// UID of the member's kube-system namespace: the same cluster never joins twice.
+	// UID of the kube-system namespace of the member. One cluster cannot join twice.
 	UID string `json:"uid,omitempty"`
-	// KubernetesVersion of the member's API server.
+	// KubernetesVersion of the API server of the member.
 	KubernetesVersion string `json:"kubernetesVersion,omitempty"`
-	// LastSeen is when the member last answered; figures of the member are as old as this. While it is Ready it answers
-	// now, and this is brought up to date every few minutes only.
+	// LastSeen is the time at which the member last answered. While the member is Ready, it is updated every few
+	// minutes only.
 	LastSeen *metav1.Time `json:"lastSeen,omitempty"`
-	// Nodes of the member.
+	// Nodes counts the nodes of the member.
 	Nodes *NodeSummary `json:"nodes,omitempty"`
-	// Resources of the member's ready nodes.
+	// Resources adds up the ready nodes of the member.
 	Resources *ResourceSummary `json:"resources,omitempty"`
-	// APIs of the member.
+	// APIs identifies the set of APIs that the member serves.
 	APIs *APISummary `json:"apis,omitempty"`
-	// Leftovers are objects of the member that carry this hub's mark and that the hub knows nothing of, as after a restore
-	// from a backup that is older than they. They run on until somebody says what is to be done with them.
+	// Leftovers lists objects in the member that carry the labels of this hub and that no Distribution accounts for,
+	// for example after a restore from an older backup. They keep running until somebody decides about them.
 	Leftovers *Leftovers `json:"leftovers,omitempty"`
 }
 
 // MaxLeftovers is how many leftovers are named.
 const MaxLeftovers = 100
 
-// Leftovers are objects that carry the hub's mark and that it knows nothing of.
+// Leftovers lists orphaned objects in a member.
 type Leftovers struct {
-	// Count of them.
+	// Count of the objects.
 	Count int32 `json:"count"`
-	// Digest of which they are; who asks for their removal names it.
+	// Digest identifies the list. A request to remove the objects names it.
 	Digest string `json:"digest"`
-	// Objects are the first hundred.
+	// Objects lists the first hundred objects.
 	// +listType=atomic
 	Objects []LeftoverReference `json:"objects,omitempty"`
 }
 
-// LeftoverReference names one leftover.
+// LeftoverReference identifies one orphaned object.
 type LeftoverReference struct {
 	// APIVersion of the object.
 	APIVersion string `json:"apiVersion"`
 	// Kind of the object.
 	Kind string `json:"kind"`
-	// Namespace of the object; empty for cluster-scoped kinds.
+	// Namespace of the object. It is empty for cluster-scoped kinds.
 	Namespace string `json:"namespace,omitempty"`
 	// Name of the object.
 	Name string `json:"name"`
-	// Message says why it still is there, when its removal was asked for.
+	// Message explains why the object still exists after its removal was requested.
 	Message string `json:"message,omitempty"`
 }
 
@@ -197,23 +198,23 @@ type LeftoverReference struct {
 type NodeSummary struct {
 	// Total number of nodes.
 	Total int32 `json:"total"`
-	// Ready nodes that may take pods.
+	// Ready is the number of nodes that are ready and accept pods.
 	Ready int32 `json:"ready"`
 }
 
 // ResourceSummary adds up the ready nodes of a member.
 type ResourceSummary struct {
-	// Allocatable of the nodes.
+	// Allocatable resources of the nodes.
 	Allocatable corev1.ResourceList `json:"allocatable,omitempty"`
-	// Requested by the pods on the nodes.
+	// Requested resources of the pods on the nodes.
 	Requested corev1.ResourceList `json:"requested,omitempty"`
-	// Available is what is left.
+	// Available resources: allocatable minus requested.
 	Available corev1.ResourceList `json:"available,omitempty"`
 }
 
 // APISummary identifies the set of APIs that a member serves.
 type APISummary struct {
-	// Hash over group, version and kind of all resources.
+	// Hash over the group, version and kind of all resources.
 	Hash string `json:"hash,omitempty"`
 	// Count of the resources.
 	Count int32 `json:"count,omitempty"`

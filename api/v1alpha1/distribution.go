@@ -6,9 +6,9 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 )
 
-// Distribution is the stored decision for one template, and what became of it in each member. It is named after
-// its template (see DistributionName), lives beside it (that of a cluster-scoped template in hanse-system), and
-// is written by the hub only.
+// Distribution is the stored decision for one template and its outcome in each member. Its name derives from the
+// template. It is in the namespace of the template, or in hanse-system for cluster-scoped templates. Only the hub
+// writes it.
 //
 // +kubebuilder:object:root=true
 // +kubebuilder:subresource:status
@@ -29,114 +29,118 @@ type Distribution struct {
 
 	// Spec is the decision.
 	Spec DistributionSpec `json:"spec,omitempty"`
-	// Status is what became of it.
+	// Status reports the outcome of the decision in each member.
 	Status DistributionStatus `json:"status,omitempty"`
 }
 
-// TemplateReference names a template.
+// TemplateReference identifies a template.
 type TemplateReference struct {
 	// APIVersion of the template.
 	APIVersion string `json:"apiVersion"`
 	// Kind of the template.
 	Kind string `json:"kind"`
-	// Name of the template; its namespace is the Distribution's, or none for cluster-scoped kinds.
+	// Name of the template.
 	Name string `json:"name"`
-	// Namespace of the template; empty for cluster-scoped kinds.
+	// Namespace of the template. It is empty for cluster-scoped kinds.
 	Namespace string `json:"namespace,omitempty"`
 	// UID of the template.
 	UID types.UID `json:"uid"`
 }
 
-// PlacementReference names what claimed the template: a Placement, a ClusterPlacement, the annotation of the
-// template itself, or (kind Dependency) the workloads that it follows.
+// PlacementReference identifies what decides about a template: a Placement, a ClusterPlacement, the annotation of the
+// template itself, or (kind Dependency) the workloads that the template follows.
 type PlacementReference struct {
-	// Kind: Placement, ClusterPlacement, Annotation or Dependency.
+	// Kind is Placement, ClusterPlacement, Annotation or Dependency.
 	Kind string `json:"kind"`
-	// Name of the placement, or of the workload that is followed.
+	// Name of the placement, or of the workload that the template follows.
 	Name string `json:"name,omitempty"`
-	// Generation of the placement that was used.
+	// Generation of the placement that the decision used.
 	Generation int64 `json:"generation,omitempty"`
-	// Terms is a hash of what the placement says of clusters and shares: when it changes, replicas move to the new
-	// shares.
+	// Terms is a hash of the clusters and shares of the placement. When it changes, replicas move to the new shares.
 	Terms string `json:"terms,omitempty"`
 }
 
 // DistributionSpec is the decision for one template.
 type DistributionSpec struct {
-	// Template that was decided on.
+	// Template that the decision is about.
 	Template TemplateReference `json:"template"`
-	// Placement that claimed it.
+	// Placement that the decision follows.
 	Placement PlacementReference `json:"placement"`
-	// Replicas of the template that were divided; absent for kinds without.
+	// Replicas of the template that were divided. Kinds without replicas have none.
 	Replicas *int64 `json:"replicas,omitempty"`
-	// Autoscaled: autoscalers own the replica count in the members. Replicas is what they begin with.
+	// Autoscaled means that autoscalers own the replica count in the members. Replicas is then the count to begin
+	// with.
 	Autoscaled bool `json:"autoscaled,omitempty"`
-	// KeptReplicas ran when the autoscaler went; they are wanted as long as the template names no number.
+	// KeptReplicas is the replica count when the autoscaler was removed. It holds while the template names no count.
 	KeptReplicas *int64 `json:"keptReplicas,omitempty"`
-	// Clusters that were chosen.
+	// Clusters lists the chosen members.
 	// +listType=map
 	// +listMapKey=name
 	Clusters []DistributionCluster `json:"clusters,omitempty"`
 	// Kept: the placement means clusters that do not exist and has no other place for the object. The clusters with the
 	// reason Kept hold on to their copies until it has.
 	Kept bool `json:"kept,omitempty"`
-	// Surge is how many replicas exist above the wanted number while some move: the new ones start before the old go.
+	// Surge is the number of replicas above the desired count while some move: the new ones start before the old ones
+	// stop.
 	Surge int64 `json:"surge,omitempty"`
-	// Moving: the shares that the placement asks for have changed, and replicas are on their way to them.
+	// Moving means that the shares have changed and replicas are moving to them.
 	Moving bool `json:"moving,omitempty"`
-	// Leaving names members that were chosen before and may still hold a copy; each stays until its copy is gone.
+	// Leaving lists members that were chosen before and may still have a copy. Each stays in the list until its copy
+	// is removed.
 	// +listType=set
 	Leaving []string `json:"leaving,omitempty"`
-	// LeavingOrdinals are the blocks of a StatefulSet's ordinals that leaving members may still use; nobody else gets them.
+	// LeavingOrdinals lists the ordinals of a StatefulSet that leaving members may still use. No other member gets
+	// them.
 	// +listType=map
 	// +listMapKey=name
 	LeavingOrdinals []OrdinalBlock `json:"leavingOrdinals,omitempty"`
-	// Away names members that lost their replicas by failover and have not got their share back.
+	// Away lists members that lost their replicas by failover and have not got their share back.
 	// +listType=set
 	Away []string `json:"away,omitempty"`
-	// Unplaced replicas, with the reason in the condition Scheduled.
+	// Unplaced is the number of replicas that no member got. The condition Scheduled has the reason.
 	Unplaced int64 `json:"unplaced,omitempty"`
-	// UnplacedReason says why replicas are unplaced.
+	// UnplacedReason explains why replicas are unplaced.
 	UnplacedReason string `json:"unplacedReason,omitempty"`
-	// Rejected members with the reason.
+	// Rejected lists the members that were not chosen, with the reason.
 	// +listType=map
 	// +listMapKey=name
 	Rejected []RejectedCluster `json:"rejected,omitempty"`
-	// Notes for people: named members that have not joined, selectors that match nothing, contested claims.
+	// Notes lists remarks for people: named members that have not joined, selectors that match nothing, contested
+	// claims.
 	Notes []string `json:"notes,omitempty"`
-	// Contested names younger placements of the same rank that claim the template as well and are ignored.
+	// Contested lists younger placements of the same rank that also match the template and are ignored.
 	Contested []PlacementReference `json:"contested,omitempty"`
-	// OnConflict as the placement says.
+	// OnConflict is a copy of the field of the placement.
 	OnConflict OnConflict `json:"onConflict,omitempty"`
-	// OnDelete as the placement says.
+	// OnDelete is a copy of the field of the placement.
 	OnDelete OnDelete `json:"onDelete,omitempty"`
-	// OnImmutable as the placement says.
+	// OnImmutable is a copy of the field of the placement.
 	OnImmutable OnImmutable `json:"onImmutable,omitempty"`
-	// Drift as the placement says.
+	// Drift is a copy of the field of the placement.
 	Drift Drift `json:"drift,omitempty"`
-	// IgnoreFields as the placement says.
+	// IgnoreFields is a copy of the field of the placement.
 	// +listType=set
 	IgnoreFields []string `json:"ignoreFields,omitempty"`
-	// Paused as the placement says.
+	// Paused is a copy of the field of the placement.
 	Paused bool `json:"paused,omitempty"`
-	// ReportOnly as the placement says.
+	// ReportOnly is a copy of the field of the placement.
 	ReportOnly bool `json:"reportOnly,omitempty"`
-	// ProgressDeadline as the placement says.
+	// ProgressDeadline is a copy of the field of the placement.
 	ProgressDeadline *metav1.Duration `json:"progressDeadline,omitempty"`
-	// FollowedBy names the dependencies that go where this template goes, as kind.group/name.
+	// FollowedBy lists the dependencies that are placed with this template, as kind.group/name.
 	FollowedBy []string `json:"followedBy,omitempty"`
-	// LastChange is what the newest decision that changed replicas or members changed, and why. Absent as long as the
-	// first decision holds.
+	// LastChange describes what the latest decision that moved replicas or members changed, and why. It is absent
+	// while the first decision holds.
 	LastChange *DecisionChange `json:"lastChange,omitempty"`
 }
 
-// OrdinalBlock is a range of ordinals that belongs to one member.
+// OrdinalBlock is a range of StatefulSet ordinals that belongs to one member.
 type OrdinalBlock struct {
 	// Name of the member.
 	Name string `json:"name"`
 	// Start is the first ordinal.
 	Start int32 `json:"start"`
-	// Width is how many there are.
+	// Width is the number of ordinals.
 	Width int32 `json:"width"`
 }
 
@@ -144,32 +148,33 @@ type OrdinalBlock struct {
 type DecisionChange struct {
 	// Time of the newer decision.
 	Time metav1.Time `json:"time"`
-	// Moves of the members concerned.
+	// Moves lists the changes of each member.
 	// +listType=map
 	// +listMapKey=name
 	Moves []PlannedMove `json:"moves"`
 }
 
-// DistributionCluster is one member's part.
+// DistributionCluster is the part of one member in a decision.
 type DistributionCluster struct {
 	// Name of the member.
 	Name string `json:"name"`
-	// Replicas of the member; absent for kinds without.
+	// Replicas assigned to the member. Kinds without replicas have none.
 	Replicas *int64 `json:"replicas,omitempty"`
 	// Moving is how many replicas are still to come to this member, or below zero to leave it, before the move under way
 	// is done. The default 0 means that the member takes part in no move.
 	Moving int64 `json:"moving,omitempty"`
-	// OrdinalStart of a StatefulSet's pods in this member, stable for the life of the share.
+	// OrdinalStart is the first ordinal of the pods of a StatefulSet in this member. It does not change while the
+	// member keeps its share.
 	OrdinalStart *int32 `json:"ordinalStart,omitempty"`
-	// OrdinalWidth is how many ordinals from OrdinalStart on belong to this member.
+	// OrdinalWidth is the number of ordinals from ordinalStart that belong to this member.
 	OrdinalWidth *int32 `json:"ordinalWidth,omitempty"`
-	// Numbers are other figures of the template divided for this member, by path.
+	// Numbers lists further numbers of the template that were divided for this member, by path.
 	Numbers map[string]int64 `json:"numbers,omitempty"`
-	// Ideal share as a fraction, for example 36/6.
+	// Ideal is the exact share as a fraction, for example 36/6.
 	Ideal string `json:"ideal,omitempty"`
-	// Reason why the member was chosen.
+	// Reason is a CamelCase word that explains why the member was chosen.
 	Reason string `json:"reason,omitempty"`
-	// Message for people.
+	// Message explains the choice to people.
 	Message string `json:"message,omitempty"`
 }
 
@@ -177,13 +182,14 @@ type DistributionCluster struct {
 type RejectedCluster struct {
 	// Name of the member.
 	Name string `json:"name"`
-	// Reason code.
+	// Reason is a CamelCase word that explains why the member was not chosen.
 	Reason string `json:"reason"`
-	// Message for people.
+	// Message explains the reason to people.
 	Message string `json:"message,omitempty"`
 }
 
-// Verdict says what one apply did.
+// Verdict is the outcome of one apply.
+//
 // +kubebuilder:validation:Enum=Created;Configured;Unchanged;Conflict;Failed;Pending;Skipped;Deleted
 type Verdict string
 
@@ -206,67 +212,67 @@ const (
 	VerdictDeleted Verdict = "Deleted"
 )
 
-// DistributionStatus is what became of a decision.
+// DistributionStatus reports the outcome of a decision in each member.
 type DistributionStatus struct {
-	// ObservedGeneration is the generation of the decision that this status speaks of.
+	// ObservedGeneration is the generation of the decision that this status describes.
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
-	// TemplateGeneration is the generation of the template that this status speaks of.
+	// TemplateGeneration is the generation of the template that this status describes.
 	TemplateGeneration int64 `json:"templateGeneration,omitempty"`
-	// Conditions: Scheduled, Applied, Ready, Progressing.
+	// Conditions are Scheduled, Applied, Ready, Progressing and Summed.
 	// +listType=map
 	// +listMapKey=type
 	Conditions []metav1.Condition `json:"conditions,omitempty"`
-	// LastProgress is when something last came nearer to what was decided; absent when all is applied and ready. The
-	// placement's progressDeadline counts from it.
+	// LastProgress is the last time at which a member came closer to the decision. It is absent when everything is
+	// applied and ready. The progressDeadline of the placement counts from it.
 	LastProgress *metav1.Time `json:"lastProgress,omitempty"`
-	// Summary for people: "east=4/4,west=2/2".
+	// Summary lists the members with their ready and desired replicas, for example "east=4/4,west=2/2".
 	Summary string `json:"summary,omitempty"`
-	// Clusters: what each member has, those that are being left included.
+	// Clusters lists the outcome in each member, including members that are being left.
 	// +listType=map
 	// +listMapKey=name
 	Clusters []ClusterOutcome `json:"clusters,omitempty"`
-	// StatusesCut is how many members' objects have a status that is too big to be stored beside the others; it is left
-	// out below, and counts in the totals all the same.
+	// StatusesCut is the number of members whose object status is too large to be stored here. It is left out below
+	// and still counts in the totals.
 	StatusesCut int32 `json:"statusesCut,omitempty"`
-	// Desired and Ready are the totals over the members.
+	// Desired is the total of desired replicas over all members.
 	Desired int64 `json:"desired,omitempty"`
-	// Ready total.
+	// Ready is the total of ready replicas over all members.
 	Ready int64 `json:"ready,omitempty"`
 }
 
-// ClusterOutcome is what became of a template in one member.
+// ClusterOutcome is the outcome for one template in one member.
 type ClusterOutcome struct {
 	// Name of the member.
 	Name string `json:"name"`
 	// Verdict of the last apply.
 	Verdict Verdict `json:"verdict,omitempty"`
-	// Reason code of a verdict that is not good.
+	// Reason is a CamelCase word that explains a verdict that needs attention.
 	Reason string `json:"reason,omitempty"`
-	// Message for people.
+	// Message explains the verdict to people.
 	Message string `json:"message,omitempty"`
-	// Revision (hash) of what was applied last.
+	// Revision is a hash of the object that was applied last.
 	Revision string `json:"revision,omitempty"`
-	// TemplateGeneration that was applied last.
+	// TemplateGeneration is the generation of the template that was applied last.
 	TemplateGeneration int64 `json:"templateGeneration,omitempty"`
-	// Fingerprint of our part of the member's object right after the apply.
+	// Fingerprint is a hash of the hub's part of the object in the member right after the apply.
 	Fingerprint string `json:"fingerprint,omitempty"`
-	// Desired replicas in the member; absent for kinds without.
+	// Desired is the number of replicas that the member should run. Kinds without replicas have none.
 	Desired *int64 `json:"desired,omitempty"`
-	// Ready replicas in the member; absent for kinds without.
+	// Ready is the number of ready replicas in the member. Kinds without replicas have none.
 	Ready *int64 `json:"ready,omitempty"`
-	// Unschedulable is how many of the replicas that are not ready the member has found no node for, for a while.
+	// Unschedulable is the number of replicas for which the member has found no node for a while.
 	Unschedulable int64 `json:"unschedulable,omitempty"`
-	// Health: Healthy, Progressing, Degraded or Unknown.
+	// Health is Healthy, Progressing, Degraded or Unknown.
 	Health string `json:"health,omitempty"`
-	// HealthMessage for people.
+	// HealthMessage explains the health to people.
 	HealthMessage string `json:"healthMessage,omitempty"`
-	// Unknown: the member cannot be reached; the figures are those of LastSeen.
+	// Unknown means that the member cannot be reached. The figures are those of lastSeen.
 	Unknown bool `json:"unknown,omitempty"`
-	// LastSeen is when the member last answered; set while Unknown.
+	// LastSeen is the time at which the member last answered. It is set while unknown is true.
 	LastSeen *metav1.Time `json:"lastSeen,omitempty"`
-	// Generation of the member's object, while the member's own controller has not seen it yet.
+	// Generation of the object in the member while the controller of the member has not observed it yet.
 	Generation int64 `json:"generation,omitempty"`
-	// Status of the member's object, trimmed.
+	// Status of the object in the member, without what no rule reads.
 	// +kubebuilder:pruning:PreserveUnknownFields
 	// +kubebuilder:validation:Type=object
 	Status *runtime.RawExtension `json:"status,omitempty"`

@@ -5,7 +5,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/intstr"
 )
 
-// GlobalService is one DNS name for a service of many members.
+// GlobalService is one DNS name for a service in many members.
 //
 // +kubebuilder:object:root=true
 // +kubebuilder:subresource:status
@@ -19,17 +19,17 @@ type GlobalService struct {
 	metav1.TypeMeta   `json:",inline"`
 	metav1.ObjectMeta `json:"metadata,omitempty"`
 
-	// Spec is the wish.
+	// Spec describes the name and what it stands for.
 	Spec GlobalServiceSpec `json:"spec,omitempty"`
-	// Status is what is answered.
+	// Status reports what the DNS servers answer. The hub writes it.
 	Status GlobalServiceStatus `json:"status,omitempty"`
 }
 
-// GlobalServiceSpec says which addresses a name stands for, and in which shares they are answered.
+// GlobalServiceSpec describes which addresses a name stands for and how often each is answered.
 //
 // +kubebuilder:validation:XValidation:rule="[has(self.service), has(self.ingress), has(self.gateway), has(self.addresses)].exists_one(x, x)",message="set exactly one of service, ingress, gateway and addresses"
 type GlobalServiceSpec struct {
-	// Service (type LoadBalancer) of this namespace whose addresses are answered.
+	// Service of type LoadBalancer in this namespace whose addresses are answered.
 	// +kubebuilder:validation:MinLength=1
 	Service string `json:"service,omitempty"`
 	// Ingress of this namespace whose addresses are answered.
@@ -42,11 +42,11 @@ type GlobalServiceSpec struct {
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=256
 	Addresses []ClusterAddresses `json:"addresses,omitempty"`
-	// Workload whose ready replicas are the weights and the health, as KIND/NAME. Default: the workloads that the Service
-	// selects, or those behind the Services that the Ingress, or the HTTPRoutes of the Gateway, lead the hostnames to. A
-	// member where one of several such Services has no ready replica is unhealthy.
+	// Workload whose ready replicas are the weights and the health, as KIND/NAME. The default is the workload that
+	// the Service selects.
 	Workload string `json:"workload,omitempty"`
-	// Hostnames to answer; each must lie in a Zone. Default: <name>.<namespace>.<default zone>.
+	// Hostnames to answer. Each must be in a Zone. The default is NAME.NAMESPACE.ZONE in the default Zone. At most 64
+	// entries.
 	// +kubebuilder:validation:MaxItems=64
 	// +listType=set
 	Hostnames []string `json:"hostnames,omitempty"`
@@ -57,12 +57,13 @@ type GlobalServiceSpec struct {
 	// +kubebuilder:validation:Enum=Weighted;Failover;Nearest;All
 	// +kubebuilder:default=Weighted
 	Policy string `json:"policy,omitempty"`
-	// Weights: Replicas (shares follow ready replicas), Placement (they follow the placement's weights), or Fixed
-	// (those of fixedWeights).
+	// Weights selects where weights come from: Replicas (ready replicas), Placement (the weights of the placement) or
+	// Fixed (fixedWeights). The default is Replicas.
 	// +kubebuilder:validation:Enum=Replicas;Placement;Fixed
 	// +kubebuilder:default=Replicas
 	Weights string `json:"weights,omitempty"`
-	// FixedWeights per member, for weights: Fixed. A member without an entry has the weight 0.
+	// FixedWeights lists the weight of each member for weights Fixed. A member without an entry is not answered. At
+	// most 256 entries.
 	// +kubebuilder:validation:MaxItems=256
 	// +listType=map
 	// +listMapKey=cluster
@@ -71,7 +72,7 @@ type GlobalServiceSpec struct {
 	// +kubebuilder:validation:Enum=Staircase;Single;Sticky;All
 	// +kubebuilder:default=Staircase
 	Answer string `json:"answer,omitempty"`
-	// TTL of the answers in seconds.
+	// TTL of the answers in seconds. The default is 30.
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=86400
 	// +kubebuilder:default=30
@@ -105,25 +106,25 @@ type GlobalServiceSpec struct {
 	Probe *Probe `json:"probe,omitempty"`
 }
 
-// HTTPSBinding is what an HTTPS record says.
+// HTTPSBinding describes an HTTPS record (RFC 9460).
 type HTTPSBinding struct {
-	// ALPN protocols beside HTTP/1.1, the preferred one first.
+	// ALPN lists protocols besides HTTP/1.1, the preferred one first. The default is h2.
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=8
 	// +kubebuilder:validation:items:Pattern=`^[A-Za-z0-9./-]{1,32}$`
 	// +kubebuilder:default={h2}
 	// +listType=set
 	ALPN []string `json:"alpn,omitempty"`
-	// Port to connect to.
+	// Port to connect to. The default is 443.
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=65535
 	// +kubebuilder:default=443
 	Port int32 `json:"port,omitempty"`
 }
 
-// ClusterAddresses are the addresses of one member.
+// ClusterAddresses lists the addresses of one member.
 type ClusterAddresses struct {
-	// Cluster is the member's name.
+	// Cluster is the name of the member.
 	// +kubebuilder:validation:MinLength=1
 	Cluster string `json:"cluster"`
 	// IPs of the member's load balancer. Loopback, link-local, multicast, unspecified and broadcast addresses are refused. With
@@ -138,9 +139,9 @@ type ClusterAddresses struct {
 
 // ClusterWeight is the weight of one member.
 type ClusterWeight struct {
-	// Cluster is the member's name.
+	// Cluster is the name of the member.
 	Cluster string `json:"cluster"`
-	// Weight against the others. A member with 0 is answered only while no member with a weight is healthy.
+	// Weight relative to the other members. A member with weight 0 is not answered.
 	// +kubebuilder:validation:Minimum=0
 	// +kubebuilder:validation:Maximum=2147483647
 	Weight int64 `json:"weight"`
@@ -148,9 +149,9 @@ type ClusterWeight struct {
 
 // ClusterTier is the tier of one member.
 type ClusterTier struct {
-	// Cluster is the member's name.
+	// Cluster is the name of the member.
 	Cluster string `json:"cluster"`
-	// Tier, 0 is answered first.
+	// Tier of the member. Tier 0 is answered first.
 	// +kubebuilder:validation:Minimum=0
 	// +kubebuilder:validation:Maximum=100
 	Tier int32 `json:"tier"`
@@ -162,41 +163,40 @@ type ClusterTier struct {
 //
 // +kubebuilder:validation:XValidation:rule="has(self.http) != has(self.tcp)",message="set exactly one of http and tcp"
 type Probe struct {
-	// HTTP GET.
+	// HTTP sends a GET request.
 	HTTP *HTTPProbe `json:"http,omitempty"`
-	// TCP connect.
+	// TCP opens a connection.
 	TCP *TCPProbe `json:"tcp,omitempty"`
-	// Interval between probes, at least 1s. Default 10s. After a failure the next probe follows after half of it, and a
-	// probe that takes longer than that, or than 5s, has failed: three failures take at most two and a half intervals.
+	// Interval between two probes. The default is 10s.
 	Interval *metav1.Duration `json:"interval,omitempty"`
-	// Failures in a row until the member is unhealthy.
+	// Failures in a row after which the member is unhealthy. The default is 3.
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:default=3
 	Failures int32 `json:"failures,omitempty"`
-	// Successes in a row until it is healthy again.
+	// Successes in a row after which the member is healthy again. The default is 5.
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:default=5
 	Successes int32 `json:"successes,omitempty"`
 }
 
-// HTTPProbe is an HTTP GET.
+// HTTPProbe is an HTTP GET request.
 type HTTPProbe struct {
-	// Port to ask.
+	// Port of the request.
 	Port intstr.IntOrString `json:"port"`
-	// Path to ask.
+	// Path of the request. The default is /.
 	// +kubebuilder:default=/
 	Path string `json:"path,omitempty"`
-	// Host header to send; the first hostname if absent.
+	// Host header of the request. The default is the first hostname.
 	Host string `json:"host,omitempty"`
-	// Scheme: HTTP or HTTPS.
+	// Scheme is HTTP or HTTPS. The default is HTTP.
 	// +kubebuilder:validation:Enum=HTTP;HTTPS
 	// +kubebuilder:default=HTTP
 	Scheme string `json:"scheme,omitempty"`
-	// Expect lists the status codes that are good; absent = 200 to 399.
+	// Expect lists the status codes that count as success. The default is 200 to 399.
 	Expect []int32 `json:"expect,omitempty"`
 }
 
-// TCPProbe is a TCP connect.
+// TCPProbe opens a TCP connection.
 type TCPProbe struct {
 	// Port to connect to.
 	Port intstr.IntOrString `json:"port"`
@@ -220,9 +220,9 @@ const (
 // HealthDraining is the health of a member that is being emptied on purpose and not answered any more.
 const HealthDraining = "Draining"
 
-// GlobalServiceStatus is what is answered.
+// GlobalServiceStatus reports what the DNS servers answer.
 type GlobalServiceStatus struct {
-	// ObservedGeneration is the generation of the spec that this status speaks of.
+	// ObservedGeneration is the generation of the spec that this status describes.
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
 	// Conditions: Ready, FailOpen, HealthKnown, Drained, AnnotationsFollowed.
 	// +listType=map
@@ -230,9 +230,9 @@ type GlobalServiceStatus struct {
 	Conditions []metav1.Condition `json:"conditions,omitempty"`
 	// Hostnames that are answered.
 	Hostnames []string `json:"hostnames,omitempty"`
-	// Summary for people: "east=67%,west=33%".
+	// Summary lists the share of each member, for example "east=67%,west=33%".
 	Summary string `json:"summary,omitempty"`
-	// Clusters: what is answered of each member.
+	// Clusters lists what is answered for each member.
 	// +listType=map
 	// +listMapKey=name
 	Clusters []GlobalServiceCluster `json:"clusters,omitempty"`
@@ -247,7 +247,7 @@ type GlobalServiceStatus struct {
 	TTLUntil *metav1.Time `json:"ttlUntil,omitempty"`
 }
 
-// GlobalServiceCluster is what is answered of one member.
+// GlobalServiceCluster describes what is answered for one member.
 type GlobalServiceCluster struct {
 	// Name of the member.
 	Name string `json:"name"`

@@ -317,13 +317,14 @@ type Toleration struct {
 	TolerationSeconds *int64 `json:"tolerationSeconds,omitempty"`
 }
 
-// Failover says when a lost member's replicas go to the others.
+// Failover configures when the replicas of a lost member move to other members.
 type Failover struct {
-	// After this long without contact the member counts as lost. Default 60s.
+	// After is how long a member may be out of contact before it counts as lost. The default is 60s.
 	After *metav1.Duration `json:"after,omitempty"`
-	// ComeBack: a member that returns gets its share back at once. Default: only as part of the next scale.
+	// ComeBack gives a member that returns its share back at once. The default is false: it gets replicas again with
+	// the next change of the replica count.
 	ComeBack bool `json:"comeBack,omitempty"`
-	// Disabled: a lost member keeps its replicas for ever.
+	// Disabled keeps the replicas of a lost member where they are, without a limit. The default is false.
 	Disabled bool `json:"disabled,omitempty"`
 }
 

@@ -5,11 +5,10 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 )
 
-// Plan asks what would become of objects if they were applied to the hub now, and nothing is written anywhere. It is
-// created and answered, like a SubjectAccessReview, and never stored: there is nothing to get, list or delete.
+// Plan asks what would happen if objects were applied to the hub now. Nothing is written anywhere. A Plan is created
+// and answered like a SubjectAccessReview and never stored, so it cannot be read, listed or deleted.
 //
-// Whoever asks needs the permission to create plans, and for every object the permissions that applying it would
-// need.
+// The caller needs the permission to create plans and, for each object, the permissions that applying it would need.
 //
 // +kubebuilder:object:root=true
 // +kubebuilder:resource:scope=Cluster,path=plans,singular=plan
@@ -26,29 +25,29 @@ type Plan struct {
 // MaxPlanned is how many objects a Plan may ask about.
 const MaxPlanned = 1000
 
-// PlanSpec is the question: what, and where.
+// PlanSpec is the question: which objects, and where.
 type PlanSpec struct {
-	// Objects are manifests as they would be applied, at most 1000 together with templates. Placements and
-	// ClusterPlacements among them hold in the plan, and what is on the hub already and claimed by them is planned, too.
+	// Objects lists manifests as they would be applied, at most 1000 together with templates. Placements and
+	// ClusterPlacements in the list take part in the plan, and objects on the hub that they match are planned too.
 	Objects []runtime.RawExtension `json:"objects,omitempty"`
-	// Templates names objects that are on the hub, to be planned as they are.
+	// Templates lists objects on the hub that are planned as they are.
 	Templates []PlannedTemplate `json:"templates,omitempty"`
-	// Clusters is a placement in one line, "east=2,west=1", for each of the objects that can travel. It is set as their
-	// annotation hanse.io/clusters, as hanse place does. Excludes placement.
+	// Clusters is a placement in one line, for example "east=2,west=1". It is set as the annotation hanse.io/clusters
+	// of each object that can be placed, as the command hanse place does. It excludes placement.
 	Clusters string `json:"clusters,omitempty"`
-	// Placement is to hold for each of the objects that can travel; its resources are not looked at. Excludes clusters.
+	// Placement applies to each object that can be placed. Its resources are ignored. It excludes clusters.
 	Placement *PlacementSpec `json:"placement,omitempty"`
-	// DecisionOnly: the members are not asked what would change in them.
+	// DecisionOnly means that the members are not asked what would change. The default is false.
 	DecisionOnly bool `json:"decisionOnly,omitempty"`
 }
 
-// PlannedTemplate names an object on the hub.
+// PlannedTemplate identifies an object on the hub.
 type PlannedTemplate struct {
 	// APIVersion of the object.
 	APIVersion string `json:"apiVersion"`
 	// Kind of the object.
 	Kind string `json:"kind"`
-	// Namespace of the object; empty for cluster-scoped kinds.
+	// Namespace of the object. It is empty for cluster-scoped kinds.
 	Namespace string `json:"namespace,omitempty"`
 	// Name of the object.
 	Name string `json:"name"`
@@ -56,89 +55,90 @@ type PlannedTemplate struct {
 
 // PlanStatus is the answer.
 type PlanStatus struct {
-	// Objects that were asked about, in their order, then those that are concerned as well: what a placement claims, and
-	// what follows a workload.
+	// Objects lists the objects of the question in their order, and then the objects that are affected too: those
+	// that a placement matches and those that follow a workload.
 	Objects []PlannedObject `json:"objects,omitempty"`
-	// Notes for people about the plan as a whole.
+	// Notes lists remarks for people about the plan as a whole.
 	Notes []string `json:"notes,omitempty"`
 }
 
-// PlannedObject is what would become of one object.
+// PlannedObject describes what would happen to one object.
 type PlannedObject struct {
 	PlannedTemplate `json:",inline"`
-	// Concerned: it was not asked about, the plan concerns it all the same.
+	// Concerned means that the object is affected although the question does not list it.
 	Concerned bool `json:"concerned,omitempty"`
-	// OnHub is what applying it to the hub would do: Created, Configured, Unchanged, or Failed.
+	// OnHub is what applying the object to the hub would do: Created, Configured, Unchanged or Failed.
 	OnHub Verdict `json:"onHub,omitempty"`
-	// Error says why the hub would refuse the object, or why it cannot be planned. All below is then empty.
+	// Error explains why the hub would refuse the object or why it cannot be planned. All fields below are then
+	// empty.
 	Error string `json:"error,omitempty"`
-	// Stays says why the object stays on the hub: its kind does not travel, or no placement claims it.
+	// Stays explains why the object stays on the hub: its kind is not placed, or no placement matches it.
 	Stays string `json:"stays,omitempty"`
 
 	// Placement that would decide.
 	Placement *PlacementReference `json:"placement,omitempty"`
-	// Mode: Divide, Duplicate, One or All; empty for what follows others.
+	// Mode is Divide, Duplicate, One or All. It is empty for objects that follow others.
 	Mode string `json:"mode,omitempty"`
-	// Replicas of the object; absent for kinds without.
+	// Replicas of the object. Kinds without replicas have none.
 	Replicas *int64 `json:"replicas,omitempty"`
-	// Clusters that would be chosen, and those that would be left.
+	// Clusters lists the members that would be chosen and those that would be left.
 	Clusters []PlannedCluster `json:"clusters,omitempty"`
-	// Rejected clusters with every reason, the first one first.
+	// Rejected lists the members that would not be chosen, with every reason. The first reason decides.
 	Rejected []PlannedRejection `json:"rejected,omitempty"`
-	// Unplaced replicas.
+	// Unplaced is the number of replicas that no member would get.
 	Unplaced int64 `json:"unplaced,omitempty"`
-	// UnplacedReason says why.
+	// UnplacedReason explains why replicas would be unplaced.
 	UnplacedReason string `json:"unplacedReason,omitempty"`
-	// Surge is how many replicas would exist above the wanted number while some move.
+	// Surge is the number of replicas above the desired count while some move.
 	Surge int64 `json:"surge,omitempty"`
-	// Moves is what would be different from the present decision, and why. Empty for a first decision.
+	// Moves lists the differences from the current decision and their reasons. It is empty for a first decision.
 	Moves []PlannedMove `json:"moves,omitempty"`
-	// FollowedBy names what goes where the object goes, as kind.group/namespace/name.
+	// FollowedBy lists the objects that are placed with this object, as kind.group/namespace/name.
 	FollowedBy []string `json:"followedBy,omitempty"`
-	// Paused: nothing would be changed in the members.
+	// Paused means that nothing would change in the members.
 	Paused bool `json:"paused,omitempty"`
-	// Notes for people.
+	// Notes lists remarks for people.
 	Notes []string `json:"notes,omitempty"`
 }
 
-// PlannedCluster is one member's part, and what would change there.
+// PlannedCluster describes the part of one member and what would change there.
 type PlannedCluster struct {
 	// Name of the member.
 	Name string `json:"name"`
-	// Leaving: the member has, or had, a copy and is not chosen any more.
+	// Leaving means that the member has, or had, a copy and is not chosen any more.
 	Leaving bool `json:"leaving,omitempty"`
-	// Replicas of the member; absent for kinds without.
+	// Replicas that the member would get. Kinds without replicas have none.
 	Replicas *int64 `json:"replicas,omitempty"`
-	// Ideal share as a fraction, by votes alone.
+	// Ideal is the exact share as a fraction, by votes alone.
 	Ideal string `json:"ideal,omitempty"`
-	// Clamps are what holds the replicas away from the ideal share: min, max, capacity, spread, kept, frozen, tier,
-	// moving, overflow.
+	// Clamps lists what keeps the replicas away from the ideal share: min, max, capacity, spread, kept, frozen, tier,
+	// moving or overflow.
 	Clamps []string `json:"clamps,omitempty"`
-	// Reason why the member would be chosen.
+	// Reason is a CamelCase word that explains why the member would be chosen.
 	Reason string `json:"reason,omitempty"`
-	// Message for people.
+	// Message explains the choice to people.
 	Message string `json:"message,omitempty"`
 
-	// Verdict is what would happen in the member, by a dry-run there; empty when it was not asked.
+	// Verdict is the outcome in the member according to a dry run there. It is empty when the member was not asked.
 	Verdict Verdict `json:"verdict,omitempty"`
-	// VerdictReason is the code of a verdict that is not good.
+	// VerdictReason is a CamelCase word that explains a verdict that needs attention.
 	VerdictReason string `json:"verdictReason,omitempty"`
-	// VerdictMessage is for people.
+	// VerdictMessage explains the verdict to people.
 	VerdictMessage string `json:"verdictMessage,omitempty"`
-	// Changes of fields in the member, by path. None for an object that would be created.
+	// Changes lists the fields that would change in the member, by path. An object that would be created has none.
 	Changes []PlannedChange `json:"changes,omitempty"`
 }
 
-// PlannedChange is one field that would be different in a member.
+// PlannedChange describes one field that would change in a member.
 type PlannedChange struct {
-	// Op: add, remove or change.
+	// Op is add, remove or change.
 	Op string `json:"op"`
-	// Path of the field, as in .spec.template.spec.containers[name="web"].image.
+	// Path of the field, for example .spec.template.spec.containers[name="web"].image.
 	Path string `json:"path"`
-	// From is the value in the member as JSON, cut to a length that a person reads; empty if the object is not ours, or
-	// is a Secret.
+	// From is the value in the member as JSON, shortened. It is empty when the object is not the hub's or is a
+	// Secret.
 	From string `json:"from,omitempty"`
-	// To is the value after the change; empty if the object is a Secret.
+	// To is the value after the change as JSON, shortened. It is empty when the object is a Secret.
 	To string `json:"to,omitempty"`
 }
 
@@ -146,29 +146,29 @@ type PlannedChange struct {
 type PlannedRejection struct {
 	// Name of the member.
 	Name string `json:"name"`
-	// Reasons, the one that decided first.
+	// Reasons lists why. The first one decides.
 	Reasons []PlannedReason `json:"reasons"`
 }
 
-// PlannedReason is a code and a sentence.
+// PlannedReason is a reason code with its explanation.
 type PlannedReason struct {
-	// Reason code.
+	// Reason is a CamelCase word.
 	Reason string `json:"reason"`
-	// Message for people.
+	// Message explains the reason to people.
 	Message string `json:"message,omitempty"`
 }
 
-// PlannedMove is one member's difference between two decisions.
+// PlannedMove is the difference between two decisions for one member.
 type PlannedMove struct {
 	// Name of the member.
 	Name string `json:"name"`
-	// From is what the member had; absent: it had no copy.
+	// From is the number of replicas before. It is absent when the member had no copy.
 	From *int64 `json:"from,omitempty"`
-	// To is what the member has; absent: it has no copy.
+	// To is the number of replicas after. It is absent when the member has no copy.
 	To *int64 `json:"to,omitempty"`
-	// Reason code.
+	// Reason is a CamelCase word that explains the change.
 	Reason string `json:"reason"`
-	// Message for people.
+	// Message explains the change to people.
 	Message string `json:"message,omitempty"`
 }
 

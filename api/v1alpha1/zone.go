@@ -2,7 +2,8 @@ package v1alpha1
 
 import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-// Zone is a DNS zone that the hub serves with authority. Its name is the origin, for example example.org.
+// Zone is a DNS zone for which the hub is authoritative. The name of the object is the origin, for example
+// example.org.
 //
 // +kubebuilder:object:root=true
 // +kubebuilder:subresource:status
@@ -16,32 +17,33 @@ type Zone struct {
 	metav1.TypeMeta   `json:",inline"`
 	metav1.ObjectMeta `json:"metadata,omitempty"`
 
-	// Spec is the zone.
+	// Spec describes the zone.
 	Spec ZoneSpec `json:"spec,omitempty"`
-	// Status is what is served.
+	// Status reports what is served. The hub writes it.
 	Status ZoneStatus `json:"status,omitempty"`
 }
 
-// ZoneSpec is the zone.
+// ZoneSpec describes a zone.
 type ZoneSpec struct {
 	// Default says that GlobalServices without hostnames are named in this Zone. Of several such Zones the oldest counts; the
 	// condition Default of the others is False. Names that exist do not move when the default changes (see the annotation
 	// hanse.io/follow-default-zone).
 	Default bool `json:"default,omitempty"`
-	// Nameservers of the zone. Default: ns1.<zone> with the addresses that the hub serves DNS on.
+	// Nameservers of the zone. The default is ns1.ZONE with the addresses on which the hub serves DNS. At most 13
+	// entries.
 	// +kubebuilder:validation:MaxItems=13
 	Nameservers []Nameserver `json:"nameservers,omitempty"`
-	// SOA fields.
+	// SOA sets fields of the SOA record.
 	SOA *SOA `json:"soa,omitempty"`
-	// TTL of records without one, in seconds.
+	// TTL of records that set none, in seconds. The default is 300.
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=2147483647
 	// +kubebuilder:default=300
 	TTL int32 `json:"ttl,omitempty"`
-	// Records of the zone beside those of GlobalServices.
+	// Records of the zone besides those of GlobalServices. At most 4096 entries.
 	// +kubebuilder:validation:MaxItems=4096
 	Records []Record `json:"records,omitempty"`
-	// Transfer of the zone to secondaries.
+	// Transfer configures copies of the zone to secondary servers.
 	Transfer *Transfer `json:"transfer,omitempty"`
 	// Updates by others (RFC 2136), for example by cert-manager for _acme-challenge.
 	// +kubebuilder:validation:MaxItems=16
@@ -51,7 +53,7 @@ type ZoneSpec struct {
 	// to that namespace without a delegation. Default: nobody may, except who has the verb "claim" on the Zone.
 	// +kubebuilder:validation:MaxItems=256
 	Delegations []Delegation `json:"delegations,omitempty"`
-	// DNSSEC signing.
+	// DNSSEC configures the signing of the zone.
 	DNSSEC *DNSSEC `json:"dnssec,omitempty"`
 	// ClientSubnet: answers follow the network of the client where a resolver tells it (RFC 7871). It makes Nearest and
 	// Sticky exact behind large resolvers, and their caches hold more.
@@ -61,25 +63,25 @@ type ZoneSpec struct {
 	Networks []ClientNetwork `json:"networks,omitempty"`
 }
 
-// ClientNetwork places the clients of one network.
+// ClientNetwork locates the clients of one network.
 type ClientNetwork struct {
 	// CIDR of the network, for example 10.20.0.0/16.
 	// +kubebuilder:validation:XValidation:rule="isCIDR(self)",message="is not a network such as 10.20.0.0/16"
 	// +kubebuilder:validation:MaxLength=64
 	CIDR string `json:"cidr"`
-	// Region as in spec.region of Clusters.
+	// Region of the clients, as in spec.region of Clusters.
 	// +kubebuilder:validation:MinLength=1
 	Region string `json:"region"`
-	// Zone as in spec.zones of Clusters.
+	// Zone of the clients, as in spec.zones of Clusters.
 	Zone string `json:"zone,omitempty"`
 }
 
 // Nameserver is one name server of a zone.
 type Nameserver struct {
-	// Name, fully qualified.
+	// Name of the server, fully qualified.
 	// +kubebuilder:validation:MinLength=1
 	Name string `json:"name"`
-	// IPs of a name server inside the zone.
+	// IPs of a name server inside the zone (glue records).
 	IPs []string `json:"ips,omitempty"`
 }
 
@@ -107,16 +109,16 @@ type SOA struct {
 
 // Record is one RRset.
 type Record struct {
-	// Name, relative to the zone ("@" or empty = the apex), or fully qualified with a final dot.
+	// Name relative to the zone (empty or "@" is the apex), or fully qualified with a final dot.
 	Name string `json:"name"`
 	// Type of the record.
 	// +kubebuilder:validation:Enum=A;AAAA;CNAME;TXT;SRV;NS;DS;PTR;MX;CAA;HTTPS;SVCB;TLSA;SSHFP;NAPTR;URI
 	Type string `json:"type"`
-	// TTL in seconds; the zone's if absent.
+	// TTL in seconds. The default is the ttl of the zone.
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=2147483647
 	TTL *int32 `json:"ttl,omitempty"`
-	// Values in zone-file text.
+	// Values in the text form of zone files. At least 1 and at most 256 entries.
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=256
 	Values []string `json:"values"`
@@ -143,11 +145,11 @@ type Update struct {
 	// if absent, hmac-sha384 or hmac-sha512), which must sign the messages.
 	// +kubebuilder:validation:MinLength=1
 	TSIGSecret string `json:"tsigSecret"`
-	// Names that may be changed, relative to the zone: a name, "*.a" for every name below a, or "a.*" for a at and below
-	// every name of the zone. Default: _acme-challenge.*
+	// Names that may be changed, relative to the zone: a name, "*.a" for every name below a, or "a.*" for a at and
+	// below every name of the zone. The default is _acme-challenge.*, for the DNS-01 challenges of ACME.
 	// +kubebuilder:validation:MaxItems=64
 	Names []string `json:"names,omitempty"`
-	// Types of records that may be changed. Default: TXT.
+	// Types of records that may be changed. The default is TXT. At most 16 entries.
 	// +kubebuilder:validation:MaxItems=16
 	// +kubebuilder:validation:items:Enum=A;AAAA;CNAME;TXT;SRV;PTR;MX;CAA;TLSA
 	Types []string `json:"types,omitempty"`
@@ -207,19 +209,19 @@ const ConditionDefault = "Default"
 // ConditionUnsigning is True while a Zone is signed only because its parent may still have a DS record.
 const ConditionUnsigning = "Unsigning"
 
-// ZoneStatus is what is served.
+// ZoneStatus reports what is served.
 type ZoneStatus struct {
-	// ObservedGeneration is the generation of the spec that this status speaks of.
+	// ObservedGeneration is the generation of the spec that this status describes.
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
 	// Conditions: Ready, and Unsigning while the zone is to be signed no more and still is.
 	// +listType=map
 	// +listMapKey=type
 	Conditions []metav1.Condition `json:"conditions,omitempty"`
-	// Serial of the SOA that is served.
+	// Serial of the SOA record that is served.
 	Serial int64 `json:"serial,omitempty"`
 	// Digest of what is served with that serial: a hub that starts and finds the same keeps the serial.
 	Digest string `json:"digest,omitempty"`
-	// Records in the zone, those of GlobalServices included.
+	// Records is the number of records in the zone, including those of GlobalServices.
 	Records int32 `json:"records,omitempty"`
 	// Keys that the zone is signed with.
 	// +listType=map
@@ -229,12 +231,12 @@ type ZoneStatus struct {
 
 // ZoneKey is a key that a zone is signed with.
 type ZoneKey struct {
-	// Tag is what DS records call the key.
+	// Tag identifies the key in DS records.
 	Tag int32 `json:"tag"`
 	// Stage: Incoming (published, and may have a DS), Active (signs the zone), Leaving (signs a zone that is to be signed
 	// no more) or Retired (published until all that it signed has run out).
 	Stage string `json:"stage"`
-	// Since is when it came to this stage.
+	// Since is the time at which the key reached this stage.
 	Since metav1.Time `json:"since"`
 	// DS record of the key for the parent zone, as a line of a zone file.
 	DS string `json:"ds"`
