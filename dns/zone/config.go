@@ -247,12 +247,12 @@ type Change struct {
 	Serial uint32 `json:",omitempty"`
 }
 
-// Defaults of zero fields, in seconds, and limits.
+// Defaults of zero fields, in seconds, and limits. Those of the SOA are the defaults that Zone.spec.soa documents.
 const (
 	DefaultTTL     = 30
-	DefaultRefresh = 3600
-	DefaultRetry   = 600
-	DefaultExpire  = 86400
+	DefaultRefresh = 900
+	DefaultRetry   = 300
+	DefaultExpire  = 604800
 	DefaultMinimum = 30
 	DefaultSOATTL  = 3600
 	MaxTTL         = 1<<31 - 1

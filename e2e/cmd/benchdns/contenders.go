@@ -78,7 +78,7 @@ func (b *bench) zoneFile(n int, isWeighted bool) (string, error) {
 		return "", err
 	}
 	w := bufio.NewWriter(f)
-	fmt.Fprintf(w, "$TTL 300\n@ 3600 SOA ns1.%[1]s. hostmaster.%[1]s. 1 3600 600 86400 30\n", origin)
+	fmt.Fprintf(w, "$TTL 300\n@ 3600 SOA ns1.%[1]s. hostmaster.%[1]s. 1 900 300 604800 30\n", origin)
 	fmt.Fprintf(w, "@ NS ns1.%s.\nns1 A 127.0.0.1\n", origin)
 	for i := range n {
 		if isWeighted {
