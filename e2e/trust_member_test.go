@@ -81,11 +81,11 @@ func (b *besideEvil) condition(kind string) *metav1.Condition {
 	return meta.FindStatusCondition(c.Status.Conditions, kind)
 }
 
-// latency is how long a ConfigMap takes from the hub to the good member; the median of some.
-func (b *besideEvil) latency(times int) time.Duration {
+// latency is how long a ConfigMap takes from the hub to the good member; the median of so many, and for so long.
+func (b *besideEvil) latency(times int, atLeast time.Duration) time.Duration {
 	b.Helper()
 	var all []time.Duration
-	for range times {
+	for start := time.Now(); len(all) < times || time.Since(start) < atLeast; {
 		b.made++
 		name := fmt.Sprintf("made-%d", b.made)
 		began := time.Now()
@@ -127,8 +127,8 @@ func (b *besideEvil) resident() int {
 // the hostile one is neither led away nor shown what it wrote raw. In the end the hub ends as always.
 func TestTrustAHostileMember(t *testing.T) {
 	b := startBesideEvil(t)
-	b.latency(3)
-	before := b.latency(15)
+	b.latency(3, 0)
+	before := b.latency(15, 10*time.Second)
 	t.Logf("beside an honest member: %s, the hub has had %d MiB", before, b.resident())
 	ours := map[string]string{"hanse.io/hub": b.hubID()}
 	worst := time.Duration(0)
@@ -150,10 +150,7 @@ func TestTrustAHostileMember(t *testing.T) {
 	} {
 		b.evil.Do(row.deed)
 		b.evil.CloseConnections()
-		began, now := time.Now(), time.Duration(0)
-		for time.Since(began) < 10*time.Second {
-			now = max(now, b.latency(5))
-		}
+		now := b.latency(5, 10*time.Second)
 		worst = max(worst, now)
 		t.Logf("%s: %s (%.2f times), the hub has had %d MiB", row.what, now, float64(now)/float64(before), b.resident())
 		if row.tooMuch != "" {
@@ -169,6 +166,7 @@ func TestTrustAHostileMember(t *testing.T) {
 	if got := b.resident(); got > 512 {
 		t.Errorf("the hub has had %d MiB in use, more than 512", got)
 	}
+	// A ratio is no bound where other work shares the processors; that of the memory is.
 	t.Logf("at worst the good member is served in %s, %.2f times of %s", worst, float64(worst)/float64(before), before)
 	b.nobodyIsLedAway()
 	b.nothingIsShownRaw()

@@ -42,7 +42,7 @@ type TooMuchError struct{ What string }
 // Error implements error.
 func (e *TooMuchError) Error() string { return e.What }
 
-// tooMuch makes one that names what is too much, such as "configmaps".
+// of is the same about a kind, such as "configmaps".
 func (e *TooMuchError) of(kind string) *TooMuchError {
 	return &TooMuchError{What: kind + ": " + e.What}
 }
@@ -151,7 +151,8 @@ func (h *holding) set(kind string, t tally) *TooMuchError {
 		h.kinds[kind] = t
 		return nil
 	}
-	what := fmt.Sprintf("the member has more than the hub keeps of one (%d objects, %d MiB)", h.most.objects, h.most.bytes/mebi)
+	what := fmt.Sprintf("the member has more than the hub keeps of one (%d objects, %d MiB)",
+		h.most.objects, h.most.bytes/mebi)
 	if largest != kind {
 		what += ", most of it " + largest
 	}

@@ -189,7 +189,8 @@ func (c *capacity) count(p counted, sign int64) {
 func smallPod(p *corev1.Pod) pod {
 	requested := podresources.PodRequests(p, podresources.PodResourcesOptions{})
 	out := pod{
-		node: p.Spec.NodeName, milliCPU: requested.Cpu().MilliValue(), memory: requested.Memory().Value(), waits: waitingOf(p),
+		node: p.Spec.NodeName, milliCPU: requested.Cpu().MilliValue(), memory: requested.Memory().Value(),
+		waits: waitingOf(p),
 	}
 	delete(requested, corev1.ResourceCPU)
 	delete(requested, corev1.ResourceMemory)

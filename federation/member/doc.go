@@ -15,11 +15,11 @@
 // nonsense or sends without end costs its own goroutines and nothing else: every request has a deadline, and nothing is
 // shared between two members but the process.
 //
-// A member takes no more of the hub's memory than its Bounds, whatever it sends. An answer, and each event of a watch, is
-// measured while it is read, unpacked: its length, how much more it is than what came, and what will come of it when it is
-// decoded, which for made-up answers is hundreds of times their length. Of large answers one is decoded at a time. Lists
-// are kept small page by page, and what is kept of all kinds together has a bound, too. What is too much is refused and
-// named in State.TooMuch; what was known before stays known, and it is tried again every half minute at most.
+// A member takes no more of the hub's memory than its Bounds, whatever it sends. An answer, and each event of a watch,
+// is measured while it is read, unpacked: its length, how much more it is than what came, and what will come of it when
+// it is decoded, which for made-up answers is hundreds of times their length. Of large answers one is decoded at a time.
+// Lists are kept small page by page, and what is kept of all kinds together has a bound, too. What is too much is refused
+// and named in State.TooMuch; what was known before stays known, and it is tried again every half minute at most.
 //
 // State is a value of the last known truth. When the member is lost, its figures stay, LastSeen says how old they are.
 //

@@ -167,7 +167,7 @@ func (f *followed) onePage(ctx context.Context, o metav1.ListOptions) (runtime.O
 
 // ownWords is what an answer that is too large is told with, without what client-go puts before it.
 func ownWords(err error) error {
-	for inner := errors.Unwrap(err); inner != nil && inner != ErrTooLarge && errors.Is(inner, ErrTooLarge); inner = errors.Unwrap(err) {
+	for inner := errors.Unwrap(err); errors.Is(errors.Unwrap(inner), ErrTooLarge); inner = errors.Unwrap(err) {
 		err = inner
 	}
 	return err

@@ -276,7 +276,7 @@ type unpacked struct {
 	gzip          *gzip.Reader
 }
 
-// wantPacked asks for a compressed answer, as the standard library's transport does, if the caller has no wish of its own.
+// wantPacked asks for a compressed answer, as the standard library's transport does, unless the caller asks for another.
 func wantPacked(req *http.Request) {
 	if req.Header.Get("Accept-Encoding") == "" && req.Header.Get("Range") == "" && req.Method != http.MethodHead &&
 		req.Header.Get("Upgrade") == "" {
