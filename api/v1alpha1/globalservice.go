@@ -52,8 +52,8 @@ type GlobalServiceSpec struct {
 	Hostnames []string `json:"hostnames,omitempty"`
 	// Policy chooses among the members: Weighted (all of them, by weight), Failover (the first tier with a healthy member),
 	// Nearest (those near the client) or All (all of them, without regard to weight). Failover returns to a preferred tier
-	// as soon as a member of it is healthy again and has ready replicas, which the placement decides by its own rules for
-	// coming back; nothing needs to be scaled by hand. Default Weighted.
+	// as soon as a member of it is healthy again and has ready replicas; whether the placement gives replicas back after an
+	// outage is decided there (comeBack). Default Weighted.
 	// +kubebuilder:validation:Enum=Weighted;Failover;Nearest;All
 	// +kubebuilder:default=Weighted
 	Policy string `json:"policy,omitempty"`
