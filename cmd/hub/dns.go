@@ -117,15 +117,40 @@ func (h *Hub) zonesHeldAt() time.Time {
 	return h.disk.Heard()
 }
 
+// hubRegistry registers the metrics of one hub. Of two hubs in one process the first one is counted, and the second one
+// takes nothing of it away.
+type hubRegistry struct {
+	prometheus.Registerer
+	mine []prometheus.Collector
+}
+
+// Register implements prometheus.Registerer.
+func (m *hubRegistry) Register(c prometheus.Collector) error {
+	err := m.Registerer.Register(c)
+	if already := (prometheus.AlreadyRegisteredError{}); errors.As(err, &already) {
+		return nil
+	}
+	if err == nil {
+		m.mine = append(m.mine, c)
+	}
+	return err
+}
+
+// Unregister implements prometheus.Registerer.
+func (m *hubRegistry) Unregister(c prometheus.Collector) bool {
+	return slices.Contains(m.mine, c) && m.Registerer.Unregister(c)
+}
+
 // measureDNS registers the metric that a server away from the hub has, too, for one to be compared with the other.
 func (h *Hub) measureDNS() error {
 	serial := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "hanse_dns_hub_serial", Help: "Serial of the hub that is answered from; 0 before there is one.",
 	}, func() float64 { return float64(h.zonesSerial()) })
-	if err := ctrlmetrics.Registry.Register(serial); err != nil {
+	registry := &hubRegistry{Registerer: ctrlmetrics.Registry}
+	if err := registry.Register(serial); err != nil {
 		return fmt.Errorf("registering the metrics of DNS: %w", err)
 	}
-	h.closers = append(h.closers, func() error { ctrlmetrics.Registry.Unregister(serial); return nil })
+	h.closers = append(h.closers, func() error { registry.Unregister(serial); return nil })
 	return nil
 }
 

@@ -255,7 +255,7 @@ func (h *Hub) buildDNS() error {
 	}
 	h.dns, err = dnsserver.New(dnsserver.Config{
 		Geography: h.places,
-		Listen:    h.config.DNSListen, Snapshot: h.zones, Registerer: ctrlmetrics.Registry, Logger: h.log,
+		Listen:    h.config.DNSListen, Snapshot: h.zones, Registerer: &hubRegistry{Registerer: ctrlmetrics.Registry}, Logger: h.log,
 		ListenTLS: h.config.DNSListenTLS, TLS: h.dnsTLS(), Updater: &h.updates,
 		Identity: h.config.DNSIdentity, Queries: &h.queries, ResponsesPerSecond: h.config.DNSResponsesPerSecond,
 		Heard: h.zonesHeldAt,
