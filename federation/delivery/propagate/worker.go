@@ -197,8 +197,13 @@ func (mw *memberWorker) bring(ctx context.Context, f facts) reconcile.Result {
 	w.awaitsReplicas = mw.awaitsReplicas(f)
 	w.isApplied, w.isCurrent = f.isApplied(w), f.isCurrent(w)
 	if why := f.hasEnded(mw.Rules.For(f.ref.GroupKind()), mw.member.Name()); why != "" {
-		if !f.isCacheReady && mw.member.State().IsReady() {
+		switch {
+		case f.isCacheReady:
+		case mw.member.State().IsReady():
 			return reconcile.Result{RequeueAfter: cacheWait}
+		default: // whether the copy is there is not known; it is looked at again when the member can be asked
+			mw.record(f, f.entry)
+			return reconcile.Result{}
 		}
 		mw.record(f, mw.held(f, v1alpha1.VerdictSkipped, results.ReasonEnded, why))
 		return reconcile.Result{}
