@@ -1,7 +1,6 @@
 package native
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"reflect"
@@ -222,7 +221,7 @@ func ownersOf(obj runtime.Object) (map[owner]*fieldpath.Set, error) {
 			continue
 		}
 		one := &fieldpath.Set{}
-		if err := one.FromJSON(bytes.NewReader(entry.FieldsV1.Raw)); err != nil {
+		if err := one.FromJSON(entry.FieldsV1.GetRawReader()); err != nil {
 			return nil, fmt.Errorf("read the fields of %s: %w", entry.Manager, err)
 		}
 		key := owner{entry.Manager, entry.Operation, entry.Subresource}

@@ -186,7 +186,9 @@ func completeService(c *candidate) {
 // completePod names the account that a member gives to a pod without one, before it validates.
 func completePod(c *candidate) {
 	if pod, ok := c.object.(*core.Pod); ok && pod.Spec.ServiceAccountName == "" {
-		pod.Spec.ServiceAccountName, pod.Spec.DeprecatedServiceAccount = defaultAccount, defaultAccount
+		pod.Spec.ServiceAccountName = defaultAccount
+		//lint:ignore SA1019 it is served beside its successor
+		pod.Spec.DeprecatedServiceAccount = defaultAccount
 	}
 }
 

@@ -15,7 +15,7 @@ func TestText(t *testing.T) {
 	for _, c := range []struct{ what, text, want string }{
 		{"plain", "3 of 3 replicas are ready", "3 of 3 replicas are ready"},
 		{"line feeds and tabs", "a\n\tb", "a\n\tb"},
-		{"other scripts", "Grüße, 世界, می‌خواهم, 👩‍🚀", "Grüße, 世界, می‌خواهم, 👩‍🚀"},
+		{"other scripts", "Grüße, 世界, می\u200cخواهم, 👩\u200d🚀", "Grüße, 世界, می\u200cخواهم, 👩\u200d🚀"},
 		{"a title and a cleared screen", "\x1b]0;PWNED\a\x1b[2J", `\u001b]0;PWNED\u0007\u001b[2J`},
 		{"carriage return, backspace", "good\rbad\b", `good\u000dbad\u0008`},
 		{"C1, which some terminals obey", "\u009b31m\u0085\u007f", `\u009b31m\u0085\u007f`},

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/go-logr/logr"
@@ -51,8 +50,6 @@ type followed struct {
 	err     error
 	tooMuch *TooMuchError // why the present round ended
 	changed func(error)
-	// bookmarks: the server sends them.
-	bookmarks atomic.Bool
 	// restart ends the list and watch that are under way; nil when there are none.
 	restart context.CancelFunc
 }

@@ -90,10 +90,3 @@ func (t *Term) lose(why string) {
 	t.isLost, t.why = true, why
 	close(t.lost)
 }
-
-// hasBegun reports whether the term was renewed once.
-func (t *Term) hasBegun() bool {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.lasts > 0
-}
