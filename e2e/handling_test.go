@@ -225,10 +225,15 @@ func TestRecreate(t *testing.T) {
 	s.awaitShares("web", shares{"alpha": 1, "beta": 1})
 	s.eventually("it was made anew", func() error {
 		d, err := get[appsv1.Deployment](s, s.member("alpha").Client, "web")
-		if err == nil && (d.UID == first.UID || d.Spec.Selector.MatchLabels["side"] != "b") {
-			err = fmt.Errorf("the selector is %v", d.Spec.Selector)
+		switch {
+		case err != nil:
+			return err
+		case d == nil:
+			return errors.New("it is deleted, and not there again yet")
+		case d.UID == first.UID || d.Spec.Selector.MatchLabels["side"] != "b":
+			return fmt.Errorf("the selector is %v", d.Spec.Selector)
 		}
-		return err
+		return nil
 	})
 	s.awaitEvent("Deployment", "web", "Recreated", "deleted and recreated")
 }
