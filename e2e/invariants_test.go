@@ -35,6 +35,9 @@ type belongings struct {
 func (b belongings) all() map[string]client.Object {
 	all := map[string]client.Object{}
 	for i := range b.configMaps.Items {
+		if b.configMaps.Items[i].Name == "kube-root-ca.crt" {
+			continue // each cluster's own, and the hub's
+		}
 		all["ConfigMap/"+b.configMaps.Items[i].Name] = &b.configMaps.Items[i]
 	}
 	for i := range b.deployments.Items {

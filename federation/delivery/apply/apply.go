@@ -159,6 +159,7 @@ func (s step) send(
 
 // body is the object with our marks and the preconditions.
 func (s step) body(obj, live *unstructured.Unstructured, o Options) ([]byte, error) {
+	set := digestFields(obj) // with the ignored fields, which are taken back when they are ignored no more
 	if live != nil {
 		obj = yield(obj, live, o.Ignore)
 	}
@@ -180,8 +181,8 @@ func (s step) body(obj, live *unstructured.Unstructured, o Options) ([]byte, err
 	if s.adopted {
 		setAnnotation(marked, AnnotationAdopted, "true")
 	}
-	if d := digestFields(obj); d.known {
-		setAnnotation(marked, AnnotationFields, d.String())
+	if set.known {
+		setAnnotation(marked, AnnotationFields, set.String())
 	}
 	body, err := marked.MarshalJSON()
 	if err != nil {

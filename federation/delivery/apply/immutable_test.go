@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -12,6 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/dynamic"
 )
 
 // What a member's controllers add stays through changes of the template, and comes to no conflict.
@@ -98,6 +100,9 @@ func TestImmutable(t *testing.T) {
 			t.Errorf("%s: %v", c.resource, err)
 			continue
 		}
+		if made.GetKind() == "CustomResourceDefinition" { // before it is established everything may change
+			made = established(t, client, made.GetName())
+		}
 		for { // the server's own controllers may write in between
 			if err := unstructured.SetNestedField(made.Object, c.value, strings.Split(c.field, ".")...); err != nil {
 				t.Fatal(err)
@@ -111,6 +116,26 @@ func TestImmutable(t *testing.T) {
 		}
 		if err == nil || !isImmutable(err) {
 			t.Errorf("%s %s: %v (%s)", c.resource, c.field, err, apierrors.ReasonForError(err))
+		}
+	}
+}
+
+// established waits until a definition is served.
+func established(t *testing.T, client dynamic.ResourceInterface, name string) *unstructured.Unstructured {
+	t.Helper()
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(20 * time.Millisecond) {
+		crd, err := client.Get(t.Context(), name, metav1.GetOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		conditions, _, _ := unstructured.NestedSlice(crd.Object, "status", "conditions")
+		for _, c := range conditions {
+			if c, ok := c.(map[string]any); ok && c["type"] == "Established" && c["status"] == "True" {
+				return crd
+			}
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("%s is not established: %v", name, conditions)
 		}
 	}
 }

@@ -20,7 +20,7 @@ import (
 // maxTime is for the case that the cost misjudges a function.
 const (
 	maxExpressionCost = 100_000
-	maxTime           = 250 * time.Millisecond
+	maxTime           = 2 * time.Second
 )
 
 // language compiles expressions.
