@@ -84,7 +84,7 @@ func TestHostileMembersStayInTheirBounds(t *testing.T) {
 			stop := heapPeak(t)
 			m := Connect(t.Context(), specOf("evil", at.Faulty), Options{Bounds: bounds})
 			objects := m.Objects(configmaps)
-			within(t, 60*time.Second, "it says what is too much", func() bool { return m.State().TooMuch != "" })
+			within(t, 4*time.Minute, "it says what is too much", func() bool { return m.State().TooMuch != "" })
 			if said := m.State().TooMuch; !strings.Contains(said, c.kind) {
 				t.Errorf("it says %q, without %s", said, c.kind)
 			}
