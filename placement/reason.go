@@ -25,7 +25,6 @@ const (
 	CodePaused         Code = "Paused"
 	CodeDraining       Code = "Draining"
 	CodeCordoned       Code = "Cordoned"
-	CodeNotPermitted   Code = "NotPermitted"
 	CodeNoAPI          Code = "NoAPI"
 	CodeTaint          Code = "Taint"
 	CodeTaintSoon      Code = "TaintTolerated"
