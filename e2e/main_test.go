@@ -282,7 +282,7 @@ func get[T any, P interface {
 	return obj, err
 }
 
-// onKind tells that the members are kind clusters, with real nodes.
+// onKind reports whether the members are kind clusters, with real nodes.
 func onKind() bool { return os.Getenv("E2E_PROVIDER") == "kind" }
 
 // apiServer is the part of a member whose loss is the loss of its API: a kind cluster goes only as a whole.

@@ -78,7 +78,7 @@ type Config struct {
 	DNSServers []string
 	// Scope is what the hub answers and probes for others, at present.
 	Scope func() probescope.Scope
-	// Elect tells that other replicas of the hub may exist, so that the reconcilers run where a Lease is held.
+	// Elect reports whether other replicas of the hub may exist, so that the reconcilers run where a Lease is held.
 	Elect bool
 	// Identity of this replica in the Lease.
 	Identity string
@@ -450,7 +450,7 @@ func wrapRun(err error) error {
 	return fmt.Errorf("running the reconcilers: %w", err)
 }
 
-// Ready tells that this replica has read what it needs to serve.
+// Ready reports whether this replica has read what it needs to serve.
 func (f *Federation) Ready() error {
 	if !f.templates.HasSynced() {
 		return errors.New("the templates have not been read yet")

@@ -82,7 +82,7 @@ func (c clusterInfo) NewRequestInfo(req *http.Request) (*request.RequestInfo, er
 var isLongForMember = genericfilters.BasicLongRunningRequestCheck(
 	sets.NewString("watch", "proxy"), sets.NewString("attach", "exec", "proxy", "log", "portforward"))
 
-// isLongThroughCluster tells that a request to a member goes on for as long as its client likes.
+// isLongThroughCluster reports whether a request to a member goes on for as long as its client likes.
 func (c clusterInfo) isLongThroughCluster(req *http.Request) bool {
 	_, _, inner, ok := throughCluster(req.URL)
 	if !ok {

@@ -50,7 +50,7 @@ func (r Records) ListWatch(gvr schema.GroupVersionResource) cache.ListerWatcher 
 	}
 }
 
-// isSeeded tells that a kind is one of the configuration's CRDs, which have one version each.
+// isSeeded reports whether a kind is one of the configuration's CRDs, which have one version each.
 func (r Records) isSeeded(gvr schema.GroupVersionResource) bool {
 	for _, crd := range r.server.cfg.CRDs {
 		if crd.Spec.Group == gvr.Group && crd.Spec.Names.Plural == gvr.Resource && len(crd.Spec.Versions) == 1 {

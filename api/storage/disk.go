@@ -31,8 +31,8 @@ func freeOn(folder string) (int64, error) {
 	return int64(stat.Bavail) * int64(stat.Bsize), nil // their types differ from system to system
 }
 
-// diskShort tells that less than so many bytes are left on the disk of the embedded etcd, and how many. A disk that
-// cannot be asked is not short.
+// diskShort reports whether less than so many bytes are left on the disk of the embedded etcd, and how many. A disk
+// that cannot be asked is not short.
 func (e *Etcd) diskShort(of int64) (free int64, short bool) {
 	if e.free == nil {
 		return 0, false

@@ -40,10 +40,10 @@ const (
 	longestSocket = 107
 )
 
-// ErrInUse tells that another process has the data directory open.
+// ErrInUse reports that another process has the data directory open.
 var ErrInUse = errors.New("data directory is in use by another process")
 
-// ErrLayout tells that the data directory was written by another version, or is not one of ours.
+// ErrLayout reports that the data directory was written by another version, or is not one of ours.
 var ErrLayout = errors.New("data directory has another layout")
 
 // EmbeddedConfig says where and how large an embedded etcd may be.

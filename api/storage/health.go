@@ -29,9 +29,9 @@ type Health struct {
 	// Size is the size of the database file, InUse what of it holds data, Quota the size from which on nothing new is
 	// taken (0: not known). Bytes.
 	Size, InUse, Quota int64
-	// NoSpace tells that the quota was reached, or etcd refuses every write.
+	// NoSpace reports whether the quota was reached, or etcd refuses every write.
 	NoSpace bool
-	// Refuses tells that etcd refuses every write.
+	// Refuses reports whether etcd refuses every write.
 	Refuses bool
 	// DiskFree is what is left on the disk of an embedded etcd, in bytes; DiskShort tells that it is not enough.
 	DiskFree  int64
@@ -95,7 +95,7 @@ func (e *Etcd) Full() string {
 	return ""
 }
 
-// overQuota tells that the embedded database has reached its quota.
+// overQuota reports whether the embedded database has reached its quota.
 func (e *Etcd) overQuota() bool { return e.size != nil && e.size() >= e.quota }
 
 // Answers makes one read that needs a working quorum. The error is why it could not be made.

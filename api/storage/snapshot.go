@@ -13,10 +13,10 @@ import (
 	"go.etcd.io/etcd/etcdutl/v3/snapshot"
 )
 
-// ErrNotEmpty tells that Restore would have to overwrite something.
+// ErrNotEmpty reports that Restore would have to overwrite something.
 var ErrNotEmpty = errors.New("data directory is not empty")
 
-// ErrDamaged tells that a file is no whole snapshot.
+// ErrDamaged reports that a file is no whole snapshot.
 var ErrDamaged = errors.New("snapshot is damaged")
 
 // Snapshot writes the whole database, as it is at one moment, to w and returns how many bytes that were. The last 32

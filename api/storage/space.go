@@ -100,9 +100,9 @@ func (e *Etcd) regainSpace(ctx context.Context) {
 	}
 }
 
-// isWorthIt tells that a tenth of the quota would be free; with less the next writes would fill it again at once. When
-// etcd refuses every write, half of the reserve is worth it, too: without it nothing could be deleted. On a disk that
-// is short, the gaps must be as large as what is missing, and the copy that is made must fit.
+// isWorthIt reports whether a tenth of the quota would be free; with less the next writes would fill it again at once.
+// When etcd refuses every write, half of the reserve is worth it, too: without it nothing could be deleted. On a disk
+// that is short, the gaps must be as large as what is missing, and the copy that is made must fit.
 func (e *Etcd) isWorthIt(h Health) bool {
 	if h.DiskShort {
 		return h.DiskFree+h.Size-h.InUse > diskLow && h.InUse < h.DiskFree-diskStart

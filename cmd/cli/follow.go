@@ -161,7 +161,7 @@ func runOf(s logSource) (run string, hasStarted bool) {
 	return "", false
 }
 
-// hasEnded tells that a pod writes nothing any more.
+// hasEnded reports whether a pod writes nothing any more.
 func hasEnded(pod *corev1.Pod) bool {
 	return pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed
 }

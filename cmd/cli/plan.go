@@ -132,7 +132,7 @@ func (h *hubAPI) plan(ctx context.Context, question *v1alpha1.Plan) (*v1alpha1.P
 	return answer, nil
 }
 
-// isPlanGood tells that nothing would be refused, left over or unknown.
+// isPlanGood reports whether nothing would be refused, left over or unknown.
 func isPlanGood(p *v1alpha1.Plan) bool {
 	for _, o := range p.Status.Objects {
 		if o.Error != "" || o.Unplaced > 0 {

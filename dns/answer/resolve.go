@@ -41,7 +41,7 @@ type Response struct {
 
 // Denial is a statement that a name has no data of some type.
 type Denial struct {
-	// Is tells that there is one.
+	// Is reports whether there is one.
 	Is bool
 	// Owner is empty for the name of the question.
 	Owner wire.Name
@@ -60,10 +60,10 @@ type Set struct {
 	First int
 	// Service is what the set was drawn from; nil: it stands in the zone as it is.
 	Service *zone.Balanced
-	// IsMade tells that the owner is a name that a wildcard stands for, so that anybody can make up more of them.
+	// IsMade reports whether the owner is a name that a wildcard stands for, so that anybody can make up more of them.
 	IsMade bool
-	// IsForeign tells that the zone has no authority for the set: NS at a delegation, and addresses below one. It is not
-	// signed (RFC 4035 section 2.2).
+	// IsForeign reports whether the zone has no authority for the set: NS at a delegation, and addresses below one. It
+	// is not signed (RFC 4035 section 2.2).
 	IsForeign bool
 	// IsRequired marks additional records without which the response would be useless: a response that has no room for
 	// them is truncated (RFC 9471).

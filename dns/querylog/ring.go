@@ -65,7 +65,7 @@ type slot struct {
 	query  Query
 }
 
-// IsOn tells that somebody watches.
+// IsOn reports whether somebody watches.
 func (r *Ring) IsOn() bool { return r != nil && r.current.Load() != nil }
 
 // Record keeps a query, if somebody watches.

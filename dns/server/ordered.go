@@ -80,7 +80,7 @@ func (o ordered) patched(tree *zone.Tree) []wire.Name {
 	return names
 }
 
-// hasRecords tells that there is something at a node, which may be nil.
+// hasRecords reports whether there is something at a node, which may be nil.
 func hasRecords(n *zone.Node) bool {
 	return n != nil && (len(n.RRsets()) > 0 || n.Balanced() != nil && len(n.Copied()) > 0)
 }

@@ -23,7 +23,7 @@ const (
 
 var transportNames = [transports]string{"udp", "tcp", "tls", "https"}
 
-// isStream tells that a response may be several messages.
+// isStream reports whether a response may be several messages.
 func (t transport) isStream() bool { return t == overTCP || t == overTLS }
 
 // maxTCPSize is the most a message over TCP can be, in octets (RFC 1035 section 4.2.2).

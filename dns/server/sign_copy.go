@@ -142,7 +142,7 @@ func (c *signedCopy) recordsBelowCuts() (records []ownedRecord) {
 	return records
 }
 
-// isBelowCut tells that a name belongs to a zone that is delegated.
+// isBelowCut reports whether a name belongs to a zone that is delegated.
 func isBelowCut(tree *zone.Tree, name wire.Name) bool {
 	cut := tree.Cut([]byte(name))
 	return cut != nil && cut.Name() != name

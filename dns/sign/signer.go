@@ -66,7 +66,7 @@ func (s *Signer) IsLike(other *Signer) bool {
 // Keys are the keys of the zone.
 func (s *Signer) Keys() []Key { return s.keys }
 
-// isLeaving tells that the zone is to be signed no more.
+// isLeaving reports whether the zone is to be signed no more.
 func (s *Signer) isLeaving() bool {
 	return slices.ContainsFunc(s.keys, func(k Key) bool { return k.Stage == Leaving })
 }

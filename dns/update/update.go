@@ -61,7 +61,7 @@ func (u *update) nameOf(rr dns.RR) (wire.Name, error) {
 	return name, nil
 }
 
-// isEmpty tells that a record has no data.
+// isEmpty reports whether a record has no data.
 func isEmpty(rr dns.RR) bool { return rr.Header().Rdlength == 0 }
 
 // text is the data of a record as a zone file has it.

@@ -85,8 +85,8 @@ func (t *Tree) askFor(d delegations) {
 	}
 }
 
-// isDelegated tells that the names handed over are still those that are wanted and free: others may have come to have
-// data of their own meanwhile, or lost it.
+// isDelegated reports whether the names handed over are still those that are wanted and free: others may have come to
+// have data of their own meanwhile, or lost it.
 func (t *Tree) isDelegated() bool {
 	for name := range t.wanted {
 		n := t.Node([]byte(name))

@@ -103,7 +103,7 @@ func differ(before, now *Tree, visit func(name wire.Name, was, is *Node)) {
 	}
 }
 
-// sameData tells that two nodes, which may be nil, were made from the same records and service.
+// sameData reports whether two nodes, which may be nil, were made from the same records and service.
 func sameData(a, b *Node) bool {
 	if a == b {
 		return true

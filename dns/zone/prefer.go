@@ -56,7 +56,7 @@ func tier(s *Service, t *Target, _ place, _ map[string]uint16) uint16 {
 	return 0
 }
 
-// hasTiers tells that the policy looks at tiers.
+// hasTiers reports whether the policy looks at tiers.
 func (s *Service) hasTiers() bool { return s.Policy == Failover || s.Policy == Nearest }
 
 // distance orders targets for a client in a place: same zone, same region, then the other regions, the nearer ones

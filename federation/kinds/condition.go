@@ -146,7 +146,7 @@ func (in aggregation) unitedCondition(kind string) condition {
 	return c
 }
 
-// isPositive tells that a condition is good when it is True: one of the list, or named after such a one.
+// isPositive reports whether a condition is good when it is True: one of the list, or named after such a one.
 func isPositive(kind string) bool {
 	return slices.Contains(positive, kind) || strings.HasSuffix(kind, "Ready")
 }

@@ -76,7 +76,8 @@ func phaseHealth(phase string) (Health, string) {
 	}
 }
 
-// unobserved tells that the status speaks of an older generation; statuses that say nothing of it are taken as fresh.
+// unobserved reports whether the status speaks of an older generation; statuses that say nothing of it are taken as
+// fresh.
 func unobserved(obj map[string]any) bool {
 	observed, says := intAt(obj, "status", "observedGeneration")
 	return says && observed < intOr(obj, 0, "metadata", "generation")

@@ -74,7 +74,7 @@ func (p Path) Fields() (fields []string, single bool) {
 	return p.steps, true
 }
 
-// IsZero tells that it leads nowhere.
+// IsZero reports whether it leads nowhere.
 func (p Path) IsZero() bool { return len(p.steps) == 0 }
 
 // all are the values that a path leads to, in the order of lists and of map keys. A value that is not there is nil

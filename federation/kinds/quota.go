@@ -18,8 +18,8 @@ var quota = Rule{
 	aggregate: aggregateQuota,
 }
 
-// countsObjects tells that a resource of a quota is a number of objects other than pods. The key is a number's, or the
-// resource's own name.
+// countsObjects reports whether a resource of a quota is a number of objects other than pods. The key is a number's, or
+// the resource's own name.
 func countsObjects(key string) bool {
 	name := strings.TrimSuffix(strings.TrimPrefix(key, "spec.hard["), "]")
 	if counted, isCount := strings.CutPrefix(name, "count/"); isCount {

@@ -249,7 +249,8 @@ func (r Rule) Follows(obj *unstructured.Unstructured) (Target, bool) {
 	return r.follows(obj.Object, obj.GetNamespace())
 }
 
-// Scales tells that objects of this kind own the replica count of what they follow, in each member: Share.Autoscaled.
+// Scales reports whether objects of this kind own the replica count of what they follow, in each member:
+// Share.Autoscaled.
 func (r Rule) Scales() bool { return r.scales }
 
 // Bounds are the numbers between which an object that Scales keeps the replicas of its target; both are 0 for others.
@@ -296,7 +297,7 @@ func (r Rule) Observe(cluster string, member *unstructured.Unstructured) MemberS
 	}
 }
 
-// Sums tells that the status of a template of this kind is the members' to write: see Aggregate.
+// Sums reports whether the status of a template of this kind is the members' to write: see Aggregate.
 func (r Rule) Sums() bool { return r.aggregate != nil }
 
 // Assign is a merge patch (RFC 7396) for a template whose kind has fields outside the status that somebody waits for,
@@ -308,7 +309,7 @@ func (r Rule) Assign(template *unstructured.Unstructured, members []MemberStatus
 	return r.assign(newAggregation(r, template, members, now))
 }
 
-// IsHalted tells that the template's status, not only its specification, changes what members are sent.
+// IsHalted reports whether the template's status, not only its specification, changes what members are sent.
 func (r Rule) IsHalted(template *unstructured.Unstructured) bool {
 	return r.halt != nil && r.halt(template.Object, map[string]any{})
 }

@@ -107,13 +107,13 @@ func (r Rule) Check(template *unstructured.Unstructured) error {
 	return errors.Join(problems...)
 }
 
-// IsTaught tells that the rule was made by Taught.
+// IsTaught reports whether the rule was made by Taught.
 func (r Rule) IsTaught() bool { return r.lesson != nil }
 
-// HasReplicas tells that objects of the kind have a number that a Divide splits.
+// HasReplicas reports whether objects of the kind have a number that a Divide splits.
 func (r Rule) HasReplicas() bool { return r.hasReplicas() }
 
-// NamesReplicas tells that a template says how many replicas it has; one that does not has the kind's default.
+// NamesReplicas reports whether a template says how many replicas it has; one that does not has the kind's default.
 func (r Rule) NamesReplicas(template *unstructured.Unstructured) bool {
 	if len(r.replicas) == 0 {
 		return r.hasReplicas()
@@ -284,5 +284,5 @@ func (r Rule) podSpecs(obj map[string]any) (specs []map[string]any, counts []int
 	return specs, counts
 }
 
-// CanFollow tells that objects of the kind may follow others.
+// CanFollow reports whether objects of the kind may follow others.
 func (r Rule) CanFollow() bool { return r.follows != nil }

@@ -24,8 +24,8 @@ func cleanWebhooks(obj map[string]any) {
 	}
 }
 
-// isInjected tells that the certificate bundle is written by a controller in the member (cert-manager's CA injector
-// or OpenShift's service CA), which server-side apply would otherwise take away from it at every turn.
+// isInjected reports whether the certificate bundle is written by a controller in the member (cert-manager's CA
+// injector or OpenShift's service CA), which server-side apply would otherwise take away from it at every turn.
 func isInjected(obj map[string]any) bool {
 	annotations := mapAt(obj, "metadata", "annotations")
 	for _, name := range []string{

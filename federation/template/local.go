@@ -39,7 +39,7 @@ var localGroups = map[string]string{
 	v1alpha1.GroupVersion.Group:    "the hub's own kinds",
 }
 
-// IsLocal tells that objects of the kind never travel, and why.
+// IsLocal reports whether objects of the kind never travel, and why.
 func IsLocal(kind schema.GroupKind) (reason string, local bool) {
 	if reason, local = localKinds[kind]; local {
 		return reason, true
@@ -48,7 +48,7 @@ func IsLocal(kind schema.GroupKind) (reason string, local bool) {
 	return reason, local
 }
 
-// IsHubOwn tells that an object of a kind that may travel is made by the hub for itself, so that a placement that
+// IsHubOwn reports whether an object of a kind that may travel is made by the hub for itself, so that a placement that
 // selects by labels or takes a whole namespace leaves it out. That is all that StaysOnHub, and what a placement must
 // name to take it: each namespace has its own.
 func IsHubOwn(obj *unstructured.Unstructured) bool {

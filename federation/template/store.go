@@ -22,7 +22,7 @@ type Kind struct {
 	schema.GroupVersionKind
 	Resource   string
 	Namespaced bool
-	// HasStatus tells that the kind has a status subresource.
+	// HasStatus reports whether the kind has a status subresource.
 	HasStatus bool
 }
 
@@ -115,7 +115,7 @@ func (s *Store) Run(ctx context.Context) error {
 // The hub's discovery shows a kind a moment after its definition is established, sometimes a second.
 const firstLag, maxLag = 100 * time.Millisecond, 10 * time.Second
 
-// isBehind tells that a CustomResourceDefinition of the hub is established, and its kind is not followed yet.
+// isBehind reports whether a CustomResourceDefinition of the hub is established, and its kind is not followed yet.
 func (s *Store) isBehind() bool {
 	behind := false
 	s.Each(definitionKind, "", func(definition *unstructured.Unstructured) bool {
@@ -138,7 +138,7 @@ func isEstablished(definition *unstructured.Unstructured) bool {
 	})
 }
 
-// HasSynced tells that every kind known at the start has been read once.
+// HasSynced reports whether every kind known at the start has been read once.
 func (s *Store) HasSynced() bool {
 	s.mu.RLock()
 	defer s.mu.RUnlock()

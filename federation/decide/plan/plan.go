@@ -32,7 +32,7 @@ type Planner struct {
 	ID apply.Hub
 	// Facts of the present; its fleet has the connections.
 	Facts *schedule.Caches
-	// Leads tells that this replica of the hub has the connections to the members.
+	// Leads reports whether this replica of the hub has the connections to the members.
 	Leads func() bool
 	// Now is the clock.
 	Now func() time.Time
@@ -129,16 +129,16 @@ type subject struct {
 	notes  []string
 	kind   template.Kind
 	object *unstructured.Unstructured
-	// isHidden tells that the caller may write the object and not read it.
+	// isHidden reports whether the caller may write the object and not read it.
 	isHidden bool
 
 	decision schedule.Decision
 }
 
-// travels tells that there is a decision to take.
+// travels reports whether there is a decision to take.
 func (s *subject) travels() bool { return s.err == nil && s.stays == "" && s.object != nil }
 
-// isAsBefore tells that nothing would change for what was not asked about.
+// isAsBefore reports whether nothing would change for what was not asked about.
 func (s *subject) isAsBefore() bool {
 	if s.asked {
 		return false

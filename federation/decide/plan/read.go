@@ -59,7 +59,7 @@ func (p *Planner) read(ctx context.Context, hub dynamic.Interface, w *world, pla
 	return subjects
 }
 
-// travelsAlone tells that an object of a plan gets the plan's own placement. Namespaces are made on demand.
+// travelsAlone reports whether an object of a plan gets the plan's own placement. Namespaces are made on demand.
 func travelsAlone(ref template.Ref) bool { return ref.Kind != "Namespace" || ref.Group != "" }
 
 // ownResources are the kinds of ours that a plan understands.

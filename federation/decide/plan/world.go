@@ -134,7 +134,7 @@ func (w *world) autoscaler(ref template.Ref) (*unstructured.Unstructured, bool) 
 	return w.Facts.Autoscaler(ref)
 }
 
-// isAutoscaled tells that an autoscaler of the hub, or of the plan, has the template as its target.
+// isAutoscaled reports whether an autoscaler of the hub, or of the plan, has the template as its target.
 func (w *world) isAutoscaled(ref template.Ref) bool {
 	_, is := w.autoscaler(ref)
 	return is

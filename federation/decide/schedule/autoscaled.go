@@ -54,8 +54,8 @@ func kept(f facts) *int64 {
 	return &running
 }
 
-// awaitsTarget tells that an autoscaler's target has been decided on without it. With the bounds by those shares one
-// member would begin to run what is meant for all; the target is decided on again at once, and then the autoscaler.
+// awaitsTarget reports whether an autoscaler's target has been decided on without it. With the bounds by those shares
+// one member would begin to run what is meant for all; the target is decided on again at once, and then the autoscaler.
 func awaitsTarget(f facts) bool {
 	return f.rule.Scales() && slices.ContainsFunc(f.followed, func(d *v1alpha1.Distribution) bool {
 		return d.Spec.Replicas != nil && !d.Spec.Autoscaled && len(d.Spec.Clusters) > 0
@@ -96,7 +96,7 @@ func fraction(text string) (int64, bool) {
 	return parts + num*wholeRatio/den, true
 }
 
-// isDuplicated tells that every cluster has all replicas of what a decision is about.
+// isDuplicated reports whether every cluster has all replicas of what a decision is about.
 func isDuplicated(d *v1alpha1.Distribution) bool {
 	if d.Spec.Replicas == nil || *d.Spec.Replicas == 0 || len(d.Spec.Clusters) < 2 {
 		return false

@@ -240,8 +240,8 @@ func MovesOf(changes []placement.Change) []v1alpha1.PlannedMove {
 	return moves
 }
 
-// moves tells that replicas go to new shares: the placement asks for others than those of the previous decision, or
-// they are still on their way.
+// moves reports whether replicas go to new shares: the placement asks for others than those of the previous decision,
+// or they are still on their way.
 func moves(f facts) bool {
 	if f.previous == nil || len(f.previous.Spec.Clusters) == 0 {
 		return false
@@ -255,7 +255,7 @@ func asksForOthers(f facts) bool {
 	return before.Terms != "" && before.Terms != f.claim.Source.Terms
 }
 
-// hasArrived tells that no replica is on its way any more.
+// hasArrived reports whether no replica is on its way any more.
 func hasArrived(d placement.Decision) bool {
 	isOnItsWay := func(s placement.Share) bool {
 		return s.Code == placement.CodeMoving || s.Clamps&placement.ClampMoving != 0
@@ -331,7 +331,7 @@ func leaving(f facts, chosen []v1alpha1.DistributionCluster) []string {
 	return may
 }
 
-// isGone tells that the status, of the very decision that a member leaves, says that its copy is gone.
+// isGone reports whether the status, of the very decision that a member leaves, says that its copy is gone.
 func isGone(d *v1alpha1.Distribution, name string) bool {
 	if !slices.Contains(d.Spec.Leaving, name) || d.Status.ObservedGeneration != d.Generation {
 		return false

@@ -120,7 +120,7 @@ func (s *Source) grant(grant *unstructured.Unstructured) {
 	}
 }
 
-// isWritten tells that more than the status of a template changed.
+// isWritten reports whether more than the status of a template changed.
 func isWritten(old, now *unstructured.Unstructured) bool {
 	return old.GetUID() != now.GetUID() || old.GetGeneration() != now.GetGeneration() ||
 		(old.GetDeletionTimestamp() == nil) != (now.GetDeletionTimestamp() == nil) ||
@@ -231,12 +231,12 @@ func (s *Source) HandleKind(gk schema.GroupKind) {
 	})
 }
 
-// isFollowed tells that autoscalers and budgets may follow objects of the kind: it runs pods.
+// isFollowed reports whether autoscalers and budgets may follow objects of the kind: it runs pods.
 func isFollowed(gk schema.GroupKind) bool {
 	return gk.Group == "apps" || !kinds.IsKnown(gk)
 }
 
-// leavingChanged tells that the status has news of members that are being left.
+// leavingChanged reports whether the status has news of members that are being left.
 func leavingChanged(before, after *v1alpha1.Distribution) bool {
 	return len(after.Spec.Leaving) > 0 && after.Status.ObservedGeneration == after.Generation &&
 		(before.Status.ObservedGeneration != after.Status.ObservedGeneration ||
@@ -245,8 +245,9 @@ func leavingChanged(before, after *v1alpha1.Distribution) bool {
 			}))
 }
 
-// stuckChanged tells that a member cannot run replicas that it was given, or can run them now, as far as that counts
-// for a decision: it may come to count although the number stays, when the member has followed the last decision.
+// stuckChanged reports whether a member cannot run replicas that it was given, or can run them now, as far as that
+// counts for a decision: it may come to count although the number stays, when the member has followed the last
+// decision.
 func stuckChanged(before, after *v1alpha1.Distribution) bool {
 	return !slices.Equal(stuck(before), stuck(after))
 }
@@ -260,7 +261,7 @@ func stuck(d *v1alpha1.Distribution) []int64 {
 	return counts
 }
 
-// readyChanged tells that replicas that moving ones wait for became ready, or ceased to be.
+// readyChanged reports whether replicas that moving ones wait for became ready, or ceased to be.
 func readyChanged(before, after *v1alpha1.Distribution) bool {
 	waits := after.Spec.Moving || after.Spec.Surge > 0 || slices.ContainsFunc(after.Spec.Clusters, func(c v1alpha1.DistributionCluster) bool {
 		return c.Reason == string(placement.CodeMoving)

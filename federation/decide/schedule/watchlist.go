@@ -36,8 +36,8 @@ func (w *Watchlist) note(ref template.Ref, decided outcome, claimed *match.Claim
 	}
 }
 
-// followsRoom tells that other free room may lead to another decision: something found no room, or replicas may move
-// at any time and go by room.
+// followsRoom reports whether other free room may lead to another decision: something found no room, or replicas may
+// move at any time and go by room.
 func followsRoom(d *placement.Decision, policy placement.Policy) bool {
 	if d.Unplaced > 0 {
 		return true

@@ -125,7 +125,7 @@ var byItself = []struct{ resource, group, name string }{
 var virtual = []string{"metrics.k8s.io", "custom.metrics.k8s.io", "external.metrics.k8s.io",
 	"packages.operators.coreos.com"}
 
-// IsByItself tells that nothing of a resource is anybody's in particular: events, and views of other objects.
+// IsByItself reports whether nothing of a resource is anybody's in particular: events, and views of other objects.
 func IsByItself(gvr schema.GroupVersionResource) bool {
 	return isVirtual(gvr.Group) || isByItself(gvr, "*")
 }

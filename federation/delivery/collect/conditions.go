@@ -60,7 +60,7 @@ func applied(v view, outcomes []v1alpha1.ClusterOutcome) metav1.Condition {
 	return c
 }
 
-// summed tells that a field of the template's status is missing since its KindRule fails; false when none is.
+// summed reports whether a field of the template's status is missing since its KindRule fails; false when none is.
 func summed(v view, now time.Time) (c metav1.Condition, isMissing bool) {
 	if v.template == nil {
 		return c, false

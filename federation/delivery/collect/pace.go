@@ -49,7 +49,7 @@ func (r *Reconciler) paceOf(ref template.Ref) *pace {
 	return r.paces[ref]
 }
 
-// reported tells that the template's status may be of our making.
+// reported reports whether the template's status may be of our making.
 func (r *Reconciler) reported(ref template.Ref) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()

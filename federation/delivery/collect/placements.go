@@ -189,8 +189,8 @@ func placementStatus(
 	return status
 }
 
-// isOutdated tells that a decision, or the report on one, is of an older generation of the placement: who waits for the
-// placement (helm, Flux) must not take what was for what will be.
+// isOutdated reports whether a decision, or the report on one, is of an older generation of the placement: who waits
+// for the placement (helm, Flux) must not take what was for what will be.
 func isOutdated(all []v1alpha1.Distribution, generation int64) bool {
 	return slices.ContainsFunc(all, func(d v1alpha1.Distribution) bool {
 		of := d.Spec.Placement.Generation

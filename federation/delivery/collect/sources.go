@@ -102,7 +102,7 @@ func (s *Source) newlyStuck(name member.Name) []template.Ref {
 	return refs
 }
 
-// turned tells that a member is another connection, or in another phase, than when it was last asked for.
+// turned reports whether a member is another connection, or in another phase, than when it was last asked for.
 func (s *Source) turned(name member.Name) bool {
 	m, ok := s.Fleet.Get(name)
 	s.mu.Lock()

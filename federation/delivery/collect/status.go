@@ -37,7 +37,7 @@ type memberView struct {
 	state     member.State
 	entry     results.Entry
 	hasEntry  bool
-	// isSeen tells that the member's cache is up to date, so that live, nil included, is the truth.
+	// isSeen reports whether the member's cache is up to date, so that live, nil included, is the truth.
 	isSeen   bool
 	live     *unstructured.Unstructured
 	previous *v1alpha1.ClusterOutcome
@@ -45,8 +45,8 @@ type memberView struct {
 	stuck int64
 }
 
-// isLost tells that the member was known and cannot be reached now. A member that has not been asked yet, as after a
-// start of the hub, is what it was when its status was stored.
+// isLost reports whether the member was known and cannot be reached now. A member that has not been asked yet, as after
+// a start of the hub, is what it was when its status was stored.
 func (m memberView) isLost() bool {
 	switch m.state.Phase {
 	case member.Unreachable, member.NotReady:
@@ -57,7 +57,8 @@ func (m memberView) isLost() bool {
 	return m.previous != nil && m.previous.Unknown
 }
 
-// isUnderWay tells that a member that can be worked with has not been brought up to the present decision and template.
+// isUnderWay reports whether a member that can be worked with has not been brought up to the present decision and
+// template.
 func (v view) isUnderWay() bool {
 	for _, m := range v.members {
 		if !m.state.IsReady() {

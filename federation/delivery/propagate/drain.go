@@ -61,7 +61,7 @@ func (mw *memberWorker) waitForDrain(ctx context.Context, f facts) bool {
 	return ok
 }
 
-// isEmptied tells that the member is to have the object without replicas, and has some.
+// isEmptied reports whether the member is to have the object without replicas, and has some.
 func (mw *memberWorker) isEmptied(f facts) bool {
 	if f.live == nil || f.share.Replicas == nil || *f.share.Replicas > 0 {
 		return false

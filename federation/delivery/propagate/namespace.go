@@ -67,7 +67,7 @@ func triesAfter(result apply.Result) int {
 	return 0 // it is not ours to remove
 }
 
-// uses tells that something is, or is still, in the namespace in this member.
+// uses reports whether something is, or is still, in the namespace in this member.
 func (mw *memberWorker) uses(ctx context.Context, namespace string) (bool, error) {
 	var all v1alpha1.DistributionList
 	if err := mw.Cache.List(ctx, &all, client.InNamespace(namespace), client.UnsafeDisableDeepCopy); err != nil {
@@ -82,15 +82,15 @@ func (mw *memberWorker) uses(ctx context.Context, namespace string) (bool, error
 	return false, nil
 }
 
-// needsNamespace tells that a member has a copy, or is to have one. A copy that is gone counts for nothing even where
-// the decision still names the member: the template is on its way out, and the decision follows it, but nobody would
-// look at the namespace again. If it is to come back after all, it brings its namespace along.
+// needsNamespace reports whether a member has a copy, or is to have one. A copy that is gone counts for nothing even
+// where the decision still names the member: the template is on its way out, and the decision follows it, but nobody
+// would look at the namespace again. If it is to come back after all, it brings its namespace along.
 func needsNamespace(spec *v1alpha1.DistributionSpec, member string, entry results.Entry) bool {
 	isChosen := slices.ContainsFunc(spec.Clusters, func(c v1alpha1.DistributionCluster) bool { return c.Name == member })
 	return (isChosen || slices.Contains(spec.Leaving, member)) && entry.Verdict != v1alpha1.VerdictDeleted
 }
 
-// isTemplate tells that the namespace itself is placed in the member, and goes as any other template.
+// isTemplate reports whether the namespace itself is placed in the member, and goes as any other template.
 func (mw *memberWorker) isTemplate(namespace string) bool {
 	ref := template.Ref{Kind: "Namespace", Name: namespace}
 	_, placed := mw.Results.Get(ref, mw.member.Name())

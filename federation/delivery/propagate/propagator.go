@@ -251,13 +251,13 @@ func (p *Propagator) HandleTemplate(e template.Event) {
 	}
 }
 
-// isHalted tells that a template was told to end, or no longer.
+// isHalted reports whether a template was told to end, or no longer.
 func (p *Propagator) isHalted(e template.Event) bool {
 	rule := p.Rules.For(e.Ref.GroupKind())
 	return rule.IsHalted(e.Old) != rule.IsHalted(e.New)
 }
 
-// isSent tells that something changed that goes to members.
+// isSent reports whether something changed that goes to members.
 func isSent(old, now *unstructured.Unstructured) bool {
 	return now.GetGeneration() == 0 || old.GetGeneration() != now.GetGeneration() ||
 		!maps.Equal(old.GetLabels(), now.GetLabels()) || !maps.Equal(old.GetAnnotations(), now.GetAnnotations())

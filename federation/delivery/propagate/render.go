@@ -102,7 +102,7 @@ func PlacementOf(d *v1alpha1.Distribution) (match.Key, bool) {
 	return match.Key{}, false
 }
 
-// isAutoscaled tells that an autoscaler of the hub has the workload as its target.
+// isAutoscaled reports whether an autoscaler of the hub has the workload as its target.
 func (mw *memberWorker) isAutoscaled(ref template.Ref) bool {
 	if !mw.Rules.For(ref.GroupKind()).HasReplicas() {
 		return false

@@ -40,19 +40,19 @@ type facts struct {
 	held string
 }
 
-// isWanted tells that the member is to have the object.
+// isWanted reports whether the member is to have the object.
 func (f facts) isWanted() bool {
 	return f.share != nil && f.template != nil && f.template.GetDeletionTimestamp() == nil &&
 		f.template.GetUID() == f.distribution.Spec.Template.UID
 }
 
-// isHeldBack tells that nothing is to be changed in the member now.
+// isHeldBack reports whether nothing is to be changed in the member now.
 func (f facts) isHeldBack() bool {
 	return f.cluster.Spec.Paused || f.distribution.Spec.Paused || f.distribution.Spec.ReportOnly
 }
 
-// isStray tells that the member has a copy of a template whose decision does not name the member: it was lost with the
-// copy, left by force, and joined again.
+// isStray reports whether the member has a copy of a template whose decision does not name the member: it was lost with
+// the copy, left by force, and joined again.
 func (f facts) isStray(hub apply.Hub) bool {
 	return f.share == nil && !f.isLeaving && f.live != nil && apply.IsOurs(f.live, hub) &&
 		apply.TemplateOf(f.live) == f.distribution.Spec.Template.UID
@@ -153,23 +153,23 @@ type wanted struct {
 	object *unstructured.Unstructured
 	// revision is a hash of the object without the fields that are the member's.
 	revision string
-	// awaitsReplicas tells that its replicas are an autoscaler's in the member, and that those are not known yet.
+	// awaitsReplicas reports whether its replicas are an autoscaler's in the member, and that those are not known yet.
 	awaitsReplicas bool
-	// isApplied tells that the member got it, whatever was done to it there since.
+	// isApplied reports whether the member got it, whatever was done to it there since.
 	isApplied bool
 	// isCurrent reports whether the last verdict is about this very object and decision.
 	isCurrent bool
 }
 
-// awaitsReplicas tells that the object cannot be rendered before the member's cache has been read: an autoscaler there owns its
-// replicas, and without them it would be applied with those that it began with.
+// awaitsReplicas reports whether the object cannot be rendered before the member's cache has been read: an autoscaler
+// there owns its replicas, and without them it would be applied with those that it began with.
 func (mw *memberWorker) awaitsReplicas(f facts) bool {
 	isServed := mw.member.State().APIs.Count == 0 || mw.member.HasAPI(f.kind.GroupVersionKind)
 	return !f.isCacheReady && isServed && mw.isAutoscaled(f.ref)
 }
 
-// isApplied tells that the last apply brought what is wanted. Where that cannot be rendered, the template's generation
-// says so.
+// isApplied reports whether the last apply brought what is wanted. Where that cannot be rendered, the template's
+// generation says so.
 func (f facts) isApplied(w wanted) bool {
 	isSame := f.entry.Revision == w.revision
 	if w.awaitsReplicas {
@@ -319,7 +319,7 @@ func (mw *memberWorker) awaitDefinition(f facts, result *apply.Result) {
 	result.Verdict = apply.Pending
 }
 
-// repaired tells that an apply of what had been applied before undid what somebody did in the member.
+// repaired reports whether an apply of what had been applied before undid what somebody did in the member.
 func repaired(f facts, result apply.Result) (reason, message string) {
 	switch {
 	case result.Reason != "":
@@ -345,7 +345,7 @@ func stillApplied(f facts) results.Entry {
 	return entry
 }
 
-// isAsApplied tells that the member's object is as the last apply left it.
+// isAsApplied reports whether the member's object is as the last apply left it.
 func isAsApplied(f facts) bool {
 	return f.live != nil && f.live.GetDeletionTimestamp() == nil && f.entry.Fingerprint != "" &&
 		apply.Fingerprint(f.live) == f.entry.Fingerprint
@@ -432,7 +432,7 @@ func (mw *memberWorker) remove(ctx context.Context, f facts) reconcile.Result {
 	return mw.again(f.ref, result)
 }
 
-// isRemovalCurrent tells that the last verdict is about the removal that is wanted now, see isCurrent.
+// isRemovalCurrent reports whether the last verdict is about the removal that is wanted now, see isCurrent.
 func (f facts) isRemovalCurrent() bool {
 	isOpen := f.entry.Verdict == v1alpha1.VerdictFailed || f.entry.Verdict == v1alpha1.VerdictPending
 	return f.hasEntry && f.entry.Decision == f.distribution.Generation && isOpen && f.entry.Reason != results.ReasonPaused
@@ -462,7 +462,8 @@ func newFailures() workqueue.TypedRateLimiter[work] {
 	return workqueue.NewTypedItemExponentialFailureRateLimiter[work](firstBackoff, maxBackoff)
 }
 
-// turned tells that the member can be worked with and could not before, and that it serves other kinds than before.
+// turned reports whether the member can be worked with and could not before, and that it serves other kinds than
+// before.
 func (mw *memberWorker) turned() (ready, kinds bool) {
 	state := mw.member.State()
 	mw.mu.Lock()

@@ -56,7 +56,7 @@ const (
 // ReasonAwaitsSuccessors: the member runs more replicas than it is to have, and they stay until others are ready.
 const ReasonAwaitsSuccessors = "AwaitsSuccessors"
 
-// Good tells that the member is as asked.
+// Good reports whether the member is as asked.
 func (e Entry) Good() bool {
 	switch e.Verdict {
 	case v1alpha1.VerdictCreated, v1alpha1.VerdictConfigured, v1alpha1.VerdictUnchanged, v1alpha1.VerdictDeleted:
@@ -67,7 +67,7 @@ func (e Entry) Good() bool {
 	return false
 }
 
-// InPlace tells that the member got the object of Revision, whatever somebody did to it there since.
+// InPlace reports whether the member got the object of Revision, whatever somebody did to it there since.
 func (e Entry) InPlace() bool {
 	switch e.Verdict {
 	case v1alpha1.VerdictCreated, v1alpha1.VerdictConfigured, v1alpha1.VerdictUnchanged:
@@ -76,7 +76,7 @@ func (e Entry) InPlace() bool {
 	return e.Reason == ReasonDrifted || e.Reason == ReasonContended || e.Reason == ReasonAwaitsSuccessors
 }
 
-// Settled tells that the apply has ended, well or badly.
+// Settled reports whether the apply has ended, well or badly.
 func (e Entry) Settled() bool { return e.Verdict != "" && e.Verdict != v1alpha1.VerdictPending }
 
 // Listener hears that a template's entries changed.

@@ -97,7 +97,7 @@ func (b *Book) resolve(gk schema.GroupKind) kinds.Rule {
 	return rule
 }
 
-// IsShipped tells that the hub comes with a rule for a kind.
+// IsShipped reports whether the hub comes with a rule for a kind.
 func (b *Book) IsShipped(gk schema.GroupKind) bool {
 	_, has := b.shipped[gk]
 	return has
@@ -133,7 +133,7 @@ func (b *Book) Autoscaler(templates Templates, of template.Ref) (found *unstruct
 	return found, found != nil
 }
 
-// Autoscales tells that an object owns the replica count of a template, in each member.
+// Autoscales reports whether an object owns the replica count of a template, in each member.
 func (b *Book) Autoscales(obj *unstructured.Unstructured, of template.Ref) bool {
 	rule := b.Of(obj)
 	if !rule.Scales() || obj.GetNamespace() != of.Namespace {

@@ -138,8 +138,8 @@ func (l *Leftovers) isKnown(ctx context.Context, name string) orphans.IsKnown {
 	return func(ref template.Ref, made types.UID) bool { return isKnown(ctx, l.Client, name, ref, made) }
 }
 
-// isKnown tells that a Distribution answers for a copy: it names the member, or it is of the very template, and the
-// copy goes by itself.
+// isKnown reports whether a Distribution answers for a copy: it names the member, or it is of the very template, and
+// the copy goes by itself.
 func isKnown(ctx context.Context, hub client.Reader, name string, ref template.Ref, made types.UID) bool {
 	namespace, called := ref.Distribution()
 	d := &v1alpha1.Distribution{}
@@ -150,7 +150,7 @@ func isKnown(ctx context.Context, hub client.Reader, name string, ref template.R
 	return err != nil || d.Spec.Template.UID == made || names(d, name) // what cannot be read is not doubted
 }
 
-// names tells that a Distribution is, or was, about the member.
+// names reports whether a Distribution is, or was, about the member.
 func names(d *v1alpha1.Distribution, name string) bool {
 	isChosen := slices.ContainsFunc(d.Spec.Clusters, func(c v1alpha1.DistributionCluster) bool { return c.Name == name })
 	return isChosen || slices.Contains(d.Spec.Leaving, name)

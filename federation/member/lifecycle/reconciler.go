@@ -149,7 +149,7 @@ func (r *Reconciler) end(ctx context.Context, cluster *v1alpha1.Cluster, m *memb
 	return reconcile.Result{}, nil
 }
 
-// isUsed tells that a Distribution names the member.
+// isUsed reports whether a Distribution names the member.
 func (r *Reconciler) isUsed(ctx context.Context, name string) (bool, error) {
 	var all v1alpha1.DistributionList
 	if err := r.Client.List(ctx, &all, client.UnsafeDisableDeepCopy); err != nil {

@@ -37,7 +37,7 @@ type Object struct {
 	Template types.UID
 }
 
-// IsKnown tells that the hub has a Distribution that answers for a copy of a template in the member.
+// IsKnown reports whether the hub has a Distribution that answers for a copy of a template in the member.
 type IsKnown func(ref template.Ref, template types.UID) bool
 
 const (
@@ -113,8 +113,8 @@ func findOf(
 	}
 }
 
-// isOutOfReach tells that there cannot be anything of ours: the kind has gone, is not stored, or is none of ours to
-// see.
+// isOutOfReach reports whether there cannot be anything of ours: the kind has gone, is not stored, or is none of ours
+// to see.
 func isOutOfReach(err error) bool {
 	return apierrors.IsNotFound(err) || apierrors.IsMethodNotSupported(err) || apierrors.IsForbidden(err)
 }

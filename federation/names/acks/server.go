@@ -60,7 +60,7 @@ func ServerOf(lease *coordinationv1.Lease) (Server, bool) {
 	return s, true
 }
 
-// Has tells that the server answers from the serial or a later one (RFC 1982).
+// Has reports whether the server answers from the serial or a later one (RFC 1982).
 func (s Server) Has(serial uint32) bool { return s.Serial != 0 && int32(s.Serial-serial) >= 0 }
 
 // Lag names the servers that are to be waited for until all answer from a serial.

@@ -209,7 +209,8 @@ func (x *Exposer) changed(old, now any) {
 	x.heard(now)
 }
 
-// sameMemory tells that two statuses say the same of what is only known from there: how a member came to its health.
+// sameMemory reports whether two statuses say the same of what is only known from there: how a member came to its
+// health.
 func sameMemory(a, b v1alpha1.GlobalServiceStatus) bool {
 	return slices.EqualFunc(a.Clusters, b.Clusters, func(x, y v1alpha1.GlobalServiceCluster) bool {
 		return x.Name == y.Name && (x.Lost == nil) == (y.Lost == nil) && (x.Recovering == nil) == (y.Recovering == nil) &&
@@ -430,7 +431,7 @@ func (x *Exposer) nextSerial(w world, zones []zone.Zone, digests map[string]dige
 	return max(serial, 1)
 }
 
-// isStored tells that the zones are those that the stored statuses speak of.
+// isStored reports whether the zones are those that the stored statuses speak of.
 func isStored(w world, zones []zone.Zone, digests map[string]digest) bool {
 	if len(zones) != len(w.zones) {
 		return false // one is not served
@@ -621,7 +622,7 @@ var exposedKinds = []schema.GroupKind{
 	{Group: "gateway.networking.k8s.io", Kind: "Gateway"},
 }
 
-// isAnnotated tells that a template may ask for names.
+// isAnnotated reports whether a template may ask for names.
 func isAnnotated(obj *unstructured.Unstructured) bool {
 	if obj == nil || !slices.Contains(exposedKinds, obj.GroupVersionKind().GroupKind()) {
 		return false

@@ -76,7 +76,7 @@ func statusOf(gs *v1alpha1.GlobalService, cluster string) *v1alpha1.GlobalServic
 // drainTaint is what hanse drain puts on a member.
 const drainTaint = v1alpha1.Prefix + "drained"
 
-// isDrained tells that an administrator empties a member.
+// isDrained reports whether an administrator empties a member.
 func isDrained(c *v1alpha1.Cluster) bool {
 	if c == nil {
 		return false

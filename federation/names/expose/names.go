@@ -40,7 +40,7 @@ func laddersOf(w world, exposures []exposure, owners map[string]string) map[stri
 	return ladders
 }
 
-// isLabel tells that a text is one label of a name.
+// isLabel reports whether a text is one label of a name.
 func isLabel(text string) bool {
 	name, err := wire.ParseName(text, wire.Root)
 	return err == nil && text != "" && text != "@" && name.Parent() == wire.Root && !strings.Contains(text, ".")

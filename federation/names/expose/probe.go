@@ -67,7 +67,7 @@ type probeTask struct {
 	before              *v1alpha1.ProbeStatus
 }
 
-// same tells that two tasks ask the same.
+// same reports whether two tasks ask the same.
 func (t probeTask) same(o probeTask) bool {
 	sameHTTP := t.http == nil && o.http == nil || t.http != nil && o.http != nil && t.http.Path == o.http.Path &&
 		t.http.Scheme == o.http.Scheme && slices.Equal(t.http.Expect, o.http.Expect)

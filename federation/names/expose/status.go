@@ -137,7 +137,7 @@ func healthName(s zone.State) string {
 	return string(s)
 }
 
-// sameAnswers tells that two statuses speak of the same answers.
+// sameAnswers reports whether two statuses speak of the same answers.
 func sameAnswers(a, b v1alpha1.GlobalServiceStatus) bool {
 	return a.Version != 0 && a.Summary == b.Summary && slices.Equal(a.Hostnames, b.Hostnames) &&
 		slices.EqualFunc(a.Clusters, b.Clusters, func(x, y v1alpha1.GlobalServiceCluster) bool {

@@ -178,8 +178,8 @@ func outcomeNews(was, now v1alpha1.ClusterOutcome) []note {
 	return nil
 }
 
-// isBad tells that the member did not take the object. Trouble with the way to the member is told of the Cluster, and
-// not of each object that is on its way at the time; if it lasts, a deadline passes.
+// isBad reports whether the member did not take the object. Trouble with the way to the member is told of the Cluster,
+// and not of each object that is on its way at the time; if it lasts, a deadline passes.
 func isBad(o v1alpha1.ClusterOutcome) bool {
 	switch apply.Reason(o.Reason) {
 	case apply.ReasonUnreachable, apply.ReasonTimeout, apply.ReasonBusy, apply.ReasonCanceled:
@@ -188,7 +188,7 @@ func isBad(o v1alpha1.ClusterOutcome) bool {
 	return o.Verdict == v1alpha1.VerdictFailed || o.Verdict == v1alpha1.VerdictConflict
 }
 
-// deadlineNews tells that there was no progress for too long.
+// deadlineNews reports whether there was no progress for too long.
 func deadlineNews(before, after *v1alpha1.Distribution) []note {
 	was := meta.FindStatusCondition(before.Status.Conditions, v1alpha1.ConditionProgressing)
 	now := meta.FindStatusCondition(after.Status.Conditions, v1alpha1.ConditionProgressing)
@@ -198,7 +198,7 @@ func deadlineNews(before, after *v1alpha1.Distribution) []note {
 	return []note{warning(now.Reason, now.Message)}
 }
 
-// sumNews tells that a KindRule fails, once for each way in which it does.
+// sumNews reports whether a KindRule fails, once for each way in which it does.
 func sumNews(before, after *v1alpha1.Distribution) []note {
 	was := meta.FindStatusCondition(before.Status.Conditions, v1alpha1.ConditionSummed)
 	now := meta.FindStatusCondition(after.Status.Conditions, v1alpha1.ConditionSummed)

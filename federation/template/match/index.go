@@ -320,7 +320,7 @@ func (ix *Index) rankOf(r *rule, selector resource, obj *unstructured.Unstructur
 	return rankSelector
 }
 
-// selectsNamespaces tells that the selector is for Namespaces, and not for another group's kind of that name.
+// selectsNamespaces reports whether the selector is for Namespaces, and not for another group's kind of that name.
 func (s resource) selectsNamespaces() bool { return s.kind == "Namespace" && s.group == "" }
 
 // takesNamespace tells whether a selector of Namespaces takes one.

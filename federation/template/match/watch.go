@@ -47,7 +47,7 @@ func Watch(ctx context.Context, informers cache.Cache, ix *Index, logger *slog.L
 	return nil
 }
 
-// HasSynced tells that Watch has read all placements once.
+// HasSynced reports whether Watch has read all placements once.
 func (ix *Index) HasSynced() bool {
 	select {
 	case <-ix.synced:
