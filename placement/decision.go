@@ -31,6 +31,9 @@ type Decision struct {
 	// Away are clusters that lost their replicas by failover and have not got their share back. They are part of the
 	// next decision's Previous, as is Surge.
 	Away []string
+	// Waiting reports that shares are not judged before replicas that start are ready: what the policy asks for may be
+	// another decision then.
+	Waiting bool
 	// RecheckAfter is when time alone may change the decision; 0 means never.
 	RecheckAfter time.Duration
 }

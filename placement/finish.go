@@ -20,6 +20,7 @@ func (d *deciding) finish() Decision {
 	d.findUnsettled()
 	for i := range d.list {
 		c := &d.list[i]
+		out.Waiting = out.Waiting || c.pinned
 		switch {
 		case d.isChosen(c):
 			out.Clusters = append(out.Clusters, d.shareOf(c))

@@ -255,12 +255,12 @@ func asksForOthers(f facts) bool {
 	return before.Terms != "" && before.Terms != f.claim.Source.Terms
 }
 
-// hasArrived reports whether no replica is on its way any more.
+// hasArrived reports whether no replica is on its way any more, and none is waited for before it sets out.
 func hasArrived(d placement.Decision) bool {
 	isOnItsWay := func(s placement.Share) bool {
 		return s.Code == placement.CodeMoving || s.Clamps&placement.ClampMoving != 0
 	}
-	return d.Surge == 0 && !slices.ContainsFunc(d.Clusters, isOnItsWay)
+	return d.Surge == 0 && !d.Waiting && !slices.ContainsFunc(d.Clusters, isOnItsWay)
 }
 
 // follow sends a dependency where those that need it are.
