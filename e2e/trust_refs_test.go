@@ -431,3 +431,84 @@ func TestTrustNames(t *testing.T) {
 		return err
 	})
 }
+
+// Who may not place in a member places nothing there, and what they had placed there stays, and says so.
+func TestTrustPlace(t *testing.T) {
+	s := onTestbed(t)
+	user := "joe-" + s.ns
+	joe := s.admin(user, s.ns)
+	canI := func(member string) string {
+		r, err := s.hub.Kubectl(s.Context(), "", "auth", "can-i", "place", "clusters/"+member, "--as", user, "--as-group", "system:authenticated")
+		s.must(err)
+		return strings.TrimSpace(r.Stdout)
+	}
+	if may := canI("beta"); may != "yes" {
+		t.Errorf("by default one may place: %s", may)
+	}
+	s.must(s.write(joe, `{apiVersion: v1, kind: ConfigMap, metadata: {name: first, namespace: `+s.ns+`}}`))
+	s.must(s.write(joe, `{apiVersion: hanse.io/v1alpha1, kind: Placement, metadata: {name: all, namespace: `+s.ns+`}, spec: {resources: [{kind: ConfigMap}]}}`))
+	awaitThere[corev1.ConfigMap](s, "first", "alpha")
+	awaitThere[corev1.ConfigMap](s, "first", "beta")
+
+	everywhere, err := s.hub.Kube.RbacV1().ClusterRoleBindings().Get(t.Context(), "hanse.io:place-everywhere", metav1.GetOptions{})
+	s.must(err)
+	s.must(s.hub.Kube.RbacV1().ClusterRoleBindings().Delete(t.Context(), everywhere.Name, metav1.DeleteOptions{}))
+	s.Cleanup(func() {
+		everywhere.ResourceVersion, everywhere.UID = "", ""
+		if _, err := s.hub.Kube.RbacV1().ClusterRoleBindings().Create(context.Background(), everywhere, metav1.CreateOptions{}); err != nil {
+			t.Error(err)
+		}
+	})
+	s.kubectl("", "create", "clusterrole", user, "--verb=place", "--resource=clusters.hanse.io", "--resource-name=alpha")
+	s.kubectl("", "create", "clusterrolebinding", user, "--clusterrole="+user, "--user="+user)
+	s.Cleanup(func() {
+		_ = s.hub.Kube.RbacV1().ClusterRoleBindings().Delete(context.Background(), user, metav1.DeleteOptions{})
+		_ = s.hub.Kube.RbacV1().ClusterRoles().Delete(context.Background(), user, metav1.DeleteOptions{})
+	})
+	s.eventually("kubectl auth can-i tells them apart", func() error {
+		if a, b := canI("alpha"), canI("beta"); a != "yes" || b != "no" {
+			return fmt.Errorf("alpha %s, beta %s", a, b)
+		}
+		return nil
+	})
+	for what, manifest := range map[string]string{
+		"an annotation": `{apiVersion: v1, kind: ConfigMap, metadata: {name: x, namespace: ` + s.ns + `, annotations: {hanse.io/clusters: "alpha,beta"}}}`,
+		"a forged author": `{apiVersion: v1, kind: ConfigMap, metadata: {name: x, namespace: ` + s.ns +
+			`, annotations: {hanse.io/clusters: beta, hanse.io/placed-by: '{"user":"admin","groups":["system:masters"]}'}}}`,
+		"a Placement":    `{apiVersion: hanse.io/v1alpha1, kind: Placement, metadata: {name: x, namespace: ` + s.ns + `}, spec: {resources: [{kind: Secret}], clusters: [{name: beta}]}}`,
+		"a Placement of": `{apiVersion: hanse.io/v1alpha1, kind: Placement, metadata: {name: x, namespace: ` + s.ns + `}, spec: {resources: [{kind: Secret}]}}`,
+	} {
+		if err := s.write(joe, manifest); !apierrors.IsForbidden(err) || !strings.Contains(err.Error(), "may not place in beta") {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	s.must(s.write(joe, `{apiVersion: v1, kind: Secret, metadata: {name: mine, namespace: `+s.ns+`, annotations: {hanse.io/clusters: alpha}}}`))
+	awaitThere[corev1.Secret](s, "mine", "alpha")
+
+	// The Placement from before chooses beta no more for what is new, and keeps what is there.
+	s.eventually("the Placement says so", func() error {
+		p, err := get[v1alpha1.Placement](s, s.hub.Client, "all")
+		if err != nil || p == nil {
+			return fmt.Errorf("there is none: %w", err)
+		}
+		if c := meta.FindStatusCondition(p.Status.Conditions, v1alpha1.ConditionPermitted); c == nil || c.Status != metav1.ConditionFalse ||
+			!strings.Contains(c.Message, "beta") {
+			return fmt.Errorf("it says %+v", p.Status.Conditions)
+		}
+		return nil
+	})
+	s.must(s.write(joe, `{apiVersion: v1, kind: ConfigMap, metadata: {name: second, namespace: `+s.ns+`}}`))
+	awaitThere[corev1.ConfigMap](s, "second", "alpha")
+	d, err := s.distribution("configmap-second")
+	s.must(err)
+	if len(d.Spec.Clusters) != 1 || !slices.Equal(d.Spec.NotPermitted, []string{"beta"}) {
+		t.Errorf("what is new goes to %+v, not permitted %q", d.Spec.Clusters, d.Spec.NotPermitted)
+	}
+	if there, err := get[corev1.ConfigMap](s, s.member("beta").Client, "first"); err != nil || there == nil {
+		t.Errorf("what ran in beta is gone: %v", err)
+	}
+	p := &v1alpha1.Plan{Spec: v1alpha1.PlanSpec{Clusters: "beta", Objects: []runtime.RawExtension{{Raw: []byte(
+		`{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"third","namespace":"` + s.ns + `"}}`)}}}}
+	s.must(joe.Client.Create(t.Context(), p))
+	says(t, "the plan", p.Status.Objects[0].Error, "may not place in beta")
+}

@@ -59,6 +59,7 @@ import (
 	"github.com/hanse-federation/hanse/federation/template"
 	"github.com/hanse-federation/hanse/federation/template/events"
 	"github.com/hanse-federation/hanse/federation/template/match"
+	"github.com/hanse-federation/hanse/placement"
 )
 
 // Config is all that the reconcilers are made from.
@@ -78,6 +79,9 @@ type Config struct {
 	DNSServers []string
 	// Scope is what the hub answers and probes for others, at present.
 	Scope func() probescope.Scope
+	// May reports whether a user has a verb on a resource of hanse.io that has no namespace; an empty name stands for all
+	// of them. Nil: everybody has every verb.
+	May schedule.May
 	// Elect reports whether other replicas of the hub may exist, so that the reconcilers run where a Lease is held.
 	Elect bool
 	// Identity of this replica in the Lease.
@@ -271,6 +275,7 @@ func (f *Federation) makeParts() *parts {
 	quick, id := recorder{hub, c.Records}, apply.Hub(c.HubUID)
 	f.facts = &schedule.Caches{Reader: cached, Templates: f.templates, Claims: c.Claims, Fleet: f.fleet, Rules: f.rules,
 		See: f.sight}
+	f.facts.Rights = &schedule.Rights{May: c.May}
 	f.planner = &plan.Planner{Hub: c.Hub, ID: id, Facts: f.facts, Leads: f.leads.Load, Now: now}
 	watchlist := &schedule.Watchlist{}
 	return &parts{
@@ -508,6 +513,14 @@ func (f *Federation) NamespaceLabels(name string) labels.Set {
 		return obj.GetLabels()
 	}
 	return nil
+}
+
+// ClusterFacts are what decisions know of the clusters; false until they are read.
+func (f *Federation) ClusterFacts() ([]placement.Cluster, bool) {
+	ctx, cancel := context.WithTimeout(context.Background(), zonesPatience)
+	defer cancel()
+	members, err := f.facts.Members(ctx, schema.GroupVersionKind{})
+	return members.Clusters, err == nil
 }
 
 // zonesPatience is how long a reader waits for the Zones to be read for the first time.

@@ -24,6 +24,10 @@ func (d *deciding) filter() {
 		if c.standing == discarded { // no term, or weight 0: nothing else matters
 			continue
 		}
+		hear(permitted(c)) // whose author may not use the cluster asks for nothing there
+		if c.standing == discarded {
+			continue
+		}
 		hear(reachable(d, c)) // before all that supposes that something can be done there
 		hear(notPaused(c))    // nothing is written there
 		hear(notDraining(c))  // emptied by an operator
@@ -128,6 +132,16 @@ func notDraining(c *candidate) (standing, Reason) {
 		return leaves, Reason{CodeDraining, draining}
 	}
 	return welcome, Reason{}
+}
+
+func permitted(c *candidate) (standing, Reason) {
+	switch {
+	case c.cluster.NotPermitted == "":
+		return welcome, Reason{}
+	case c.held || c.heldBefore:
+		return keeps, Reason{CodeNotPermitted, c.cluster.NotPermitted}
+	}
+	return discarded, Reason{CodeNotPermitted, c.cluster.NotPermitted}
 }
 
 func notCordoned(c *candidate) (standing, Reason) {

@@ -242,6 +242,9 @@ type Cluster struct {
 	Trouble string
 	// Cordoned gets nothing new; Draining is also emptied; to Paused nothing is written, it keeps what it has.
 	Cordoned, Draining, Paused bool
+	// NotPermitted says why the author of the placement may not use the cluster; empty if they may. It keeps what it has,
+	// and gets nothing new.
+	NotPermitted string
 	// APIs is what the member serves; nil means not known, which is no reason to pass it over.
 	APIs map[API]bool
 	// Free is what new replicas can use, by node or for the cluster as one; nil means not known, which is no limit.

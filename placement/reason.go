@@ -25,6 +25,7 @@ const (
 	CodePaused         Code = "Paused"
 	CodeDraining       Code = "Draining"
 	CodeCordoned       Code = "Cordoned"
+	CodeNotPermitted   Code = "NotPermitted"
 	CodeNoAPI          Code = "NoAPI"
 	CodeTaint          Code = "Taint"
 	CodeTaintSoon      Code = "TaintTolerated"

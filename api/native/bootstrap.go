@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	rbacv1 "k8s.io/api/rbac/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apiserver/pkg/authentication/user"
@@ -90,6 +91,9 @@ func hanseRoles() []rbacv1.ClusterRole {
 		ownRole(planner, rbacv1.PolicyRule{
 			APIGroups: []string{hanseGroup}, Resources: []string{"plans"}, Verbs: []string{"create"},
 		}),
+		ownRole(placer, rbacv1.PolicyRule{
+			APIGroups: []string{hanseGroup}, Resources: []string{"clusters"}, Verbs: []string{"place"},
+		}),
 		// Bound to nobody: to bind it, or a role with resourceNames, is to let somebody ask the members through the hub.
 		// What they may do there is up to the members.
 		ownRole("clusters-proxy", rbacv1.PolicyRule{
@@ -100,16 +104,26 @@ func hanseRoles() []rbacv1.ClusterRole {
 }
 
 // hanseBindings let everybody ask what would be. A Plan has no namespace, so a role in one could not allow it, and it
-// allows nothing by itself: it takes the caller's own permission of every read and every write that it plans.
+// allows nothing by itself: it takes the caller's own permission of every read and every write that it plans. And they
+// let everybody place in every cluster what they may write, until an administrator decides otherwise.
 func hanseBindings() []rbacv1.ClusterRoleBinding {
-	r := ownRole(planner)
-	return []rbacv1.ClusterRoleBinding{{
-		TypeMeta:   metav1.TypeMeta{APIVersion: rbacv1.SchemeGroupVersion.String(), Kind: "ClusterRoleBinding"},
-		ObjectMeta: r.ObjectMeta,
-		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: r.Name},
-		Subjects:   []rbacv1.Subject{{APIGroup: rbacv1.GroupName, Kind: rbacv1.GroupKind, Name: user.AllAuthenticated}},
-	}}
+	var bindings []rbacv1.ClusterRoleBinding
+	for _, name := range []string{planner, placer} {
+		r := ownRole(name)
+		bindings = append(bindings, rbacv1.ClusterRoleBinding{
+			TypeMeta:   metav1.TypeMeta{APIVersion: rbacv1.SchemeGroupVersion.String(), Kind: "ClusterRoleBinding"},
+			ObjectMeta: r.ObjectMeta,
+			RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: r.Name},
+			Subjects:   []rbacv1.Subject{{APIGroup: rbacv1.GroupName, Kind: rbacv1.GroupKind, Name: user.AllAuthenticated}},
+		})
+	}
+	return bindings
 }
+
+// placer is the role of whoever may place in every cluster, and its binding gives it to all who are known. An
+// administrator who takes the binding away, to say for each user which clusters they may use, takes it away for good:
+// SeedRBAC makes it only where it makes the role.
+const placer = "place-everywhere"
 
 // planner is the role of whoever may ask for Plans.
 const planner = "planner"
@@ -136,12 +150,17 @@ func aggregatedRole(to string, rules ...rbacv1.PolicyRule) rbacv1.ClusterRole {
 
 // SeedRBAC brings the hub's cluster roles and bindings to at least what BootstrapRBAC returns, and can be called at
 // every start and by several hub replicas at once. As in kube-apiserver, what an administrator added stays, what was
-// taken away comes back, and an object annotated rbac.authorization.kubernetes.io/autoupdate=false is left alone.
+// taken away comes back, and an object annotated rbac.authorization.kubernetes.io/autoupdate=false is left alone. The
+// one exception is the binding of hanse.io:place-everywhere, which is made once: see placer.
 //
 // All of them are tried; the error joins the failures.
 func SeedRBAC(ctx context.Context, client kubernetes.Interface) error {
+	seeds, err := missingPlacer(ctx, client, BootstrapRBAC())
+	if err != nil {
+		return err
+	}
 	var failures []error
-	for _, seed := range BootstrapRBAC() {
+	for _, seed := range seeds {
 		if ctx.Err() != nil {
 			return fmt.Errorf("seed roles: %w", ctx.Err())
 		}
@@ -150,6 +169,31 @@ func SeedRBAC(ctx context.Context, client kubernetes.Interface) error {
 		}
 	}
 	return errors.Join(failures...)
+}
+
+// missingPlacer leaves out the binding of the placer where the role is there: it was made before, and whoever took it
+// away meant it. Otherwise the role comes last, so that a start that is cut off between the two makes the binding.
+func missingPlacer(ctx context.Context, client kubernetes.Interface, seeds []runtime.Object) ([]runtime.Object, error) {
+	name := ownRole(placer).Name
+	_, err := client.RbacV1().ClusterRoles().Get(ctx, name, metav1.GetOptions{})
+	if err != nil && !apierrors.IsNotFound(err) {
+		return nil, fmt.Errorf("read cluster role %s: %w", name, err)
+	}
+	isThere := err == nil
+	var role runtime.Object
+	seeds = slices.DeleteFunc(seeds, func(seed runtime.Object) bool {
+		switch o := seed.(type) {
+		case *rbacv1.ClusterRole:
+			if o.Name == name {
+				role = o
+				return true
+			}
+		case *rbacv1.ClusterRoleBinding:
+			return o.Name == name && isThere
+		}
+		return false
+	})
+	return append(seeds, role), nil
 }
 
 func seedOne(client kubernetes.Interface, seed runtime.Object) error {

@@ -247,3 +247,23 @@ func TestSeedRBACKeepsWhatWasAdded(t *testing.T) {
 		}
 	}
 }
+
+// Whoever takes away the right of all to place everywhere takes it away for good, also over a restart.
+func TestSeedRBACGivesPlaceEverywhereOnce(t *testing.T) {
+	client := fake.NewClientset()
+	bindings := client.RbacV1().ClusterRoleBindings()
+	const name = "hanse.io:place-everywhere"
+	for _, seeded := range []bool{true, false} {
+		if err := SeedRBAC(t.Context(), client); err != nil {
+			t.Fatal(err)
+		}
+		_, err := bindings.Get(t.Context(), name, metav1.GetOptions{})
+		if (err == nil) != seeded {
+			t.Fatalf("the binding is made: %t, want %t (%v)", err == nil, seeded, err)
+		}
+		if _, err := client.RbacV1().ClusterRoles().Get(t.Context(), name, metav1.GetOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		_ = bindings.Delete(t.Context(), name, metav1.DeleteOptions{})
+	}
+}

@@ -105,6 +105,10 @@ type DistributionSpec struct {
 	// +listType=map
 	// +listMapKey=name
 	Rejected []RejectedCluster `json:"rejected,omitempty"`
+	// NotPermitted names the members that the placement chooses and in which its author may not place (the verb "place" on
+	// clusters.hanse.io). What such a member has stays there, and nothing new comes.
+	// +listType=set
+	NotPermitted []string `json:"notPermitted,omitempty"`
 	// Notes lists remarks for people: named members that have not joined, selectors that match nothing, contested
 	// claims.
 	Notes []string `json:"notes,omitempty"`

@@ -26,6 +26,9 @@ const (
 	// ClaimedNamesAnnotation on an object that asks for DNS names lists those that its author had the right to claim, as
 	// NAME@ZONE with commas between. The hub alone writes it: what anybody else writes there is replaced.
 	ClaimedNamesAnnotation = "hanse.io/claimed-names"
+	// AuthorAnnotation on a placement, or on an object with ClustersAnnotation, says in whose name clusters are chosen for
+	// it, as JSON. The hub alone writes it: what anybody else writes there is replaced.
+	AuthorAnnotation = "hanse.io/placed-by"
 
 	// HubLabel on an object of a member names the hub that made it, by the UID of the hub's kube-system namespace.
 	HubLabel = "hanse.io/hub"

@@ -425,6 +425,9 @@ type CommandOverride struct {
 const (
 	// ConditionScheduled: every selected object has a decision and nothing is unplaced.
 	ConditionScheduled = "Scheduled"
+	// ConditionPermitted of a placement is False while its author may not place in a member that it chooses. It is absent
+	// otherwise.
+	ConditionPermitted = "Permitted"
 	// ConditionApplied: every chosen member holds the present revision of every object.
 	ConditionApplied = "Applied"
 	// ConditionReady: what was applied is healthy.

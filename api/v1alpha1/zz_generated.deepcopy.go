@@ -711,6 +711,11 @@ func (in *DistributionSpec) DeepCopyInto(out *DistributionSpec) {
 		*out = make([]RejectedCluster, len(*in))
 		copy(*out, *in)
 	}
+	if in.NotPermitted != nil {
+		in, out := &in.NotPermitted, &out.NotPermitted
+		*out = make([]string, len(*in))
+		copy(*out, *in)
+	}
 	if in.Notes != nil {
 		in, out := &in.Notes, &out.Notes
 		*out = make([]string, len(*in))

@@ -16,6 +16,7 @@ import (
 func (h *Hub) admission() admissionapi.Interface {
 	return admissionapi.NewChainHandler(
 		&admission.Plugin{Claims: h.claims.Load, Templates: h.templates, Joined: h.joined},
+		&admission.Placers{Clusters: h.clusterFacts, May: h.doors.may, Hub: server.HubUser},
 		&namesadmission.Addresses{Scope: h.probeScope},
 		&namesadmission.Owners{Zones: h.zonesNow, Namespaces: h.namespace, May: h.doors.may, Hub: server.HubUser},
 	)

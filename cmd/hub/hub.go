@@ -41,6 +41,7 @@ import (
 	"github.com/hanse-federation/hanse/federation/template"
 	"github.com/hanse-federation/hanse/federation/template/admission"
 	"github.com/hanse-federation/hanse/federation/template/match"
+	"github.com/hanse-federation/hanse/placement"
 )
 
 // Hub is a hub that is ready to run.
@@ -348,6 +349,7 @@ func (h *Hub) buildFederation(ctx context.Context) error {
 		Sweep:                h.config.SweepInterval,
 
 		AllowExec: h.config.AllowExec,
+		May:       h.doors.may,
 		Leading:   nativeControllers(loopback, followed, h.pki.CABundle()),
 		Logger:    h.log,
 	})
@@ -467,6 +469,15 @@ func (h *Hub) namespaceLabels(name string) labels.Set {
 // members is server.Members. A federation is there before the API's port answers.
 func (h *Hub) members(name, prefix string, caller user.Info) http.Handler {
 	return h.federation.Load().Member(name, prefix, caller)
+}
+
+// clusterFacts are what decisions know of the clusters; false until they are read.
+func (h *Hub) clusterFacts() ([]placement.Cluster, bool) {
+	f := h.federation.Load()
+	if f == nil {
+		return nil, false
+	}
+	return f.ClusterFacts()
 }
 
 // zonesNow are the Zones of the present; false until they are read.

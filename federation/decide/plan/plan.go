@@ -52,6 +52,7 @@ func (p *Planner) Answer(ctx context.Context, caller user.Info, plan *v1alpha1.P
 		return err
 	}
 	w := newWorld(p.Facts)
+	w.author = match.FormatAuthor(caller)
 	subjects := p.read(ctx, hub, w, plan)
 	subjects = append(subjects, p.concerned(ctx, hub, w, subjects)...)
 	subjects, err = p.decide(ctx, hub, w, subjects)

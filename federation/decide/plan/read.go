@@ -52,6 +52,7 @@ func (p *Planner) read(ctx context.Context, hub dynamic.Interface, w *world, pla
 		if plan.Spec.Placement != nil && s.travels() && travelsAlone(s.ref) {
 			source := v1alpha1.PlacementReference{Kind: "Plan"}
 			claimed, err := match.Of(source, plan.Spec.Placement)
+			claimed.Author = w.author
 			s.err = errors.Join(s.err, err)
 			w.claimed[s.ref] = &claimed
 		}
@@ -101,6 +102,12 @@ func (p *Planner) apply(ctx context.Context, hub dynamic.Interface, w *world, s 
 	switch {
 	case isNamespaceMissing(err):
 		obj.SetUID(uuid.NewUUID()) // as the hub would
+		annotations := maps.Clone(obj.GetAnnotations())
+		if annotations == nil {
+			annotations = map[string]string{}
+		}
+		annotations[v1alpha1.AuthorAnnotation] = w.author
+		obj.SetAnnotations(annotations)
 		s.object, s.onHub = obj, v1alpha1.VerdictCreated
 		s.notes = append(s.notes, fmt.Sprintf("the namespace %s is not on the hub yet, so the manifest is planned as it is,"+
 			" without the hub's defaults and checks", s.ref.Namespace))

@@ -30,6 +30,8 @@ type world struct {
 	decided map[template.Ref]*v1alpha1.Distribution
 	// hidden are what follows objects of the plan, by their own references, and is not for the caller's eyes.
 	hidden []template.Ref
+	// author is the caller, as placements remember who wrote them.
+	author string
 	// overflow: more is concerned than is planned.
 	overflow bool
 }
@@ -153,6 +155,11 @@ func (v *view) Template(ref template.Ref) (*unstructured.Unstructured, bool) { r
 
 // Kind implements schedule.View.
 func (v *view) Kind(gk schema.GroupKind) (template.Kind, bool) { return v.Facts.Kind(gk) }
+
+// NotPermitted implements schedule.View.
+func (v *view) NotPermitted(ctx context.Context, author string, clusters []placement.Cluster) map[string]string {
+	return v.Facts.NotPermitted(ctx, author, clusters)
+}
 
 // Grants implements schedule.View.
 func (v *view) Grants(namespace string) []*unstructured.Unstructured {

@@ -23,6 +23,7 @@ type heldView struct {
 	objects       []*unstructured.Unstructured
 	distributions []*v1alpha1.Distribution
 	claimsAll     bool
+	notPermitted  map[string]string
 }
 
 func (v *heldView) Template(ref template.Ref) (*unstructured.Unstructured, bool) {
@@ -61,6 +62,10 @@ func (v *heldView) Needing(_ context.Context, ref template.Ref) ([]*v1alpha1.Dis
 
 func (v *heldView) InNamespace(context.Context, string) ([]*v1alpha1.Distribution, error) {
 	return nil, nil
+}
+
+func (v *heldView) NotPermitted(context.Context, string, []placement.Cluster) map[string]string {
+	return v.notPermitted
 }
 
 func (v *heldView) Grants(namespace string) []*unstructured.Unstructured {
@@ -211,3 +216,20 @@ spec: {rules: [{backendRefs: [{name: api, namespace: b}, {name: web}]}]}`
 }
 
 func (v *heldView) Sight() placement.Sight { return placement.Sight{} }
+
+// A cluster that the author of the placement may not use gets nothing new, keeps what it has, and is named.
+func TestDecideWithoutTheRight(t *testing.T) {
+	v := held(t, "{apiVersion: v1, kind: ConfigMap, metadata: {name: x, namespace: a}}")
+	v.claimsAll, v.notPermitted = true, map[string]string{"east": "joe may not"}
+	ref := template.RefOf(v.objects[0])
+	decision, err := Decide(t.Context(), v, ref, time.Unix(0, 0))
+	if err != nil || len(decision.Spec.Clusters) > 0 || !slices.Equal(decision.Spec.NotPermitted, []string{"east"}) {
+		t.Errorf("what is new: %+v, %v", decision.Spec, err)
+	}
+	v.distributions = []*v1alpha1.Distribution{brought(ref)}
+	decision, err = Decide(t.Context(), v, ref, time.Unix(0, 0))
+	if err != nil || len(decision.Spec.Clusters) != 1 || len(decision.Spec.Leaving) > 0 ||
+		!slices.Equal(decision.Spec.NotPermitted, []string{"east"}) || !strings.Contains(decision.Spec.Notes[0], "what is there stays") {
+		t.Errorf("what is there: %+v, %v", decision.Spec, err)
+	}
+}

@@ -148,6 +148,7 @@ func place(f facts) outcome {
 	for _, note := range decision.Notes {
 		spec.Notes = append(spec.Notes, note.Message)
 	}
+	giveRights(f, spec)
 	for _, other := range f.claim.Contested {
 		spec.Contested = append(spec.Contested, v1alpha1.PlacementReference{Kind: other.Kind, Name: other.Name})
 		spec.Notes = append(spec.Notes, fmt.Sprintf("%s %s claims the object as well and is ignored, since %s %s is older;"+
@@ -294,7 +295,7 @@ func leave(f facts) outcome {
 	spec.Leaving = leaving(f, nil)
 	holdOrdinals(f, spec)
 	spec.Clusters, spec.FollowedBy, spec.Rejected, spec.Notes, spec.Away = nil, nil, nil, nil, nil
-	spec.Contested = nil
+	spec.Contested, spec.NotPermitted = nil, nil
 	spec.Replicas, spec.Unplaced, spec.UnplacedReason = nil, 0, ""
 	// A placement that is still there holds back deletions as well; when it goes, nothing does.
 	spec.Paused = f.claim != nil && f.claim.Paused

@@ -133,6 +133,7 @@ func isWritten(old, now *unstructured.Unstructured) bool {
 func (s *Source) Start(ctx context.Context, queue workqueue.TypedRateLimitingInterface[template.Ref]) error {
 	s.queue.Store(&queue)
 	s.Facts.Forget()
+	go s.watchRights(ctx)
 	handlers := []struct {
 		of      client.Object
 		changed func(old, now any)

@@ -47,6 +47,8 @@ type View interface {
 	Rule(schema.GroupKind) kinds.Rule
 	// Autoscaler finds what owns the replica count of a template in each member; false if nothing does.
 	Autoscaler(template.Ref) (*unstructured.Unstructured, bool)
+	// NotPermitted says, by cluster, why the author of a placement may not place there.
+	NotPermitted(ctx context.Context, author string, clusters []placement.Cluster) map[string]string
 	// Members are the facts of all members, for a kind.
 	Members(context.Context, schema.GroupVersionKind) (Members, error)
 	// Sight is how far these facts can be relied on.
@@ -115,6 +117,9 @@ func gather(ctx context.Context, view View, ref template.Ref, now time.Time) (fa
 		return f, err
 	}
 	f.clusters, f.joined, f.sight = members.Clusters, members.Joined, view.Sight()
+	if f.claim != nil {
+		f.clusters = judged(f.clusters, view.NotPermitted(ctx, f.claim.Author, f.clusters))
+	}
 	if f.template == nil {
 		return f, nil
 	}
@@ -221,6 +226,8 @@ type Caches struct {
 	Rules *rules.Book
 	// See is how far the facts about members can be relied on; nil: wholly.
 	See *sight.Sight
+	// Rights say who may place where; nil: everybody may place anywhere.
+	Rights *Rights
 
 	mu sync.Mutex
 	// members and lacking are made at the first question after Forget. lacking holds, for kinds that some member does
@@ -270,6 +277,11 @@ func (c *Caches) Rule(gk schema.GroupKind) kinds.Rule { return c.Rules.For(gk) }
 // Autoscaler implements View.
 func (c *Caches) Autoscaler(ref template.Ref) (*unstructured.Unstructured, bool) {
 	return c.Rules.Autoscaler(c.Templates, ref)
+}
+
+// NotPermitted implements View.
+func (c *Caches) NotPermitted(ctx context.Context, author string, clusters []placement.Cluster) map[string]string {
+	return c.Rights.NotPermitted(ctx, author, clusters)
 }
 
 // Claim implements View.

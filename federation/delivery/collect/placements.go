@@ -172,6 +172,7 @@ func placementStatus(
 	slices.SortFunc(status.Decisions, func(a, b v1alpha1.ClusterDecision) int {
 		return cmp.Compare(a.ClusterName, b.ClusterName)
 	})
+	permitted(&status, all, generation, now)
 	for _, kind := range conditionTypes {
 		condition := sum(kind, all)
 		switch {
@@ -187,6 +188,27 @@ func placementStatus(
 		meta.SetStatusCondition(&status.Conditions, condition)
 	}
 	return status
+}
+
+// permitted says of a placement in which members its author may not place.
+func permitted(status *v1alpha1.PlacementStatus, all []v1alpha1.Distribution, generation int64, now time.Time) {
+	var members []string
+	for i := range all {
+		members = append(members, all[i].Spec.NotPermitted...)
+	}
+	slices.Sort(members)
+	members = slices.Compact(members)
+	if len(members) == 0 {
+		meta.RemoveStatusCondition(&status.Conditions, v1alpha1.ConditionPermitted)
+		return
+	}
+	meta.SetStatusCondition(&status.Conditions, metav1.Condition{
+		Type: v1alpha1.ConditionPermitted, Status: metav1.ConditionFalse, Reason: "NotPermitted",
+		Message: printable.Text("the author of this placement, who is in the annotation " + v1alpha1.AuthorAnnotation +
+			", may not place in " + listed(members) + ": what is there stays, and nothing new comes;" +
+			" give them the verb place on clusters.hanse.io, or have somebody who has it write the placement"),
+		ObservedGeneration: generation, LastTransitionTime: metav1.NewTime(now.Truncate(time.Second)),
+	})
 }
 
 // isOutdated reports whether a decision, or the report on one, is of an older generation of the placement: who waits

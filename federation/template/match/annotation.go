@@ -24,6 +24,7 @@ func FromAnnotations(annotations map[string]string) (*Claim, error) {
 		OnConflict: v1alpha1.ConflictFail,
 		OnDelete:   v1alpha1.DeleteCopies,
 		Follow:     true,
+		Author:     annotations[v1alpha1.AuthorAnnotation],
 	}
 	switch mode := annotations[v1alpha1.ReplicasAnnotation]; mode {
 	case "":

@@ -37,6 +37,8 @@ type Claim struct {
 	Follow bool
 	// Overrides per member.
 	Overrides []v1alpha1.Override
+	// Author is who wrote the placement, as ParseAuthor reads it.
+	Author string
 	// Contested names other placements of the same rank that claim the template too.
 	Contested []v1alpha1.PlacementReference
 }

@@ -55,6 +55,7 @@ func compile(
 			ReportOnly:       spec.ReportOnly,
 			Follow:           spec.Dependencies != "Ignore",
 			Overrides:        spec.Overrides,
+			Author:           meta.Annotations[v1alpha1.AuthorAnnotation],
 		},
 	}
 	for i, selector := range spec.Resources {
