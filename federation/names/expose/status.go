@@ -15,6 +15,7 @@ import (
 
 	"github.com/hanse-federation/hanse/api/printable"
 	"github.com/hanse-federation/hanse/api/v1alpha1"
+	"github.com/hanse-federation/hanse/dns/balance"
 	"github.com/hanse-federation/hanse/dns/sign"
 	"github.com/hanse-federation/hanse/dns/wire"
 	"github.com/hanse-federation/hanse/dns/zone"
@@ -62,6 +63,16 @@ func serviceStatus(w world, e exposure, serial uint32) v1alpha1.GlobalServiceSta
 		}
 	}
 	status.Summary = strings.Join(parts, ",")
+	e.setConditions(&status, selection, now)
+	if !sameAnswers(gs.Status, status) {
+		status.Version = int64(serial)
+	}
+	return status
+}
+
+// setConditions says of a status what holds of the GlobalService.
+func (e exposure) setConditions(status *v1alpha1.GlobalServiceStatus, selection balance.Selection, now time.Time) {
+	gs := e.object
 	set := func(kind string, isTrue bool, reason, message string) {
 		c := metav1.Condition{Type: kind, Status: metav1.ConditionFalse, Reason: reason, Message: printable.Text(message),
 			ObservedGeneration: gs.Generation, LastTransitionTime: metav1.NewTime(now.Truncate(time.Second))}
@@ -102,15 +113,11 @@ func serviceStatus(w world, e exposure, serial uint32) v1alpha1.GlobalServiceSta
 	} else {
 		meta.RemoveStatusCondition(&status.Conditions, v1alpha1.ConditionAnnotationsFollowed)
 	}
-	if isDone, message, ok := drained(&status); ok {
+	if isDone, message, ok := drained(status); ok {
 		set(v1alpha1.ConditionDrained, isDone, map[bool]string{true: "Drained", false: "Draining"}[isDone], message)
 	} else {
 		meta.RemoveStatusCondition(&status.Conditions, v1alpha1.ConditionDrained)
 	}
-	if !sameAnswers(gs.Status, status) {
-		status.Version = int64(serial)
-	}
-	return status
 }
 
 // answered is the address family that shares are told of: IPv4, unless there is only IPv6.
